@@ -1,0 +1,61 @@
+# From a bare machine with python3 (3.11 or newer), make and a package index:
+#   make demo    checks the pair in fixtures/
+#   make test    lint, types and the whole test suite
+# Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo "make demo    install into $(VENV) and check the pair in fixtures/"
+	@echo "make test    install with the test extras; run ruff, mypy and the whole test suite"
+	@echo "make lint    ruff and mypy only"
+	@echo "make format  let ruff put the sources into shape"
+	@echo "make bench   every benchmark under benchmarks/, tables on the terminal"
+	@echo "make clean   remove $(VENV), caches and builds"
+
+# Exit code 1 says that the pair has a finding of severity error, which is an answer, not a failure.
+demo: $(VENV)/.installed
+	@$(BIN)/wan-prep check fixtures/reference.png fixtures/driving.mp4 || test $$? -eq 1
+
+test: lint
+	$(BIN)/python -m pytest -ra
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-test
+	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@command -v "$(PYTHON)" >/dev/null || { echo "error: no $(PYTHON) on PATH; wan-prep needs Python 3.11 or newer (make PYTHON=/path/to/python3.12 …)" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: wan-prep needs Python 3.11 or newer, $(PYTHON) is $$("$(PYTHON)" -c 'import platform; print(platform.python_version())'); name another: make PYTHON=python3.12 …" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	@echo "making $(VENV) …"
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing wan-prep into $(VENV) (the first time takes a minute or two) …"
+	@$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "installing wan-prep with its test extras into $(VENV) …"
+	@$(PIP_INSTALL) -e '.[test]'
+	@touch $@

@@ -1,0 +1,465 @@
+"""WP1: can the two files be read, and are they what the service expects?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wan_prep.findings import (
+    PASSED,
+    About,
+    Answer,
+    Applicability,
+    Explanation,
+    Fix,
+    Judged,
+    NotApplicable,
+    PairContext,
+    Rule,
+    Severity,
+)
+from wan_prep.media.types import ImageInfo, VideoInfo
+
+_UNREADABLE = NotApplicable("the file cannot be read")
+_RE_ENCODE = Fix(applicability=Applicability.SAFE, title="write it again in the expected form")
+_IMAGE_FORMATS = frozenset({"PNG", "JPEG", "BMP", "WEBP"})
+_VIDEO_CONTAINERS = frozenset({"mp4", "mov", "avi"})
+_VIDEO_CODECS = frozenset({"h264", "hevc"})
+
+
+def _of_image(judge: Callable[[ImageInfo, PairContext], Answer]) -> Callable[[PairContext], Answer]:
+    def check(context: PairContext) -> Answer:
+        info = context.image.image_info
+        return _UNREADABLE if info is None else judge(info, context)
+
+    return check
+
+
+def _of_video(judge: Callable[[VideoInfo, PairContext], Answer]) -> Callable[[PairContext], Answer]:
+    def check(context: PairContext) -> Answer:
+        info = context.video.video_info
+        return _UNREADABLE if info is None else judge(info, context)
+
+    return check
+
+
+def _flaw(context: PairContext, name: str, message: str, **details: object) -> Judged:
+    flaw = context.profile.flaws[name]
+    return Judged(score=flaw.score, message=message, source=flaw.source, **details)  # type: ignore[arg-type]
+
+
+def image_readable(context: PairContext) -> Answer:
+    return _readable(context, "image")
+
+
+def video_readable(context: PairContext) -> Answer:
+    return _readable(context, "video")
+
+
+def _readable(context: PairContext, which: About) -> Answer:
+    evidence = context.image if which == "image" else context.video
+    if not evidence.defects:
+        return PASSED
+    defect = evidence.defects[0]
+    return _flaw(
+        context,
+        "unreadable",
+        f"the {which} cannot be used: {defect.message}",
+        measured=defect.kind,
+        fix=Fix(applicability=Applicability.MANUAL, title=f"choose or export another {which}"),
+    )
+
+
+def image_still(info: ImageInfo, context: PairContext) -> Answer:
+    if info.frame_count <= 1:
+        return PASSED
+    return _flaw(
+        context,
+        "animated_image",
+        f"the image is an animation of {info.frame_count} frames; only the first was looked at, "
+        "and which one the service takes is not documented",
+        measured=info.frame_count,
+        limit=1,
+        unit="frames",
+        fix=Fix(applicability=Applicability.SAFE, title="write the first frame as PNG"),
+    )
+
+
+def image_format(info: ImageInfo, context: PairContext) -> Answer:
+    if info.format in _IMAGE_FORMATS:
+        return PASSED
+    return _flaw(
+        context,
+        "odd_image_format",
+        f"the image is {info.format}; PNG, JPEG, BMP and WEBP are the documented formats",
+        measured=info.format,
+        limit="PNG, JPEG, BMP, WEBP",
+        fix=Fix(applicability=Applicability.SAFE, title="write it as PNG"),
+    )
+
+
+def image_colors(info: ImageInfo, context: PairContext) -> Answer:
+    odd = []
+    if info.has_alpha:
+        odd.append("has transparent parts")
+    if info.color_mode == "CMYK":
+        odd.append("is in print colours (CMYK)")
+    if info.bit_depth > 8:
+        odd.append(f"has {info.bit_depth} bits a channel")
+    if not odd:
+        return PASSED
+    return _flaw(
+        context,
+        "flattened_image",
+        f"the image {' and '.join(odd)}; the model sees 8-bit RGB, made in a way you do not choose",
+        measured=info.color_mode,
+        limit="RGB",
+        fix=Fix(applicability=Applicability.SAFE, title="flatten to 8-bit sRGB"),
+    )
+
+
+def image_upright(info: ImageInfo, context: PairContext) -> Answer:
+    if info.exif_orientation == 1:
+        return PASSED
+    return _flaw(
+        context,
+        "rotated_by_exif",
+        "the image is stored turned or mirrored and stands upright only where EXIF orientation "
+        f"{info.exif_orientation} is obeyed",
+        measured=info.exif_orientation,
+        limit=1,
+        unit="EXIF orientation",
+        fix=Fix(applicability=Applicability.SAFE, title="store it upright"),
+    )
+
+
+def image_size(info: ImageInfo, context: PairContext) -> Answer:
+    return _size(info.width, info.height, info.size_bytes, "image", context)
+
+
+def video_size(info: VideoInfo, context: PairContext) -> Answer:
+    return _size(info.width, info.height, info.size_bytes, "video", context)
+
+
+def _size(width: int, height: int, size_bytes: int, which: str, context: PairContext) -> Answer:
+    low, high = (context.profile.limits[f"{which}_side_{end}"] for end in ("min", "max"))
+    heavy = context.profile.limits[f"{which}_bytes_max"]
+    flaw = f"over_{which}_limit"
+    if min(width, height) < low.value or max(width, height) > high.value:
+        return _flaw(
+            context,
+            flaw,
+            f"the {which} is {width} x {height} px; another host of this model takes sides of "
+            f"{low.value:.0f} to {high.value:.0f} px",
+            measured=f"{width}x{height}",
+            limit=f"{low.value:.0f}-{high.value:.0f}",
+            unit="px",
+            fix=Fix(applicability=Applicability.SAFE, title="scale it into the limits")
+            if max(width, height) > high.value
+            else Fix(applicability=Applicability.MANUAL, title="use a larger original"),
+        )
+    if size_bytes > heavy.value:
+        return _flaw(
+            context,
+            flaw,
+            f"the {which} file has {size_bytes / 1e6:.1f} MB; another host of this model takes up "
+            f"to {heavy.value / 1e6:.0f} MB",
+            measured=size_bytes,
+            limit=heavy.value,
+            unit="bytes",
+            fix=_RE_ENCODE,
+        )
+    return PASSED
+
+
+def video_format(info: VideoInfo, context: PairContext) -> Answer:
+    if info.container in _VIDEO_CONTAINERS and info.codec in _VIDEO_CODECS:
+        return PASSED
+    return _flaw(
+        context,
+        "odd_video_format",
+        f"the video is {info.codec} in {info.container}; H.264 or H.265 in MP4, MOV or AVI are the "
+        "documented forms",
+        measured=f"{info.codec}/{info.container}",
+        limit="h264, hevc in mp4, mov, avi",
+        fix=_RE_ENCODE,
+    )
+
+
+def video_upright(info: VideoInfo, context: PairContext) -> Answer:
+    if info.rotation_deg == 0:
+        return PASSED
+    return _flaw(
+        context,
+        "rotated_by_metadata",
+        f"the video stands upright only where its rotation note ({info.rotation_deg} deg) is "
+        "obeyed; decoders differ in that",
+        measured=info.rotation_deg,
+        limit=0,
+        unit="deg",
+        fix=Fix(applicability=Applicability.SAFE, title="turn the frames themselves"),
+    )
+
+
+def video_square_pixels(info: VideoInfo, context: PairContext) -> Answer:
+    ratio = info.sample_aspect_ratio
+    # A picture that is wrong by less than a pixel across is not wrong.
+    if abs(float(ratio) - 1.0) * max(info.coded_width, info.coded_height) < 1.5:
+        return PASSED
+    return _flaw(
+        context,
+        "non_square_pixels",
+        f"the video's pixels are {ratio.numerator}:{ratio.denominator}, not square; shown it is "
+        f"{info.width} x {info.height}, stored {info.coded_width} x {info.coded_height}",
+        measured=round(float(ratio), 4),
+        limit=1,
+        unit="ratio",
+        fix=Fix(applicability=Applicability.SAFE, title="scale to square pixels"),
+    )
+
+
+def video_dynamic_range(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.is_hdr:
+        return PASSED
+    return _flaw(
+        context,
+        "hdr",
+        f"the video is HDR ({info.color_transfer}); read as ordinary video it looks grey and flat",
+        measured=info.color_transfer,
+        limit="bt709",
+        fix=Fix(applicability=Applicability.SAFE, title="tone-map to BT.709"),
+    )
+
+
+def video_progressive(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.is_interlaced:
+        return PASSED
+    return _flaw(
+        context,
+        "interlaced",
+        "the video is interlaced; moving limbs come out as combs",
+        measured="interlaced",
+        limit="progressive",
+        fix=Fix(applicability=Applicability.SAFE, title="deinterlace"),
+    )
+
+
+def video_intact(info: VideoInfo, context: PairContext) -> Answer:
+    errors = context.video.decode_errors
+    if not info.is_truncated and not errors:
+        return PASSED
+    parts = []
+    if info.is_truncated:
+        claimed = info.duration_from_header
+        told = "" if claimed is None else f" of {float(claimed):.2f} s"
+        parts.append(f"it ends after {float(info.duration):.2f} s{told}")
+    if errors:
+        parts.append(f"{errors} parts of it do not decode")
+    return _flaw(
+        context,
+        "damaged",
+        f"the video is damaged: {' and '.join(parts)}",
+        measured=errors,
+        limit=0,
+        unit="errors",
+        fix=Fix(applicability=Applicability.MANUAL, title="export or download it again"),
+    )
+
+
+_SOURCE = "The profile's [limits] and [flaws]; `alibaba` marks another host's published limits."
+
+RULES = (
+    Rule(
+        "WP101",
+        "image-unreadable",
+        "media",
+        "image",
+        image_readable,
+        Explanation(
+            "Whether one picture can be had from the image file, within the limit of pixels.",
+            "Without a picture there is nothing to animate; the service fails after the upload.",
+            "Export the image again as PNG or JPEG.",
+            _SOURCE,
+        ),
+    ),
+    Rule(
+        "WP102",
+        "video-unreadable",
+        "media",
+        "video",
+        video_readable,
+        Explanation(
+            "Whether at least one frame can be decoded from the video file.",
+            "Without frames there is no motion; the service fails after the upload.",
+            "Export the clip again as MP4 with H.264.",
+            _SOURCE,
+        ),
+    ),
+    Rule(
+        "WP103",
+        "image-animated",
+        "media",
+        "image",
+        _of_image(image_still),
+        Explanation(
+            "The number of frames in the image file.",
+            "Which frame of an animation the service takes is not documented.",
+            "Save the frame you mean as PNG.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP104",
+        "image-format-uncommon",
+        "media",
+        "image",
+        _of_image(image_format),
+        Explanation(
+            "The image's file format.",
+            "Formats outside the documented ones may be refused, or read in other colours.",
+            "Write it as PNG.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP105",
+        "image-over-limits",
+        "media",
+        "image",
+        _of_image(image_size),
+        Explanation(
+            "Sides in px and file size in bytes.",
+            "The endpoint publishes no limits; another host of the same model does.",
+            "Scale it; a picture that is too small needs a larger original.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP106",
+        "image-colors-converted",
+        "media",
+        "image",
+        _of_image(image_colors),
+        Explanation(
+            "Transparency, colour model and bits a channel.",
+            "The model sees 8-bit RGB; transparent parts turn black or white unasked.",
+            "Flatten on a background that you choose.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP107",
+        "image-rotated-by-metadata",
+        "media",
+        "image",
+        _of_image(image_upright),
+        Explanation(
+            "The EXIF orientation.",
+            "Readers that ignore it see a person lying on the side.",
+            "Store the pixels upright.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP111",
+        "video-format-uncommon",
+        "media",
+        "video",
+        _of_video(video_format),
+        Explanation(
+            "Container and codec of the video.",
+            "Forms outside the documented ones may be refused.",
+            "Write it as MP4 with H.264.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP112",
+        "video-over-limits",
+        "media",
+        "video",
+        _of_video(video_size),
+        Explanation(
+            "Sides in px and file size in bytes.",
+            "The endpoint publishes no limits; another host of the same model does.",
+            "Scale it; a clip that is too small needs a larger original.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP113",
+        "video-rotated-by-metadata",
+        "media",
+        "video",
+        _of_video(video_upright),
+        Explanation(
+            "The rotation noted in the container.",
+            "OpenCV and decord obey it, other readers do not; a person on the side is no template.",
+            "Turn the frames themselves.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP114",
+        "video-pixels-not-square",
+        "media",
+        "video",
+        _of_video(video_square_pixels),
+        Explanation(
+            "The sample aspect ratio.",
+            "The model's code ignores it, so that bodies come out wide or thin.",
+            "Scale to square pixels.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP115",
+        "video-hdr",
+        "media",
+        "video",
+        _of_video(video_dynamic_range),
+        Explanation(
+            "The transfer characteristics.",
+            "HDR read as ordinary video is grey and flat, in the result too.",
+            "Tone-map to BT.709.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP116",
+        "video-interlaced",
+        "media",
+        "video",
+        _of_video(video_progressive),
+        Explanation(
+            "Whether frames consist of two fields of different times.",
+            "Combed limbs mislead the pose network.",
+            "Deinterlace.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP117",
+        "video-damaged",
+        "media",
+        "video",
+        _of_video(video_intact),
+        Explanation(
+            "Decode errors, and whether the content ends before its header says.",
+            "A damaged part may stop the service's decoder, or repeat frames.",
+            "Export or download the clip again.",
+            _SOURCE,
+        ),
+        cap=Severity.WARNING,
+    ),
+)

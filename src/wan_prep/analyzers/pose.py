@@ -1,0 +1,179 @@
+"""WP4: does the image's body stand as the video's body does?"""
+
+from __future__ import annotations
+
+import math
+
+from wan_prep.analyzers.framing import at_first, at_typical
+from wan_prep.findings import (
+    PASSED,
+    Answer,
+    Applicability,
+    Explanation,
+    Fix,
+    Inconclusive,
+    Judged,
+    NotApplicable,
+    PairContext,
+    Rule,
+    Severity,
+    by_tolerance,
+)
+from wan_prep.measures import PairMeasures
+
+_RETAKE = Fix(
+    applicability=Applicability.MANUAL,
+    title="use a picture in the pose of the first frame, or start the clip where they agree",
+)
+
+
+def pose(measures: PairMeasures, context: PairContext) -> Answer:
+    if measures.pose_angle is None:
+        return Inconclusive("no limb is seen in both the image and the first frame")
+    return by_tolerance(
+        context.profile.tolerances["pose"],
+        measures.pose_angle,
+        f"the limbs point {measures.pose_angle:.0f} deg apart on average in the first frame"
+        f"{_worst(measures)}",
+        fix=_RETAKE,
+    )
+
+
+def typical_pose(measures: PairMeasures, context: PairContext) -> Answer:
+    if measures.pose_angle is None:
+        return NotApplicable("no limb is seen in both")
+    return by_tolerance(
+        context.profile.tolerances["typical_pose"],
+        measures.pose_angle,
+        f"over the clip the limbs point {measures.pose_angle:.0f} deg away from the image's, "
+        f"typically{_worst(measures)}",
+        fix=_RETAKE,
+    )
+
+
+def _worst(measures: PairMeasures) -> str:
+    if len(measures.limbs) < 2:
+        return ""
+    worst = sorted(measures.limbs.items(), key=lambda item: -item[1])[:2]
+    return ", most of all " + " and ".join(
+        f"the {name.replace('_', ' ')} ({angle:.0f} deg)" for name, angle in worst
+    )
+
+
+def proportions(measures: PairMeasures, context: PairContext) -> Answer:
+    if not measures.proportions:
+        return Inconclusive(
+            "no body part besides the torso is seen straight on in both", required=False
+        )
+    part, ratio = max(measures.proportions.items(), key=lambda item: abs(math.log(item[1])))
+    tolerance = context.profile.tolerances["proportions"]
+    plural = "are" if part in ("legs", "shoulders") else "is"
+    compared = "longer" if part == "legs" else "larger"
+    side = "image" if ratio > 1 else "video"
+    note = (
+        " (replace mode does not adapt them)" if context.mode == "replace" else ""
+    )
+    return by_tolerance(
+        tolerance,
+        abs(math.log(ratio)),
+        f"the proportions differ: measured by the torso the {part} {plural} "
+        f"{max(ratio, 1 / ratio):.2f} times {compared} in the {side}{note}",
+        shown=ratio,
+        limit=math.exp(math.copysign(tolerance.fine, ratio - 1.0)),
+        unit="ratio",
+        fix=Fix(applicability=Applicability.MANUAL, title="choose a driver built like the character"),
+    )
+
+
+def elsewhere_better(context: PairContext) -> Answer:
+    best = context.best
+    if best is None:
+        return NotApplicable("no body was recognised in both")
+    gain = best.score - best.score_at_first
+    limit = context.profile.limits["best_start_gain"]
+    if gain < limit.value:
+        return PASSED
+    time = float(best.observation.time)
+    left = float(context.video.start + context.video.span) - time
+    flaw = context.profile.flaws["better_start"]
+    keeps_half = left >= float(context.video.span) / 2.0
+    return Judged(
+        score=flaw.score,
+        message=f"from {time:.2f} s on the pair would score {best.score:.0f} instead of "
+        f"{best.score_at_first:.0f}, with {left:.1f} s of the clip left",
+        measured=round(gain, 2),
+        limit=limit.value,
+        unit="points",
+        source=limit.source,
+        fix=Fix(
+            applicability=Applicability.SAFE if keeps_half else Applicability.UNSAFE,
+            title=f"start the clip at {time:.2f} s",
+        ),
+        spans_s=((time, time),),
+    )
+
+
+RULES = (
+    Rule(
+        "WP401",
+        "pose-mismatch",
+        "pose",
+        "pair",
+        at_first(pose),
+        Explanation(
+            "The mean angle between the directions of limbs visible in both, in the torso frame, "
+            "so that turning the whole body does not count here.",
+            "The first frame is the model's template: a pose far from the image's is retargeted "
+            "wrongly in every frame after it.",
+            "Use a picture in that pose, or start the clip where they agree.",
+            "The tolerance stands in the profile as `pose`, with its source.",
+        ),
+        at_start=True,
+    ),
+    Rule(
+        "WP402",
+        "pose-mismatch-typical",
+        "pose",
+        "pair",
+        at_typical(typical_pose),
+        Explanation(
+            "The pose angle of WP401 as the median over the clip.",
+            "A clip that spends its time far from the image's pose shows sides of the character "
+            "that the image does not.",
+            "Choose a calmer clip, or a picture in a pose typical of it.",
+            "The tolerance stands in the profile as `typical_pose`, with its source.",
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP403",
+        "better-start-inside",
+        "pose",
+        "pair",
+        elsewhere_better,
+        Explanation(
+            "The score of the pair at every sampled frame, if the clip began there.",
+            "The first frame is the model's template; a clip may match the image better a little "
+            "later.",
+            "Trim the clip to that start.",
+            "`best_start_gain` in the profile, in points of the overall score.",
+        ),
+        cap=Severity.INFO,
+    ),
+    Rule(
+        "WP404",
+        "proportions-differ",
+        "pose",
+        "pair",
+        at_typical(proportions),
+        Explanation(
+            "Head, shoulders and legs, each measured by the torso, image over video, where both "
+            "show them un-foreshortened.",
+            "Retargeting handles small differences; in `replace` it is off, and they show as "
+            "stretched limbs.",
+            "Choose a driver built like the character.",
+            "The tolerance stands in the profile as `proportions`, with its source.",
+        ),
+        cap=Severity.WARNING,
+    ),
+)

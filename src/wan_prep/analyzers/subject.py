@@ -1,0 +1,550 @@
+"""WP5: who is in the pictures, for how long, and can the face be seen?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from wan_prep.evidence import Evidence, Face, Observation
+from wan_prep.findings import (
+    PASSED,
+    Answer,
+    Applicability,
+    Explanation,
+    Fix,
+    Inconclusive,
+    Judged,
+    NotApplicable,
+    PairContext,
+    Rule,
+    Severity,
+    by_tolerance,
+)
+from wan_prep.geometry import view_angles
+from wan_prep.pose.body import VISIBLE
+from wan_prep.pose.skeleton import LIMBS
+from wan_prep.sizing import output_size
+
+_UNREADABLE = NotApplicable("a file cannot be read")
+_TRIM = Fix(applicability=Applicability.SAFE, title="trim to the part with the person in it")
+_SURE_FACE = 0.5
+# A limb this much along the line of sight is foreshortened (60 deg out of the picture plane).
+_ALONG_SIGHT = 0.87
+
+
+def person_in_image(context: PairContext) -> Answer:
+    if context.image.info is None:
+        return _UNREADABLE
+    if context.image_seat is not None:
+        return PASSED
+    return Inconclusive(
+        "no human body recognised in the image; if this is a stylised character, its pose could "
+        "not be checked",
+        fix=Fix(applicability=Applicability.MANUAL, title="use a picture that shows the person"),
+    )
+
+
+def person_in_video(context: PairContext) -> Answer:
+    if context.video.info is None:
+        return _UNREADABLE
+    if context.video.found:
+        return PASSED
+    flaw = context.profile.flaws["no_person_in_video"]
+    return Judged(
+        score=flaw.score,
+        message="nobody was recognised anywhere in the video",
+        measured=0,
+        limit=1,
+        unit="frames with a person",
+        source=flaw.source,
+        fix=Fix(applicability=Applicability.MANUAL, title="choose a clip that shows a person"),
+    )
+
+
+def presence(context: PairContext) -> Answer:
+    video = context.video
+    if not video.found:
+        return NotApplicable("nobody is in the video")
+    share = absent_share(video)
+    if share == 0:
+        return PASSED
+    first = video.first
+    tolerance = context.profile.tolerances["absence"]
+    spans = absent_spans(video)
+    judged = by_tolerance(
+        tolerance,
+        share,
+        f"nobody is recognised in {share:.0%} of the clip: {_spans_in_words(spans)}",
+        fix=_TRIM,
+        spans_s=spans,
+    )
+    if first is not None and first.subject is None and share > 0.5:
+        return judged
+    # With the person in the first frame or most of the clip it is a part that fails, not all.
+    floor = (context.profile.severity.error_below + context.profile.severity.warning_below) / 3.0
+    return Judged(**{**judged.__dict__, "score": max(judged.score, floor)})
+
+
+def late_entry(context: PairContext) -> Answer:
+    if not context.video.found:
+        return NotApplicable("nobody is in the video")
+    template = context.template
+    if template is not None and template.subject is not None:
+        return PASSED
+    begins = float(context.video.found[0].time)
+    flaw = context.profile.flaws["late_entry"]
+    return Judged(
+        score=flaw.score,
+        message="the first frame, the model's template, shows nobody; the person is seen from "
+        f"{begins:.2f} s on",
+        measured=begins,
+        limit=0,
+        unit="s",
+        source=flaw.source,
+        fix=_TRIM,
+        spans_s=((float(context.video.start), begins),),
+    )
+
+
+def others_in_image(context: PairContext) -> Answer:
+    first = context.image.first
+    if first is None:
+        return _UNREADABLE
+    return _others([first], "image", context)
+
+
+def others_in_video(context: PairContext) -> Answer:
+    if context.video.info is None:
+        return _UNREADABLE
+    return _others(context.video.observations, "video", context)
+
+
+def _others(observations: Iterable[Observation], which: str, context: PairContext) -> Answer:
+    """The largest other person, by area relative to the subject; only those the model counts."""
+    least = context.profile.limits["other_person_share"]
+    worst, share, count, when = 0.0, 0.0, 0, 0.0
+    for o in observations:
+        big = [box.area for box in o.others if box.area >= least.value / 10.0]
+        if o.subject is None or not big:
+            continue
+        ratio = max(big) / max(o.subject.box.area, 1e-6)
+        count = max(count, len(big))
+        if ratio > worst:
+            worst, share, when = ratio, max(big), float(o.time)
+    if worst == 0:
+        return PASSED
+    people = "another person is" if count == 1 else f"{count} other people are"
+    at = "" if which == "image" else f" (most at {when:.2f} s)"
+    return by_tolerance(
+        context.profile.tolerances["other_person"],
+        worst,
+        f"{people} in the {which}, up to {worst:.0%} of the main person's size and {share:.0%} of "
+        f"the frame{at}; the model is made for one",
+        fix=Fix(applicability=Applicability.UNSAFE, title="crop to the main person"),
+    )
+
+
+def largest_box(context: PairContext) -> Answer:
+    """Simulates the model: per frame, independently, the largest box."""
+    if not context.video.found:
+        return NotApplicable("nobody is in the video")
+    times = [
+        float(o.time)
+        for o in context.video.found
+        if o.subject is not None and any(b.area > o.subject.box.area for b in o.others)
+    ]
+    if not times:
+        return PASSED
+    flaw = context.profile.flaws["largest_person_swap"]
+    return Judged(
+        score=flaw.score,
+        message="the model takes the largest person of each frame by itself; at "
+        f"{_times_in_words(times)} that is not the main one",
+        measured=len(times),
+        limit=0,
+        unit="samples",
+        source=flaw.source,
+        fix=Fix(applicability=Applicability.UNSAFE, title="crop to the main person"),
+        spans_s=tuple((t, t) for t in times[:20]),
+    )
+
+
+def face_size_image(context: PairContext) -> Answer:
+    seat = context.image_seat
+    if context.image.info is None or seat is None:
+        return NotApplicable("nobody was recognised in the image")
+    if seat.subject.face is None:
+        return Inconclusive("the face lies outside the image", required=False)
+    info = context.image.info
+    enlarge = _to_output(context, info.width, info.height)
+    px = _face_px(seat.subject.face, info.width, info.height) * enlarge
+    return _face_size(seat.subject.face, px, "image", "at the output's size", context)
+
+
+def face_size_video(context: PairContext) -> Answer:
+    """In the file's own pixels for animate, at the output's size for replace (facts)."""
+    info = context.video.video_info
+    faces = [o.subject.face for o in context.video.found if o.subject and o.subject.face]
+    if info is None or not faces:
+        return NotApplicable("no face was seen in the video")
+    enlarge = _to_output(context, info.width, info.height) if context.mode == "replace" else 1.0
+    sure = [f for f in faces if f.confidence >= _SURE_FACE] or faces
+    px = float(np.median([_face_px(f, info.width, info.height) for f in sure])) * enlarge
+    where = "at the output's size" if context.mode == "replace" else "in the file's own pixels"
+    return _face_size(sure[0], px, "video", where, context)
+
+
+def _face_size(face: Face, px: float, which: str, where: str, context: PairContext) -> Answer:
+    judged = by_tolerance(
+        context.profile.tolerances["face_px"],
+        px,
+        f"the face in the {which} is only {px:.0f} px across {where}; the model looks at 512 px",
+        fix=Fix(applicability=Applicability.MANUAL, title=f"use a closer {which}"),
+    )
+    if face.confidence >= _SURE_FACE or judged.score >= context.profile.severity.pass_from:
+        return judged
+    return Inconclusive(
+        f"no face is recognised in the {which}; where the head is, one would be {px:.0f} px across",
+        required=False,
+    )
+
+
+def _to_output(context: PairContext, width: int, height: int) -> float:
+    """By how much the service scales a picture of this size."""
+    size = output_size(width, height, context.resolution, context.profile)
+    return min(size.width / width, size.height / height)
+
+
+def _face_px(face: Face, width: int, height: int) -> float:
+    return math.sqrt(max(face.box.width * width * face.box.height * height, 0.0))
+
+
+def face_turned(context: PairContext) -> Answer:
+    seat = context.image_seat
+    if seat is None:
+        return NotApplicable("nobody was recognised in the image")
+    face = seat.subject.face
+    if face is None or face.yaw_deg is None or face.pitch_deg is None:
+        return Inconclusive(
+            "no face is recognised in the image; if this is a stylised character, it could not be "
+            "checked",
+            fix=Fix(applicability=Applicability.MANUAL, title="use a picture with a clear face"),
+        )
+    turned = abs(face.yaw_deg)
+    return by_tolerance(
+        context.profile.tolerances["face_turn"],
+        turned,
+        f"the face in the image is turned {turned:.0f} deg away from the camera",
+        fix=Fix(applicability=Applicability.MANUAL, title="use a picture from the front"),
+    )
+
+
+def face_seen(context: PairContext) -> Answer:
+    found = context.video.found
+    if not found:
+        return NotApplicable("nobody is in the video")
+    without = [
+        float(o.time)
+        for o in found
+        if o.subject is not None
+        and (o.subject.face is None or o.subject.face.confidence < _SURE_FACE)
+    ]
+    share = len(without) / len(found)
+    if not without:
+        return PASSED
+    return by_tolerance(
+        context.profile.tolerances["face_absence"],
+        share,
+        f"no face is recognised in {share:.0%} of the looked-at frames (turned away, hidden or too "
+        f"small), at {_times_in_words(without)}",
+        fix=Fix(
+            applicability=Applicability.MANUAL, title="use a clip in which the face stays in view"
+        ),
+        spans_s=tuple((t, t) for t in without[:20]),
+    )
+
+
+def template_hidden(context: PairContext) -> Answer:
+    """Limbs that the template hides or foreshortens distort every frame."""
+    seat = context.template_seat
+    if seat is None:
+        return NotApplicable("the first frame shows nobody")
+    points, world = seat.subject.keypoints_xy, seat.subject.world_xyz
+    inside = (
+        (points >= (seat.content.left, seat.content.top))
+        & (points <= (seat.content.right, seat.content.bottom))
+    ).all(axis=1)
+    hidden, asked = [], 0
+    for name, (near, far) in LIMBS.items():
+        if not (inside[near] and inside[far]):
+            continue
+        asked += 1
+        along = world[far] - world[near]
+        length = float(np.linalg.norm(along))
+        short = length > 1e-6 and abs(float(along[2])) / length > _ALONG_SIGHT
+        if min(seat.subject.visibility[near], seat.subject.visibility[far]) < VISIBLE or short:
+            hidden.append(name.replace("_", " "))
+    if not asked:
+        return NotApplicable("no limb lies in the first frame")
+    if not hidden:
+        return PASSED
+    return by_tolerance(
+        context.profile.tolerances["template_hidden"],
+        len(hidden) / asked,
+        f"the first frame, the model's template, hides or foreshortens the {', '.join(hidden)}",
+        fix=Fix(
+            applicability=Applicability.MANUAL,
+            title="start the clip where the limbs are seen and stretched",
+        ),
+    )
+
+
+def template_turned(context: PairContext) -> Answer:
+    seat = context.template_seat
+    if seat is None:
+        return NotApplicable("the first frame shows nobody")
+    if seat.subject.view_matrix is None:
+        return Inconclusive("the first frame's torso is not seen well enough", required=False)
+    turned = abs(view_angles(seat.subject.view_matrix).yaw)
+    return by_tolerance(
+        context.profile.tolerances["template_turn"],
+        turned,
+        f"in the first frame, the model's template, the body is turned {turned:.0f} deg away from "
+        "the camera; the makers ask for a front view there",
+        fix=Fix(applicability=Applicability.MANUAL, title="start the clip where it faces the camera"),
+    )
+
+
+# ------------------------------------------------------------------ presence over time
+
+
+def absent_share(video: Evidence) -> float:
+    """Share of the part that counts, in which nobody is seen; each sample stands for its time."""
+    total = float(video.span)
+    if total <= 0:
+        return 0.0 if video.found else 1.0
+    return min(1.0, sum(end - start for start, end in absent_spans(video)) / total)
+
+
+def absent_spans(video: Evidence) -> tuple[tuple[float, float], ...]:
+    """Spans [start, end] in s between the last sample with and the next one with the person."""
+    spans: list[tuple[float, float]] = []
+    end_of_clip = float(video.start + video.span)
+    for i, observation in enumerate(video.observations):
+        if observation.subject is not None:
+            continue
+        begins = float(observation.time)
+        following = video.observations[i + 1 :]
+        ends = float(following[0].time) if following else end_of_clip
+        if spans and abs(spans[-1][1] - begins) < 1e-9:
+            spans[-1] = (spans[-1][0], ends)
+        else:
+            spans.append((begins, ends))
+    return tuple(spans)
+
+
+def _spans_in_words(spans: tuple[tuple[float, float], ...], most: int = 3) -> str:
+    said = ", ".join(f"{a:.1f}-{b:.1f} s" for a, b in spans[:most])
+    return said if len(spans) <= most else f"{said} and {len(spans) - most} more spans"
+
+
+def _times_in_words(times: list[float], most: int = 4) -> str:
+    said = ", ".join(f"{t:.1f}" for t in times[:most])
+    return f"{said} s" if len(times) <= most else f"{said} s and {len(times) - most} more"
+
+
+def _rule(
+    code: str,
+    name: str,
+    about: str,
+    check: Callable[[PairContext], Answer],
+    explanation: Explanation,
+    *,
+    cap: Severity = Severity.ERROR,
+    at_start: bool = False,
+) -> Rule:
+    return Rule(code, name, "subject", about, check, explanation, cap, at_start)  # type: ignore[arg-type]
+
+
+_IN_PROFILE = "The tolerance stands in the profile as `{}`, with its source."
+
+RULES = (
+    _rule(
+        "WP501",
+        "no-person-in-image",
+        "image",
+        person_in_image,
+        Explanation(
+            "Whether a plausible human body is recognised in the image.",
+            "Without one neither pose nor framing can be compared. A stylised character may still "
+            "work: so this is inconclusive, not a failure.",
+            "Use a picture that shows the person, upright and not too small.",
+            "No limit: a body is recognised or it is not.",
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP502",
+        "no-person-in-video",
+        "video",
+        person_in_video,
+        Explanation(
+            "Whether a plausible human body is recognised in any looked-at frame.",
+            "Where the model's detector finds nobody, it makes up a pose on the whole frame.",
+            "Choose a clip that shows a person.",
+            "`no_person_in_video` in the profile.",
+        ),
+    ),
+    _rule(
+        "WP503",
+        "person-absent-in-part",
+        "video",
+        presence,
+        Explanation(
+            "The share of the clip without a recognised person, with its spans.",
+            "For those frames the model makes up a pose on the whole frame.",
+            "Trim to the part with the person in it.",
+            _IN_PROFILE.format("absence"),
+        ),
+    ),
+    _rule(
+        "WP504",
+        "first-frame-empty",
+        "video",
+        late_entry,
+        Explanation(
+            "Whether the person is in the first frame.",
+            "The first frame is the model's template; another host asks for the person from frame "
+            "0 on.",
+            "Trim the head off.",
+            "`late_entry` in the profile.",
+        ),
+        cap=Severity.WARNING,
+        at_start=True,
+    ),
+    _rule(
+        "WP505",
+        "several-people-in-image",
+        "image",
+        others_in_image,
+        Explanation(
+            "The largest other person, by area relative to the main one.",
+            "The model animates one person; which one is not yours to choose.",
+            "Crop to the main person, or use another picture.",
+            _IN_PROFILE.format("other_person"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP506",
+        "several-people-in-video",
+        "video",
+        others_in_video,
+        Explanation(
+            "The largest other person over the clip, by area relative to the main one.",
+            "The model takes the largest box of each frame by itself and does not track.",
+            "Crop to the main person, or choose another clip.",
+            _IN_PROFILE.format("other_person"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP507",
+        "largest-person-is-another",
+        "video",
+        largest_box,
+        Explanation(
+            "The moments at which the model's own rule, the largest box of the frame, would pick "
+            "somebody other than the main person.",
+            "The identity then jumps between two people.",
+            "Crop to the main person.",
+            "`largest_person_swap` in the profile.",
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP508",
+        "face-small-in-image",
+        "image",
+        face_size_image,
+        Explanation(
+            "The side of the face's box in px, in the image at the output's size.",
+            "A face of few pixels loses its likeness.",
+            "Use a closer picture, or crop.",
+            _IN_PROFILE.format("face_px"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP509",
+        "face-small-in-video",
+        "video",
+        face_size_video,
+        Explanation(
+            "The side of the face's box in px: in the file's own pixels for `animate`, which takes "
+            "the face from them, and at the output's size for `replace`, which scales first.",
+            "The expression is read from a 512 px crop of the face; few pixels carry little of it.",
+            "Use a closer clip, and do not shrink it.",
+            _IN_PROFILE.format("face_px"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP510",
+        "face-turned-in-image",
+        "image",
+        face_turned,
+        Explanation(
+            "The face's turn away from the camera, from a face mesh.",
+            "The makers ask for a face towards the camera, clear and unobstructed.",
+            "Use a picture from the front.",
+            _IN_PROFILE.format("face_turn"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP511",
+        "face-unseen-in-video",
+        "video",
+        face_seen,
+        Explanation(
+            "The share of looked-at frames in which no face is recognised on the main person.",
+            "Expression comes from the face of every frame; one outside the frame stops the "
+            "official code.",
+            "Use a clip in which the face stays in view.",
+            _IN_PROFILE.format("face_absence"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    _rule(
+        "WP512",
+        "template-limbs-hidden",
+        "video",
+        template_hidden,
+        Explanation(
+            "The share of limbs inside the first frame that are hidden or point at the camera.",
+            "The first frame is the retargeting template: a hidden or foreshortened limb distorts "
+            "every frame.",
+            "Start the clip where the limbs are seen and stretched.",
+            _IN_PROFILE.format("template_hidden"),
+        ),
+        cap=Severity.WARNING,
+        at_start=True,
+    ),
+    _rule(
+        "WP513",
+        "template-turned",
+        "video",
+        template_turned,
+        Explanation(
+            "The body's turn away from the camera in the first frame.",
+            "The makers' guide asks for a front-facing first frame.",
+            "Start the clip where the person faces the camera.",
+            _IN_PROFILE.format("template_turn"),
+        ),
+        cap=Severity.WARNING,
+        at_start=True,
+    ),
+)

@@ -1,0 +1,224 @@
+"""The stages composed; the only module that knows all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from wan_prep.errors import DependencyMissing, MediaUnreadable, WanPrepError
+from wan_prep.evidence import Evidence
+from wan_prep.pose.estimator import PoseEstimator
+from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.report.assemble import Selection, build_report
+from wan_prep.report.model import Report, Tool
+
+PathLike = str | Path
+Progress = Callable[[str, float], None]
+"""Called with what is being done and its share done, 0 … 1."""
+
+
+def _quiet(_what: str, _share: float) -> None:
+    return None
+
+
+def tool() -> Tool:
+    return Tool(name="wan-prep", version=metadata.version("wan-prep"))
+
+
+def check(
+    image: PathLike | Evidence,
+    video: PathLike | Evidence,
+    *,
+    mode: Mode = "animate",
+    resolution: Resolution = "480p",
+    start: float | Fraction = 0,
+    end: float | Fraction | None = None,
+    profile: Profile | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    pose_model: PathLike | None = None,
+    estimator: PoseEstimator | None = None,
+    progress: Progress = _quiet,
+) -> Report:
+    """Judge whether a reference image and a driving video fit together.
+
+    image, video: paths, or evidence from `observe`, which is not looked at again.
+    start, end: the part of the clip that counts, in s from its first frame; `start` becomes the
+        first frame. They apply to a path; evidence has its own.
+    estimator: another pose network behind the same protocol; it is not closed.
+
+    What is wrong with the files or the pair is in the report's findings.
+
+    Raises:
+        InputPathError: a path is missing or not a regular file.
+        WanPrepError: a setting that cannot be (an unknown check, an empty part of the clip).
+    """
+    figures = profile or default_profile()
+    selection = Selection(tuple(select), tuple(ignore)).validated()
+    begin, stop = _part(start, end)
+    for given in (image, video):
+        if not isinstance(given, Evidence):
+            _must_open(given)
+    needs_model = not (isinstance(image, Evidence) and isinstance(video, Evidence))
+    with _Estimating(estimator, pose_model, needs_model) as network:
+        image_evidence = (
+            image
+            if isinstance(image, Evidence)
+            else _observe(image, "image", network, figures, begin, stop, progress)
+        )
+        video_evidence = (
+            video
+            if isinstance(video, Evidence)
+            else _observe(video, "video", network, figures, begin, stop, progress)
+        )
+    for evidence, kind in ((image_evidence, "image"), (video_evidence, "video")):
+        if evidence.kind != kind:
+            raise WanPrepError(
+                f"expected evidence of {'an image' if kind == 'image' else 'a video'}, got that of "
+                f"{evidence.path}, which was observed as {evidence.kind}"
+            )
+    return build_report(
+        image_evidence,
+        video_evidence,
+        mode=mode,
+        resolution=resolution,
+        profile=figures,
+        tool=tool(),
+        selection=selection,
+    )
+
+
+def observe(
+    path: PathLike,
+    *,
+    kind: Literal["image", "video"] | None = None,
+    start: float | Fraction = 0,
+    end: float | Fraction | None = None,
+    at: Sequence[float | Fraction] | None = None,
+    profile: Profile | None = None,
+    pose_model: PathLike | None = None,
+    estimator: PoseEstimator | None = None,
+    progress: Progress = _quiet,
+) -> Evidence:
+    """What is seen in one file: numbers, no pixels; reusable in any number of pairs.
+
+    kind: None decides by the content; an animation counts as a video then.
+    at: look at the frames displayed at exactly these times instead of sampling the clip.
+
+    Raises:
+        InputPathError: the path is missing or not a regular file.
+        WanPrepError: `end` before `start`, or a negative time.
+    """
+    figures = profile or default_profile()
+    begin, stop = _part(start, end)
+    _must_open(path)
+    actual = kind or _kind_of(path, figures)
+    if at is not None and actual == "image":
+        raise WanPrepError(f"{path}: a still has no times; --at is for videos")
+    times = None if at is None else [_part(t, None)[0] for t in at]
+    with _Estimating(estimator, pose_model, needed=True) as network:
+        if times is not None:
+            from wan_prep.observing import observe_video_at
+
+            return observe_video_at(path, network, times)
+        return _observe(path, actual, network, figures, begin, stop, progress)
+
+
+def _observe(
+    path: PathLike,
+    kind: Literal["image", "video"],
+    estimator: PoseEstimator,
+    profile: Profile,
+    start: Fraction,
+    end: Fraction | None,
+    progress: Progress,
+) -> Evidence:
+    from wan_prep.observing import observe_image, observe_video
+
+    if kind == "image":
+        progress("looking at the image", 0.0)
+        return observe_image(path, estimator, profile)
+    return observe_video(
+        path,
+        estimator,
+        start=start,
+        end=end,
+        progress=lambda share: progress("looking at the video", share),
+    )
+
+
+def _kind_of(path: PathLike, profile: Profile) -> Literal["image", "video"]:
+    from wan_prep.media.images import probe_image
+
+    try:
+        info = probe_image(path, max_pixels=int(profile.limit("image_pixels_max")))
+    except MediaUnreadable as exc:
+        return "image" if exc.kind in ("too_large", "truncated") else "video"
+    return "video" if info.frame_count > 1 else "image"
+
+
+def _part(
+    start: float | Fraction, end: float | Fraction | None
+) -> tuple[Fraction, Fraction | None]:
+    begin = _seconds(start)
+    stop = None if end is None else _seconds(end)
+    if begin < 0 or (stop is not None and stop <= begin):
+        shown = "its end" if stop is None else f"{float(stop):g} s"
+        raise WanPrepError(
+            f"the part from {float(begin):g} s to {shown} is empty; expected 0 <= start < end"
+        )
+    return begin, stop
+
+
+def _seconds(value: float | Fraction) -> Fraction:
+    try:
+        # Through its shortest decimal form: 0.1 means a tenth, not the float next to it.
+        return value if isinstance(value, Fraction) else Fraction(str(value))
+    except ValueError as exc:
+        raise WanPrepError(f"{value!r} is not a time in seconds") from exc
+
+
+def _must_open(path: PathLike) -> None:
+    _import_native()
+    from wan_prep.media.files import open_check
+
+    open_check(path)
+
+
+def _import_native() -> None:
+    """OpenCV's wheel links two system libraries that slim containers lack."""
+    try:
+        import cv2  # noqa: F401
+    except ImportError as exc:
+        raise DependencyMissing(
+            f"OpenCV cannot be loaded ({exc}); on Debian and Ubuntu: "
+            "apt-get install libgl1 libglib2.0-0"
+        ) from exc
+
+
+class _Estimating:
+    """The estimator that was handed in, or one of our own that is closed at the end."""
+
+    def __init__(
+        self, given: PoseEstimator | None, pose_model: PathLike | None, needed: bool
+    ) -> None:
+        self._given, self._pose_model, self._needed = given, pose_model, needed
+        self._own: PoseEstimator | None = None
+
+    def __enter__(self) -> PoseEstimator:
+        if self._given is not None:
+            return self._given
+        if not self._needed:
+            return None  # type: ignore[return-value]  # nothing is going to be observed
+        from wan_prep.pose.mediapipe import MediapipeEstimator
+
+        model = None if self._pose_model is None else Path(self._pose_model)
+        self._own = MediapipeEstimator(model)
+        return self._own
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._own is not None:
+            self._own.__exit__(None, None, None)

@@ -1,0 +1,161 @@
+"""A path becomes evidence: everything the checks need to know of one file, and no pixels.
+
+Evidence is a value: frozen, serializable, made once and used in any number of pairs.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+from wan_prep.errors import UnreadableKind
+from wan_prep.geometry import UNIT_BOX, Box
+from wan_prep.media.types import ImageInfo, VideoInfo
+
+DECIMALS = 5
+"""A hundred-thousandth of a picture is a fiftieth of a pixel; rounding makes JSON round trips
+exact."""
+
+
+def _to_array(value: Any) -> NDArray[np.float64]:
+    array = np.round(np.asarray(value, dtype=np.float64), DECIMALS) + 0.0
+    if not np.isfinite(array).all():
+        raise ValueError("arrays of evidence must be finite")
+    array.flags.writeable = False
+    return array
+
+
+Array = Annotated[
+    NDArray[np.float64],
+    BeforeValidator(_to_array),
+    PlainSerializer(lambda array: array.tolist(), return_type=list),
+    WithJsonSchema({"type": "array"}),
+]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    def __eq__(self, other: object) -> bool:
+        # numpy arrays do not compare to one truth value
+        return type(self) is type(other) and self.model_dump_json() == other.model_dump_json()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+
+class Defect(_Value):
+    """Why no picture, or not every picture, can be had from the file."""
+
+    kind: UnreadableKind
+    message: str
+
+
+class ModelId(_Value):
+    name: str
+    sha256: str
+
+
+class Face(_Value):
+    """A face as fractions of the upright picture's width and height."""
+
+    box: Box
+    yaw_deg: float | None
+    pitch_deg: float | None
+    confidence: float
+    """1 from a face network; 0.3 where only the pose's head points gave the box."""
+
+
+class Subject(_Value):
+    """The main person of one picture, in fractions of its width and height, and in metres."""
+
+    keypoints_xy: Array
+    """(33, 2)"""
+    visibility: Array
+    """(33,) 0 … 1"""
+    world_xyz: Array
+    """(33, 3) m, hip-centred, camera axes of the picture"""
+    px_per_m: float | None
+    """Pixels of the upright picture in its full size per metre; None where undetermined."""
+    view_matrix: Array | None
+    """(3, 3) rotation of body into camera axes"""
+    box: Box
+    crown_y: float
+    face: Face | None
+    looks: int
+    """How many looks at the picture agree in it."""
+    repaired: bool = False
+    """The first look was wrong; a closer one found the body."""
+
+
+class Observation(_Value):
+    """One picture of a still or a clip: who is in it."""
+
+    time: Fraction
+    """s from the first displayed frame; 0 for a still"""
+    scene: int = 0
+    """Number of the shot, from 0"""
+    subject: Subject | None = None
+    others: tuple[Box, ...] = ()
+    """Other people, as fractions of the picture"""
+
+
+class Evidence(_Value):
+    """What was seen in one file."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["image", "video"]
+    path: str
+    info: Annotated[ImageInfo | VideoInfo, Field(discriminator="kind")] | None = None
+    """None where the file cannot be read; `defects` says why."""
+    defects: tuple[Defect, ...] = ()
+    pose_model: ModelId | None = None
+    content: Box = UNIT_BOX
+    """The picture without its black bars, as fractions."""
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+    """The part of a clip that counts, in s; `end` None is the clip's own end."""
+    cuts: tuple[Fraction, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    sample_interval: Fraction | None = None
+    """Longest time between two samples, in s."""
+    decode_errors: int = 0
+    decoded_until: Fraction | None = None
+    """Time of the last frame that decoded, in s."""
+
+    @property
+    def image_info(self) -> ImageInfo | None:
+        return self.info if isinstance(self.info, ImageInfo) else None
+
+    @property
+    def video_info(self) -> VideoInfo | None:
+        return self.info if isinstance(self.info, VideoInfo) else None
+
+    @property
+    def first(self) -> Observation | None:
+        return self.observations[0] if self.observations else None
+
+    @property
+    def found(self) -> tuple[Observation, ...]:
+        """The observations that have a subject."""
+        return tuple(o for o in self.observations if o.subject is not None)
+
+    @property
+    def span(self) -> Fraction:
+        """Length in s of the part that counts; 0 for a still."""
+        info = self.video_info
+        if info is None:
+            return Fraction(0)
+        end = info.duration if self.end is None else min(self.end, info.duration)
+        return max(Fraction(0), end - self.start)

@@ -1,0 +1,254 @@
+"""What a check is given, and what it may answer.
+
+A check is one function `(PairContext) -> Answer`.  It never decides how severe a thing is: it
+gives a score, and the profile's severities do the rest, the same way for every check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from wan_prep.evidence import Evidence, Observation
+from wan_prep.measures import PairMeasures, Seat, measure, seat, typical
+from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Applicability(StrEnum):
+    """safe: applied by default · unsafe: may cost something that shows · manual: by a person."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    MANUAL = "manual"
+
+
+class Fix(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    applicability: Applicability
+    title: str
+
+
+About = Literal["image", "video", "pair"]
+
+
+class Finding(BaseModel):
+    """One thing that stands between a pair and a good result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    code: str
+    name: str
+    severity: Severity
+    status: Literal["fail", "inconclusive"]
+    subject: About
+    message: str
+    measured: float | str | None
+    limit: float | str | None
+    unit: str | None
+    source: str
+    span_s: tuple[float, float] | None
+    fix: Fix | None
+
+
+# ------------------------------------------------------------------ answers of a check
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Measured. `score` in (0, 1]; from the profile's `pass_from` on it is a pass."""
+
+    score: float
+    message: str
+    measured: float | str | None = None
+    limit: float | str | None = None
+    unit: str | None = None
+    source: str = ""
+    fix: Fix | None = None
+    spans_s: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Inconclusive:
+    """Could not be measured; `required` measures then warn, others inform."""
+
+    message: str
+    required: bool = True
+    fix: Fix | None = None
+
+
+class NotApplicable(NamedTuple):
+    """The question does not arise for this pair."""
+
+    reason: str
+
+
+Answer = Judged | Inconclusive | NotApplicable
+PASSED = Judged(1.0, "")
+
+
+def by_tolerance(
+    tolerance: Tolerance,
+    measured: float,
+    message: str,
+    *,
+    shown: float | None = None,
+    limit: float | None = None,
+    unit: str | None = None,
+    fix: Fix | None = None,
+    spans_s: tuple[tuple[float, float], ...] = (),
+) -> Judged:
+    """A measure judged by a tolerance of the profile.
+
+    shown, limit and unit replace what is printed where the tolerance's own unit (say, a log
+    ratio) is not what a person reads.
+    """
+    return Judged(
+        score=tolerance.score(measured),
+        message=message,
+        measured=round(measured if shown is None else shown, 4),
+        limit=round(tolerance.fine if limit is None else limit, 4),
+        unit=unit or tolerance.unit,
+        source=tolerance.source,
+        fix=fix,
+        spans_s=spans_s,
+    )
+
+
+# ------------------------------------------------------------------ what a check is given
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The image held against one sample of the video."""
+
+    observation: Observation
+    measures: PairMeasures
+
+
+@dataclass(frozen=True)
+class BestStart:
+    """A sampled frame as the clip's start: overall score there and at the first, 0 … 100."""
+
+    observation: Observation
+    score: float
+    score_at_first: float
+
+
+@dataclass(frozen=True)
+class PairContext:
+    """Both files' evidence, how they would be submitted, and the start that is judged."""
+
+    image: Evidence
+    video: Evidence
+    mode: Mode
+    resolution: Resolution
+    profile: Profile
+    start: Observation | None = None
+    """The sample taken as the model's template; None stands for the first."""
+    best: BestStart | None = None
+    """The start that would score best, where it was looked for."""
+
+    @property
+    def readable(self) -> bool:
+        return self.image.info is not None and self.video.info is not None
+
+    @cached_property
+    def image_seat(self) -> Seat | None:
+        first = self.image.first
+        if first is None or first.subject is None:
+            return None
+        return seat(self.image, first.subject)
+
+    @cached_property
+    def moments(self) -> tuple[Moment, ...]:
+        """The image against every sample in which the subject was found."""
+        image = self.image_seat
+        if image is None:
+            return ()
+        return tuple(
+            Moment(o, measure(image, seat(self.video, o.subject)))
+            for o in self.video.observations
+            if o.subject is not None
+        )
+
+    @property
+    def template(self) -> Observation | None:
+        """The sample that the model would take as its template."""
+        return self.start or self.video.first
+
+    @property
+    def template_seat(self) -> Seat | None:
+        if self.template is None or self.template.subject is None:
+            return None
+        return seat(self.video, self.template.subject)
+
+    @cached_property
+    def first(self) -> PairMeasures | None:
+        """Measures at the template; None where either side shows nobody there."""
+        template = self.template
+        if template is None:
+            return None
+        return next(
+            (m.measures for m in self.moments if m.observation.time == template.time), None
+        )
+
+    @cached_property
+    def typical(self) -> PairMeasures | None:
+        """Median measures over the clip."""
+        return typical([m.measures for m in self.moments]) if self.moments else None
+
+    def starting_at(self, observation: Observation) -> PairContext:
+        """The same pair judged as if the clip began with this sample."""
+        return self._with(replace(self, start=observation))
+
+    def knowing(self, best: BestStart) -> PairContext:
+        """The same pair, its best start known."""
+        return self._with(replace(self, best=best))
+
+    def _with(self, other: PairContext) -> PairContext:
+        # The moments do not depend on the start, and they are the costly part.
+        other.__dict__.update(
+            image_seat=self.image_seat, moments=self.moments, typical=self.typical
+        )
+        return other
+
+
+Check = Callable[[PairContext], Answer]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The same four headings for every check."""
+
+    measures: str
+    why: str
+    fix: str
+    limit: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the rule table.
+
+    name states the problem; cap is the gravest severity the check may reach; `at_start` tells
+    that the answer depends on which sample is the template.
+    """
+
+    code: str
+    name: str
+    family: Family
+    about: About
+    check: Check
+    explanation: Explanation
+    cap: Severity = Severity.ERROR
+    at_start: bool = False

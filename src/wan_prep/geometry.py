@@ -1,0 +1,224 @@
+"""Pure geometry: scales, rotations, angles, boxes.  numpy in, numpy out; no I/O.
+
+Axes (contract): the camera has x right, y down, z away from it; the body has x to the
+person's left, y up along the spine, z out of the chest.  `view_matrix` rotates body into
+camera coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+FACING = np.diag([1.0, -1.0, -1.0])
+"""The view matrix of an upright person who faces the camera."""
+
+
+class ViewAngles(NamedTuple):
+    """Degrees. yaw 0: camera in front, +90: on the person's own right; pitch +: camera
+    above; roll +: the body leans clockwise in the picture."""
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+class Size(NamedTuple):
+    """Width and height in px."""
+
+    width: int
+    height: int
+
+
+def unit(vector: ArrayLike) -> Floats:
+    """The vector at length 1.
+
+    Raises:
+        ValueError: its length is zero.
+    """
+    array = np.asarray(vector, dtype=np.float64)
+    length = float(np.linalg.norm(array))
+    if length < 1e-12:
+        raise ValueError("a zero vector has no direction")
+    return array / length
+
+
+def wrap_deg(angle: float) -> float:
+    """The same angle in (-180, 180]."""
+    wrapped = math.fmod(angle, 360.0)
+    if wrapped > 180.0:
+        return wrapped - 360.0
+    if wrapped <= -180.0:
+        return wrapped + 360.0
+    return wrapped
+
+
+def angle_between_deg(a: ArrayLike, b: ArrayLike) -> float:
+    """Angle 0 … 180 between two directions of any dimension."""
+    cosine = float(np.clip(np.dot(unit(a), unit(b)), -1.0, 1.0))
+    return math.degrees(math.acos(cosine))
+
+
+def rotation_angle_deg(rotation: Floats) -> float:
+    """Geodesic angle 0 … 180 of a (3, 3) rotation."""
+    return math.degrees(math.acos(float(np.clip((np.trace(rotation) - 1.0) / 2.0, -1.0, 1.0))))
+
+
+def view_angle_deg(a: Floats, b: Floats) -> float:
+    """Geodesic angle between two (3, 3) view matrices."""
+    return rotation_angle_deg(b @ a.T)
+
+
+def torso_frame(
+    left_shoulder: ArrayLike, right_shoulder: ArrayLike, spine_up: ArrayLike
+) -> Floats:
+    """(3, 3) view matrix from the shoulder line and the spine, both in camera axes.
+
+    The spine keeps its direction; the shoulder line is made perpendicular to it.
+
+    Raises:
+        ValueError: the shoulders coincide, or lie along the spine.
+    """
+    up = unit(spine_up)
+    across = np.asarray(left_shoulder, float) - np.asarray(right_shoulder, float)
+    left = unit(across - np.dot(across, up) * up)
+    return np.column_stack([left, up, np.cross(left, up)])
+
+
+def view_angles(view_matrix: Floats) -> ViewAngles:
+    """Yaw, pitch and roll of a (3, 3) view matrix, in degrees."""
+    toward_camera = view_matrix.T @ np.array([0.0, 0.0, -1.0])
+    spine = view_matrix @ np.array([0.0, 1.0, 0.0])
+    return ViewAngles(
+        yaw=math.degrees(math.atan2(-toward_camera[0], toward_camera[2])),
+        pitch=math.degrees(math.asin(float(np.clip(toward_camera[1], -1.0, 1.0)))),
+        roll=math.degrees(math.atan2(spine[0], -spine[1])),
+    )
+
+
+def view_difference(image: Floats, video: Floats) -> ViewAngles:
+    """Image view minus video view, each angle wrapped to (-180, 180]."""
+    a, b = view_angles(image), view_angles(video)
+    return ViewAngles(*(wrap_deg(x - y) for x, y in zip(a, b, strict=True)))
+
+
+def mean_rotation(rotations: Sequence[Floats]) -> Floats:
+    """Chordal mean of (3, 3) rotations: the projection of their sum onto SO(3)."""
+    return nearest_rotation(np.sum(rotations, axis=0))
+
+
+def nearest_rotation(matrix: Floats) -> Floats:
+    """The (3, 3) rotation nearest to a matrix in the Frobenius norm (Kabsch 1976)."""
+    u, _, vt = np.linalg.svd(matrix)
+    sign = np.sign(np.linalg.det(u @ vt))
+    return np.asarray(u @ np.diag([1.0, 1.0, sign]) @ vt, dtype=np.float64)
+
+
+def ray_rotation(xy: ArrayLike, size: Size, fov_deg: float) -> Floats:
+    """(3, 3) rotation from a camera that looks at pixel `xy` into the camera of the picture.
+
+    Landmarks live in a camera that looks at the body; in the picture's own camera that
+    direction is a ray off the optical axis.  `fov_deg` spans the picture's longer side.
+    """
+    x, y = np.asarray(xy, float)
+    focal_px = max(size) / 2.0 / math.tan(math.radians(fov_deg) / 2.0)
+    ray = unit([x - size.width / 2.0, y - size.height / 2.0, focal_px])
+    axis = np.cross([0.0, 0.0, 1.0], ray)
+    sine, cosine = float(np.linalg.norm(axis)), float(ray[2])
+    if sine < 1e-12:
+        return np.eye(3)
+    kx, ky, kz = axis / sine
+    cross = np.array([[0.0, -kz, ky], [kz, 0.0, -kx], [-ky, kx, 0.0]])
+    # Rodrigues' formula
+    return np.eye(3) + sine * cross + (1.0 - cosine) * (cross @ cross)
+
+
+def weak_perspective_scale(world_xy: Floats, keypoints_xy: Floats, weights: Floats) -> float | None:
+    """Least-squares scale in px per m between (N, 2) metres and (N, 2) pixels.
+
+    Minimises sum w |s (X - mean X) - (x - mean x)|^2, then once more with the points that fit
+    worst given less weight (one Huber step), so that one stray joint does not move it.
+    None with fewer than three weighted points, or where the points coincide.
+    """
+    used = weights > 0
+    if np.count_nonzero(used) < 3:
+        return None
+    world, points, weight = world_xy[used], keypoints_xy[used], weights[used].astype(float)
+    scale = None
+    for _ in range(4):
+        total = weight.sum()
+        a = world - (weight[:, None] * world).sum(0) / total
+        b = points - (weight[:, None] * points).sum(0) / total
+        spread = float((weight * (a * a).sum(1)).sum())
+        if spread < 1e-9:
+            return None
+        scale = float((weight * (a * b).sum(1)).sum()) / spread
+        residual = np.linalg.norm(scale * a - b, axis=1)
+        bound = 1.5 * float(np.median(residual)) + 1e-9
+        weight = weights[used] * np.minimum(1.0, bound / np.maximum(residual, 1e-9))
+    return scale if scale is not None and scale > 0 else None
+
+
+class Box(NamedTuple):
+    """Axis-aligned box, same unit throughout; left < right and top < bottom where not empty."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return max(0.0, self.right - self.left)
+
+    @property
+    def height(self) -> float:
+        return max(0.0, self.bottom - self.top)
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return (self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0
+
+    def clipped(self, other: Box) -> Box:
+        """The part inside `other`; of zero area where they do not meet."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        return Box(
+            left, top, max(left, min(self.right, other.right)), max(top, min(self.bottom, other.bottom))
+        )
+
+    def scaled(self, factor_x: float, factor_y: float) -> Box:
+        """Every coordinate multiplied (px to fractions and back)."""
+        return Box(
+            self.left * factor_x, self.top * factor_y, self.right * factor_x, self.bottom * factor_y
+        )
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union, 0 … 1."""
+        shared = self.clipped(other).area
+        union = self.area + other.area - shared
+        return shared / union if union > 0 else 0.0
+
+
+UNIT_BOX = Box(0.0, 0.0, 1.0, 1.0)
+
+
+def bounding_box(points_xy: Floats) -> Box:
+    """The box of (N, 2) points, N > 0."""
+    (left, top), (right, bottom) = points_xy.min(axis=0), points_xy.max(axis=0)
+    return Box(float(left), float(top), float(right), float(bottom))
+
+
+def square_around(center_xy: ArrayLike, side: float) -> Box:
+    """The square of the given side around a point."""
+    x, y = np.asarray(center_xy, float)
+    return Box(x - side / 2.0, y - side / 2.0, x + side / 2.0, y + side / 2.0)

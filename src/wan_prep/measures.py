@@ -1,0 +1,312 @@
+"""What differs between the image and one moment of the video: the pair's measures.
+
+Pure: two subjects in, numbers out.  Placement and zoom are taken in each medium's own upright
+picture with its black bars removed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from wan_prep.evidence import Evidence, Subject
+from wan_prep.geometry import (
+    Box,
+    Floats,
+    Size,
+    angle_between_deg,
+    view_angle_deg,
+    view_difference,
+)
+from wan_prep.pose import skeleton
+from wan_prep.pose.body import SHOTS, VISIBLE, Shot
+from wan_prep.pose.skeleton import LIMBS, Joint
+
+# A limb that points this much towards the camera has no direction in the picture.
+_FORESHORTENED = 0.5
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One subject with the picture it sits in: the content's box and the picture's size."""
+
+    subject: Subject
+    content: Box
+    size: Size
+
+
+@dataclass(frozen=True)
+class PairMeasures:
+    """Image against video at one time; None where it could not be measured.
+
+    zoom_ratio: frame_height_m(video) / frame_height_m(image), > 1: larger in the image.
+    offset_x, offset_y: image placement - video placement, fractions of the frame.
+    yaw, pitch, roll: deg, image - video; view_angle: geodesic, deg.
+    pose_angle: deg, mean over limbs visible in both, in the torso frame.
+    proportions: ratio image / video of each part relative to the torso.
+    """
+
+    zoom_ratio: float | None = None
+    offset_x: float | None = None
+    offset_y: float | None = None
+    yaw: float | None = None
+    pitch: float | None = None
+    roll: float | None = None
+    view_angle: float | None = None
+    shot_image: Shot | None = None
+    shot_video: Shot | None = None
+    only_image: tuple[str, ...] = ()
+    only_video: tuple[str, ...] = ()
+    pose_angle: float | None = None
+    limbs: dict[str, float] = field(default_factory=dict)
+    limbs_in_plane: dict[str, float] = field(default_factory=dict)
+    proportions: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def placement(self) -> float | None:
+        if self.offset_x is None or self.offset_y is None:
+            return None
+        return math.hypot(self.offset_x, self.offset_y)
+
+    @property
+    def shot_distance(self) -> int | None:
+        if self.shot_image is None or self.shot_video is None:
+            return None
+        return abs(SHOTS.index(self.shot_image) - SHOTS.index(self.shot_video))
+
+
+def seat(evidence: Evidence, subject: Subject) -> Seat:
+    info = evidence.info
+    if info is None:
+        raise ValueError("unreadable media have no subject")
+    return Seat(subject, evidence.content, Size(info.width, info.height))
+
+
+def frame_height_m(s: Seat) -> float | None:
+    """How many metres of the subject's plane the content shows from top to bottom."""
+    if s.subject.px_per_m is None:
+        return None
+    return s.size.height * s.content.height / s.subject.px_per_m
+
+
+def neck_xy(s: Seat) -> Floats:
+    """(2,) neck midpoint as fractions of the content's width and height."""
+    points = s.subject.keypoints_xy
+    neck = (points[Joint.LEFT_SHOULDER] + points[Joint.RIGHT_SHOULDER]) / 2.0
+    return np.asarray(
+        (neck - (s.content.left, s.content.top)) / (s.content.width, s.content.height)
+    )
+
+
+def headroom(s: Seat) -> float:
+    """Share of the content's height above the top of the head; negative where it is cut."""
+    return (s.subject.crown_y - s.content.top) / s.content.height
+
+
+def inside(s: Seat, bottom_margin: float = 0.0) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """(33,) joints that lie in the content."""
+    points, c = s.subject.keypoints_xy, s.content
+    shown: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+        (points[:, 0] >= c.left)
+        & (points[:, 0] <= c.right)
+        & (points[:, 1] >= c.top)
+        & (points[:, 1] <= c.bottom - bottom_margin * c.height)
+    )
+    return shown
+
+
+def shot_class(s: Seat) -> Shot:
+    """Named by the lowest joints seen in the picture; a margin of 1 % keeps edges honest."""
+    shown = inside(s, bottom_margin=0.01) & (s.subject.visibility >= VISIBLE)
+    if shown[list(skeleton.ANKLES)].any():
+        return "full"
+    if shown[list(skeleton.KNEES)].any():
+        return "three_quarter"
+    if shown[list(skeleton.HIPS)].any():
+        return "half"
+    return "bust" if shown[list(skeleton.SHOULDERS)].any() else "face"
+
+
+def cut_edges(s: Seat) -> tuple[str, ...]:
+    """The edges of the content that cut the body, by the joints beyond each."""
+    joints = list(skeleton.BODY)
+    x, y = s.subject.keypoints_xy[joints, 0], s.subject.keypoints_xy[joints, 1]
+    edges = {
+        "top": min(float(y.min()), s.subject.crown_y) < s.content.top,
+        "bottom": float(y.max()) > s.content.bottom,
+        "left": float(x.min()) < s.content.left,
+        "right": float(x.max()) > s.content.right,
+    }
+    return tuple(name for name, is_cut in edges.items() if is_cut)
+
+
+def trusted(s: Seat) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """(33,) joints in the content that the network says it sees."""
+    seen: np.ndarray[tuple[int], np.dtype[np.bool_]] = inside(s) & (s.subject.visibility >= VISIBLE)
+    return seen
+
+
+def measure(image: Seat, video: Seat) -> PairMeasures:
+    """All measures of the image's subject against the video's at one time."""
+    heights = frame_height_m(image), frame_height_m(video)
+    zoom = None if None in heights else heights[1] / heights[0]  # type: ignore[operator]
+    offset = neck_xy(image) - neck_xy(video)
+    a, b = image.subject.view_matrix, video.subject.view_matrix
+    yaw = pitch = roll = view = None
+    if a is not None and b is not None:
+        yaw, pitch, roll = view_difference(a, b)
+        view = view_angle_deg(a, b)
+    limbs = limb_angles(image, video)
+    shown_image, shown_video = inside(image), inside(video)
+    return PairMeasures(
+        zoom_ratio=zoom,
+        offset_x=float(offset[0]),
+        offset_y=float(offset[1]),
+        yaw=yaw,
+        pitch=pitch,
+        roll=roll,
+        view_angle=view,
+        shot_image=shot_class(image),
+        shot_video=shot_class(video),
+        only_image=_labels(shown_image & ~shown_video),
+        only_video=_labels(shown_video & ~shown_image),
+        pose_angle=float(np.mean(list(limbs.values()))) if limbs else None,
+        limbs=limbs,
+        limbs_in_plane=limb_angles_in_plane(image, video),
+        proportions=compare_proportions(image, video),
+    )
+
+
+def _labels(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[str, ...]:
+    return tuple(skeleton.label(joint) for joint in skeleton.BODY if which[joint])
+
+
+def _limbs_in_both(image: Seat, video: Seat) -> list[tuple[str, Joint, Joint]]:
+    seen = trusted(image) & trusted(video)
+    return [(name, near, far) for name, (near, far) in LIMBS.items() if seen[near] and seen[far]]
+
+
+def limb_angles(image: Seat, video: Seat) -> dict[str, float]:
+    """Angle in deg between each limb's direction in the two torso frames (3-D)."""
+    a, b = image.subject.view_matrix, video.subject.view_matrix
+    if a is None or b is None:
+        return {}
+    angles = {}
+    for name, near, far in _limbs_in_both(image, video):
+        in_image = a.T @ (image.subject.world_xyz[far] - image.subject.world_xyz[near])
+        in_video = b.T @ (video.subject.world_xyz[far] - video.subject.world_xyz[near])
+        if np.linalg.norm(in_image) > 1e-6 and np.linalg.norm(in_video) > 1e-6:
+            angles[name] = angle_between_deg(in_image, in_video)
+    return angles
+
+
+def limb_angles_in_plane(image: Seat, video: Seat) -> dict[str, float]:
+    """Angle in deg between each limb's direction in the two pictures, as they are."""
+    angles = {}
+    for name, near, far in _limbs_in_both(image, video):
+        a, b = (
+            (s.subject.keypoints_xy[far] - s.subject.keypoints_xy[near]) * s.size
+            for s in (image, video)
+        )
+        if np.linalg.norm(a) > 1e-6 and np.linalg.norm(b) > 1e-6:
+            angles[name] = angle_between_deg(a, b)
+    return angles
+
+
+def body_parts_px(s: Seat) -> dict[str, float]:
+    """Lengths in px of the parts that the picture shows un-foreshortened.
+
+    head: eyes to mouth; shoulders; torso: neck to hips; legs: hips to ankles, or the thighs
+    doubled where the ankles are out of the picture.
+    """
+    points = s.subject.keypoints_xy * s.size
+    seen = trusted(s)
+    parts: dict[str, float] = {}
+
+    def middle(pair: tuple[Joint, Joint]) -> Floats:
+        return np.asarray((points[pair[0]] + points[pair[1]]) / 2.0)
+
+    def flat(near: Sequence[Joint], far: Sequence[Joint]) -> bool:
+        """Both ends seen, and the part not pointing at the camera."""
+        if not (seen[list(near)].all() and seen[list(far)].all()):
+            return False
+        world = s.subject.world_xyz
+        along = world[list(far)].mean(axis=0) - world[list(near)].mean(axis=0)
+        length = float(np.linalg.norm(along))
+        return length > 1e-6 and abs(float(along[2])) / length < _FORESHORTENED
+
+    eyes, mouth = (Joint.LEFT_EYE, Joint.RIGHT_EYE), (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT)
+    if seen[list(eyes)].all() and seen[list(mouth)].all():
+        parts["head"] = float(np.linalg.norm(middle(mouth) - middle(eyes)))
+    left, right = skeleton.SHOULDERS
+    if flat([left], [right]):
+        parts["shoulders"] = float(np.linalg.norm(points[left] - points[right]))
+    if flat(skeleton.SHOULDERS, skeleton.HIPS):
+        parts["torso"] = float(np.linalg.norm(middle(skeleton.HIPS) - middle(skeleton.SHOULDERS)))
+    if flat(skeleton.HIPS, skeleton.ANKLES):
+        parts["legs"] = float(np.linalg.norm(middle(skeleton.ANKLES) - middle(skeleton.HIPS)))
+    return {name: length for name, length in parts.items() if length > 1.0}
+
+
+def compare_proportions(image: Seat, video: Seat) -> dict[str, float]:
+    """Ratio image / video of head, shoulders and legs, each relative to the torso (to the
+    shoulders where a torso is hidden)."""
+    a, b = body_parts_px(image), body_parts_px(video)
+    both = [name for name in a if name in b]
+    base = next((name for name in ("torso", "shoulders") if name in both), None)
+    if base is None:
+        return {}
+    return {
+        name: (a[name] / a[base]) / (b[name] / b[base]) for name in both if name != base
+    }
+
+
+def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
+    """Median over the clip, measure by measure; the most frequent shot class."""
+
+    def middle(name: str) -> float | None:
+        values = [v for m in measured if (v := getattr(m, name)) is not None]
+        return float(median(values)) if values else None
+
+    def middle_of(name: str) -> dict[str, float]:
+        keys = sorted({key for m in measured for key in getattr(m, name)})
+        return {
+            key: float(median([getattr(m, name)[key] for m in measured if key in getattr(m, name)]))
+            for key in keys
+        }
+
+    shots = [m.shot_video for m in measured if m.shot_video is not None]
+    return PairMeasures(
+        **{
+            name: middle(name)
+            for name in (
+                *("zoom_ratio", "offset_x", "offset_y", "yaw", "pitch", "roll"),
+                *("view_angle", "pose_angle"),
+            )
+        },
+        shot_image=measured[0].shot_image if measured else None,
+        shot_video=max(sorted(set(shots)), key=shots.count) if shots else None,
+        limbs=middle_of("limbs"),
+        limbs_in_plane=middle_of("limbs_in_plane"),
+        proportions=middle_of("proportions"),
+    )
+
+
+def display_aspect(evidence: Evidence) -> float | None:
+    """Width / height of the content in square pixels, black bars excluded."""
+    info = evidence.info
+    if info is None:
+        return None
+    return (info.width * evidence.content.width) / (info.height * evidence.content.height)
+
+
+def aspect_gap(image: Evidence, video: Evidence) -> float | None:
+    """max / min of the two display aspect ratios, >= 1."""
+    a, b = display_aspect(image), display_aspect(video)
+    if a is None or b is None:
+        return None
+    return max(a, b) / min(a, b)

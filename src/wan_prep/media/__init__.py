@@ -1,0 +1,1 @@
+"""Media files: what they are, and their pictures, upright and with exact times."""

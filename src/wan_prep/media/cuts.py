@@ -1,0 +1,57 @@
+"""Shot cuts, by PySceneDetect's adaptive detector, on frames that are decoded anyway."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from scenedetect.common import FrameTimecode
+from scenedetect.detectors import AdaptiveDetector
+
+from wan_prep.media.picture import Rgb
+
+# Frames before and after that a frame's change is held against; a pan changes all of them.
+_NEIGHBOURS = 2
+# The detector counts frames; times stay with the caller, so any rate will do.
+_COUNTING_RATE = 25.0
+
+
+class Glanced(Protocol):
+    """A frame with a tiny picture of itself."""
+
+    def glance(self) -> Rgb: ...
+
+
+FrameT = TypeVar("FrameT", bound=Glanced)
+
+
+def mark_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, bool]]:
+    """Each frame with whether a new shot begins with it; a few frames are held back for that.
+
+    The first and the last frame are repeated to the detector, so that a cut next to either
+    end has neighbours too.
+    """
+    detector = AdaptiveDetector(window_width=_NEIGHBOURS, min_scene_len=1)
+    held: deque[tuple[int, FrameT]] = deque()
+    cuts: set[int] = set()
+    count = 0
+
+    def feed(frame: FrameT, times: int) -> None:
+        nonlocal count
+        picture = frame.glance()
+        for _ in range(times):
+            found = detector.process_frame(FrameTimecode(count, _COUNTING_RATE), picture)
+            cuts.update(cut.frame_num for cut in found)
+            count += 1
+
+    for frame in frames:
+        held.append((count if held or count else _NEIGHBOURS, frame))
+        feed(frame, 1 if count else _NEIGHBOURS + 1)
+        while len(held) > _NEIGHBOURS:
+            number, ready = held.popleft()
+            yield ready, number in cuts
+    if held:
+        feed(held[-1][1], _NEIGHBOURS)
+    for number, ready in held:
+        yield ready, number in cuts

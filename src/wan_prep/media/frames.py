@@ -1,0 +1,203 @@
+"""Frames with exact times, upright and with square pixels, from every kind of video file."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+
+import av.error
+
+from wan_prep.errors import MediaUnreadable
+from wan_prep.media import libav, webp
+from wan_prep.media.files import open_check
+from wan_prep.media.libav import DecodeLog
+from wan_prep.media.picture import AvPicture, Picture, Rgb
+from wan_prep.media.refusals import brief
+from wan_prep.media.types import VideoInfo
+
+__all__ = ["DecodeLog", "DecodedFrame", "decode", "frames_at"]
+
+# Below this distance decoding on is cheaper than opening, seeking and decoding from a keyframe.
+_SEEK_WORTH_S = Fraction(4)
+# A seek may land behind its target (no index, open groups of pictures): then further back.
+_SEEK_MARGINS_S = (Fraction(0), Fraction(10))
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """A frame and its time. It holds the decoder's buffer: keep few of them alive."""
+
+    time: Fraction
+    """Seconds from the first displayed frame of the file."""
+    _picture: Picture
+
+    def rgb(self, max_side: int | None = None) -> Rgb:
+        """(h, w, 3) uint8 RGB, upright, square pixels.
+
+        The size is exactly (info.height, info.width); where the long side exceeds `max_side`
+        px it is averaged down to it, the aspect kept.
+        """
+        return self._picture.rgb(max_side)
+
+    def glance(self) -> Rgb:
+        """(<= 48, <= 64, 3) uint8 BGR, cheap and as stored (not turned): for shot cuts."""
+        return self._picture.glance()
+
+
+def decode(
+    path: str | PathLike[str],
+    info: VideoInfo,
+    *,
+    start: Fraction | int = 0,
+    end: Fraction | int | None = None,
+    skip_nonref: bool = False,
+    log: DecodeLog | None = None,
+) -> Generator[DecodedFrame]:
+    """Every frame displayed in [start, end) s, in order, times strictly increasing.
+
+    The first one is the frame displayed at `start` (its own time is at or before it; at or
+    after the end of the clip that is the last frame). Isolated decode errors are counted in
+    `log` and skipped; a cut file ends early. `skip_nonref` lets the decoder leave out frames
+    that no other frame needs: faster, with gaps. Closing the iterator frees the file.
+    Raises InputPathError and MediaUnreadable (the file no longer opens) at the first frame.
+    """
+    log = DecodeLog() if log is None else log
+    checked = open_check(path)
+    if end is not None and end <= start:
+        return
+    if info.container == "webp":
+        pictures: Generator[tuple[Fraction, Picture]] = webp.pictures(checked, log)
+    else:
+        pictures = _av_pictures(checked, info, Fraction(start), skip_nonref, log)
+    with closing(pictures):
+        for time, picture in _window(pictures, start, end):
+            log.frames += 1
+            log.last_time = time
+            yield DecodedFrame(time, picture)
+
+
+def frames_at(
+    path: str | PathLike[str], info: VideoInfo, times: Sequence[Fraction | int]
+) -> list[DecodedFrame]:
+    """The frame displayed at each time (s), in the order asked: the last one at or before it.
+
+    Each carries its own time; before the first frame the first one stands in. Times close to
+    each other share one forward pass, far ones are sought. Asking twice for one frame costs
+    nothing. Raises as `decode`, and MediaUnreadable("no_frames") where nothing decodes.
+    """
+    order = sorted(range(len(times)), key=lambda index: times[index])
+    shown: dict[int, DecodedFrame] = {}
+    run: list[int] = []
+    for index in order:
+        if run and times[index] - times[run[-1]] > _SEEK_WORTH_S:
+            shown.update(_run(path, info, run, times))
+            run = []
+        run.append(index)
+    if run:
+        shown.update(_run(path, info, run, times))
+    return [shown[index] for index in range(len(times))]
+
+
+def _run(
+    path: str | PathLike[str],
+    info: VideoInfo,
+    indexes: list[int],
+    times: Sequence[Fraction | int],
+) -> dict[int, DecodedFrame]:
+    """The frames at times[indexes], which are sorted, from one forward pass."""
+    shown: dict[int, DecodedFrame] = {}
+    waiting = list(reversed(indexes))
+    current: DecodedFrame | None = None
+    frames = decode(path, info, start=max(Fraction(0), Fraction(times[indexes[0]])))
+    with closing(frames):
+        for frame in frames:
+            while current is not None and waiting and times[waiting[-1]] < frame.time:
+                shown[waiting.pop()] = current
+            if not waiting:
+                return shown
+            current = frame
+    if current is None:
+        raise MediaUnreadable(
+            "no_frames", "expected a frame, found none that decodes; encode the clip again"
+        )
+    shown.update((index, current) for index in waiting)
+    return shown
+
+
+def _window(
+    pictures: Iterator[tuple[Fraction, Picture]], start: Fraction | int, end: Fraction | int | None
+) -> Generator[tuple[Fraction, Picture]]:
+    """Cut to [start, end), led by the frame displayed at `start`; drop times that repeat."""
+    held: tuple[Fraction, Picture] | None = None
+    last: Fraction | None = None
+    for time, picture in pictures:
+        if last is not None and time <= last:
+            continue
+        last = time
+        if time <= start:
+            held = (time, picture)
+            continue
+        if held is not None:
+            yield held
+            held = None
+        if end is not None and time >= end:
+            return
+        yield time, picture
+    if held is not None:
+        yield held
+
+
+def _av_pictures(
+    path: Path, info: VideoInfo, start: Fraction, skip_nonref: bool, log: DecodeLog
+) -> Generator[tuple[Fraction, Picture]]:
+    """Decode from a keyframe before `start` where that pays, else from the beginning."""
+    targets: list[Fraction | None] = [
+        start - margin for margin in _SEEK_MARGINS_S if start - margin > _SEEK_WORTH_S
+    ]
+    targets.append(None)
+    for target in targets:
+        errors_before = log.errors
+        landed = False
+        with closing(_from(path, info, target, skip_nonref, log)) as timed:
+            for time, picture in timed:
+                if not landed and target is not None and time > start:
+                    break
+                landed = True
+                yield time, picture
+        if landed:
+            return
+        log.errors = errors_before  # this attempt is repeated from further back
+
+
+def _from(
+    path: Path, info: VideoInfo, target: Fraction | None, skip_nonref: bool, log: DecodeLog
+) -> Generator[tuple[Fraction, Picture]]:
+    """Decode from the keyframe at or before `target` s (None: from the beginning)."""
+    try:
+        container = libav.open_container(path)
+    except av.error.FFmpegError as exc:
+        raise MediaUnreadable(
+            "corrupt",
+            f"expected the video that was probed, but it no longer opens ({brief(exc)}); "
+            "has it changed?",
+        ) from exc
+    with container:
+        stream = libav.video_stream(container)
+        if stream is None:
+            raise MediaUnreadable(
+                "no_video_stream", "expected the video that was probed, found no video stream"
+            )
+        if target is not None:
+            if libav.reads_in_order(container, stream):
+                return  # counted from the first frame: the caller falls back to the beginning
+            try:
+                container.seek(info.first_pts + int(target / info.time_base), stream=stream)
+            except av.error.FFmpegError:
+                return
+        for pts, frame in libav.timed_frames(container, stream, log, skip_nonref=skip_nonref):
+            time = (pts - info.first_pts) * info.time_base
+            yield time, AvPicture(frame, info.width, info.height, info.rotation_deg)

@@ -1,0 +1,168 @@
+"""One decoded picture: stored as the decoder left it, shown upright with square pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
+
+Rgb = npt.NDArray[np.uint8]
+
+_GLANCE_WIDTH = 64
+_GLANCE_HEIGHT = 48
+# Rows cost memory traffic, columns of a row that is read anyway cost little.
+_GLANCE_ROWS_AVERAGED = 2
+_GLANCE_COLUMNS_AVERAGED = 4
+_SAR_MAX = 16
+
+
+def square_pixel_size(
+    coded_width: int, coded_height: int, sample_aspect_ratio: Fraction
+) -> tuple[int, int]:
+    """(width, height) in px with square pixels, before rotation.
+
+    The shorter pixel side grows and nothing shrinks, so no detail is lost: wide pixels
+    (ratio > 1) widen the picture, tall ones heighten it.
+    """
+    if sample_aspect_ratio >= 1:
+        return round(coded_width * sample_aspect_ratio), coded_height
+    return coded_width, round(coded_height / sample_aspect_ratio)
+
+
+def sane_aspect_ratio(ratio: Fraction | None) -> Fraction:
+    """The sample aspect ratio, 1 where it is missing or beyond 16:1 (a damaged header)."""
+    if ratio is None or ratio <= 0 or not Fraction(1, _SAR_MAX) <= ratio <= _SAR_MAX:
+        return Fraction(1)
+    return Fraction(ratio)
+
+
+def fit_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """(width, height) with the long side at most `max_side`, aspect kept, never enlarged."""
+    long_side = max(width, height)
+    if max_side is None or long_side <= max_side:
+        return width, height
+    return (
+        max(1, round(Fraction(width * max_side, long_side))),
+        max(1, round(Fraction(height * max_side, long_side))),
+    )
+
+
+class Picture(Protocol):
+    """What a decoder backend hands over for each frame."""
+
+    def rgb(self, max_side: int | None = None) -> Rgb: ...
+
+    def glance(self) -> Rgb: ...
+
+
+@dataclass(frozen=True)
+class ArrayPicture:
+    """A picture that is upright RGB already: `pixels` (h, w, 3) uint8."""
+
+    pixels: Rgb
+
+    def rgb(self, max_side: int | None = None) -> Rgb:
+        height, width = self.pixels.shape[:2]
+        size_wh = fit_size(width, height, max_side)
+        if size_wh == (width, height):
+            return self.pixels.copy()
+        return _as_uint8(cv2.resize(self.pixels, size_wh, interpolation=cv2.INTER_AREA))
+
+    def glance(self) -> Rgb:
+        return np.ascontiguousarray(_tiny(self.pixels)[:, :, ::-1])
+
+
+@dataclass(frozen=True)
+class AvPicture:
+    """A libav frame with the upright size and the turn that were found for its stream."""
+
+    frame: VideoFrame
+    width: int
+    height: int
+    rotation_deg: int
+
+    def rgb(self, max_side: int | None = None) -> Rgb:
+        """(h, w, 3) uint8 RGB, upright, square pixels; colour space and range as tagged."""
+        upright_wh = fit_size(self.width, self.height, max_side)
+        turned = self.rotation_deg in (90, 270)
+        width, height = upright_wh[::-1] if turned else upright_wh
+        pixels = self._converted(width, height)
+        if self.rotation_deg:
+            pixels = np.rot90(pixels, k=-self.rotation_deg // 90)
+        return np.ascontiguousarray(pixels)
+
+    def glance(self) -> Rgb:
+        """(<= 48, <= 64, 3) uint8 BGR as stored, neither turned nor exact: for shot cuts only."""
+        planes = _yuv_planes(self.frame)
+        if planes is None:
+            tiny = self._swscaled(_GLANCE_WIDTH, _GLANCE_HEIGHT, "bgr24", Interpolation.AREA)
+            return np.ascontiguousarray(tiny)
+        luma, *chroma = (_tiny(plane) for plane in planes)
+        size_wh = (luma.shape[1], luma.shape[0])
+        channels = [
+            plane if plane.shape == luma.shape else cv2.resize(plane, size_wh) for plane in chroma
+        ]
+        return _as_uint8(cv2.cvtColor(cv2.merge([luma, *channels]), cv2.COLOR_YUV2BGR))
+
+    def _converted(self, width: int, height: int) -> Rgb:
+        shrinks = width * height < self.frame.width * self.frame.height
+        how = Interpolation.AREA if shrinks else Interpolation.BICUBIC
+        if not any(component.is_alpha for component in self.frame.format.components):
+            return self._swscaled(width, height, "rgb24", how)
+        rgba = self._swscaled(width, height, "rgba", how)
+        alpha = rgba[:, :, 3:].astype(np.uint16)
+        over_white = (rgba[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
+        return over_white.astype(np.uint8)
+
+    def _swscaled(self, width: int, height: int, pixel_format: str, how: Interpolation) -> Rgb:
+        # One thread: swscale's own would fight the decoder's for the same cores.
+        shown = self.frame.reformat(
+            width=width, height=height, format=pixel_format, interpolation=how, threads=1
+        )
+        return _as_uint8(shown.to_ndarray())
+
+
+def _yuv_planes(frame: VideoFrame) -> list[npt.NDArray[np.uint8]] | None:
+    """Views of the Y, U and V planes of an 8-bit planar frame, no copy; None for the rest."""
+    name = frame.format.name
+    if not name.startswith(("yuv4", "yuvj4")) or not name.endswith("p"):
+        return None
+    views = []
+    for plane in frame.planes[:3]:
+        rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
+        views.append(rows.reshape(plane.height, plane.line_size)[:, : plane.width])
+    return views
+
+
+def _tiny(plane: npt.NDArray[Any]) -> Rgb:
+    """At most 48 rows and 64 columns: strided first (cheap), then averaged (steady)."""
+    rows, height = _samples(plane.shape[0], _GLANCE_HEIGHT, _GLANCE_ROWS_AVERAGED)
+    columns, width = _samples(plane.shape[1], _GLANCE_WIDTH, _GLANCE_COLUMNS_AVERAGED)
+    coarse = np.ascontiguousarray(plane[rows, columns])
+    return _as_uint8(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _samples(length: int, target: int, averaged: int) -> tuple[slice, int]:
+    """Which lines to average into `target` ones, at least `averaged` each if there are so many.
+
+    A whole number of lines each, which is 5 times faster: they lie around the middle, and what
+    is left over at both ends is not looked at.
+    """
+    if length <= target:
+        return slice(None), length
+    stride = max(1, length // (target * averaged))
+    per_target = length // (target * stride)
+    used = target * per_target * stride
+    first = (length - used) // 2
+    return slice(first, first + used, stride), target
+
+
+def _as_uint8(pixels: npt.NDArray[Any]) -> Rgb:
+    # OpenCV and PyAV type their arrays loosely; nothing is copied here.
+    return np.asarray(pixels, dtype=np.uint8)

@@ -1,0 +1,306 @@
+"""What a video file is: the header's claims, and what its packets and first frames say."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from wan_prep.errors import MediaUnreadable
+from wan_prep.media import libav, webp
+from wan_prep.media.files import head_of, open_check, sha256_of
+from wan_prep.media.libav import DecodeLog, time_base_of
+from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
+from wan_prep.media.refusals import raise_not_media, raise_still, raise_unopened
+from wan_prep.media.sniff import sniff
+from wan_prep.media.timing import Timing, measured_timing
+from wan_prep.media.types import VideoInfo
+
+# ISO/IEC 23091-2 transfer characteristics, as FFmpeg names them; 2 is "unspecified".
+_TRANSFERS = {
+    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
+    9: "log100", 10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1",
+    14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67",
+}  # fmt: skip
+_HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
+# Containers whose header states a duration that was written with the content; elsewhere libav
+# estimates it.
+_WITH_DURATION = ("mov", "matroska", "avi", "flv", "asf", "mxf", "nut")
+_FRAMES_LOOKED_AT = 5  # the first frames of mixed material may be progressive
+_TRUNCATED_FRAMES = 3  # what muxers disagree on at the end of a stream …
+_TRUNCATED_SHARE = Fraction(1, 100)  # … and the share of the clip that is clearly more
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the first decoded frames say."""
+
+    first_pts: int
+    frame: VideoFrame
+    is_interlaced: bool
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a pass over all packets found; ticks of the stream's time base."""
+
+    pts: Sequence[int]
+    last_duration: int | None
+    """Ticks that the container gives the last frame."""
+    end_s: Fraction
+    """End of the last packet of any stream on the container's own clock, in s."""
+    audio_start_s: Fraction | None
+    audio_end_s: Fraction | None
+    lead: int
+    """Ticks of frames before the first one that is shown."""
+    is_cut: bool
+    """The last packet is shorter than the container says."""
+
+
+def probe_video(path: str | PathLike[str], *, max_pixels: int | None = None) -> VideoInfo:
+    """The facts of a video file: header, all packets, a few decoded frames.
+
+    Memory is 8 bytes per frame. A stream of which only parts decode is described, not refused.
+    Raises InputPathError, and MediaUnreadable: empty, not_media, wrong_kind (a still),
+    no_video_stream, no_frames, truncated, corrupt, unsupported, too_large (over `max_pixels`).
+    """
+    checked = open_check(path)
+    head = head_of(checked)
+    if not head:
+        raise MediaUnreadable("empty", "expected a video, found an empty file; export it again")
+    if webp.is_animated(head):
+        return webp.probe(checked, max_pixels)
+    known = sniff(head)
+    if known is not None and known[0] == "heif":
+        raise_still(known[1])
+    try:
+        look = _look(checked, max_pixels)
+        return _described(checked, look)
+    except MediaUnreadable:
+        raise
+    except (av.error.FFmpegError, MemoryError, UnicodeError) as exc:
+        raise_unopened(checked, exc)
+
+
+def _look(path: Path, max_pixels: int | None) -> _Look:
+    """Decode the first frames."""
+    log = DecodeLog()
+    with libav.open_container(path) as container:
+        stream = _the_video_stream(path, container)
+        context = stream.codec_context
+        if max_pixels is not None and context.width * context.height > max_pixels:
+            raise MediaUnreadable(
+                "too_large",
+                f"expected at most {max_pixels} px per frame, found "
+                f"{context.width}x{context.height}; scale the video down",
+            )
+        frames = list(islice(libav.timed_frames(container, stream, log), _FRAMES_LOOKED_AT))
+        name = container.format.name
+    if not frames:
+        if sniff(head_of(path)) is None and name in libav.WEAK_DEMUXERS:
+            raise_not_media(None)
+        raise MediaUnreadable(
+            "no_frames",
+            f"expected a video, found a {name.split(',')[0]} file of which no frame decodes "
+            f"({log.errors} errors); export it again",
+        )
+    if name in ("gif", "apng") and len(frames) == 1:
+        raise_still(name.upper())
+    return _Look(frames[0][0], frames[0][1], any(frame.interlaced_frame for _, frame in frames))
+
+
+def _described(path: Path, look: _Look) -> VideoInfo:
+    """Put header, packets and first frames together."""
+    frame = look.frame
+    with libav.open_container(path) as container:
+        stream = _the_video_stream(path, container)
+        audio = libav.audio_stream(container)
+        time_base = time_base_of(stream)
+        content = _content(container, stream, audio, look.first_pts)
+        if not content.pts:
+            content = _content_from_decode(path, content, look.first_pts)
+        rate = libav.header_rate(stream)
+        timing = measured_timing(content.pts, content.last_duration, time_base, rate)
+        first_s = look.first_pts * time_base
+        ratio = sane_aspect_ratio(
+            stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+        )
+        rotation = libav.rotation_deg(frame)
+        size_wh = square_pixel_size(frame.width, frame.height, ratio)
+        width, height = size_wh[::-1] if rotation in (90, 270) else size_wh
+        transfer = _TRANSFERS.get(int(frame.color_trc))
+        claimed = _claimed_duration(container, stream)
+        return VideoInfo(
+            path=str(path),
+            sha256=sha256_of(path),
+            size_bytes=path.stat().st_size,
+            container=_container_name(container),
+            codec=_codec_name(stream) or "",
+            pixel_format=frame.format.name,
+            bit_depth=max(component.bits for component in frame.format.components),
+            width=width,
+            height=height,
+            coded_width=frame.width,
+            coded_height=frame.height,
+            sample_aspect_ratio=ratio,
+            rotation_deg=rotation,
+            is_interlaced=look.is_interlaced,
+            color_transfer=transfer,
+            is_hdr=transfer in _HDR_TRANSFERS,
+            duration=timing.duration,
+            duration_from_header=claimed,
+            fps=timing.fps,
+            fps_from_header=rate,
+            is_vfr=timing.is_vfr,
+            frame_count=len(content.pts),
+            frame_count_from_header=stream.frames or None,
+            first_pts=look.first_pts,
+            time_base=time_base,
+            is_truncated=content.is_cut or _ends_early(container, stream, timing, content),
+            has_audio=audio is not None,
+            audio_codec=_codec_name(audio),
+            audio_start=None if content.audio_start_s is None else content.audio_start_s - first_s,
+            audio_duration=None
+            if content.audio_start_s is None or content.audio_end_s is None
+            else content.audio_end_s - content.audio_start_s,
+        )
+
+
+def _the_video_stream(path: Path, container: InputContainer) -> VideoStream:
+    stream = libav.video_stream(container)
+    name = container.format.name
+    if stream is None:
+        if name in libav.WEAK_DEMUXERS and sniff(head_of(path)) is None:
+            raise_not_media(None)
+        found = "sound only" if container.streams.audio else "no stream that shows anything"
+        raise MediaUnreadable(
+            "no_video_stream",
+            f"expected moving pictures, found {found} ({name.split(',')[0]}); give a video file",
+        )
+    if _codec_name(stream) is None:
+        raise MediaUnreadable(
+            "unsupported",
+            "expected a video that can be decoded, found a codec without a decoder here; "
+            "convert it to H.264 in MP4",
+        )
+    return stream
+
+
+def _codec_name(stream: Stream | None) -> str | None:
+    # PyAV's types promise a codec context; a stream without a decoder has none.
+    context = getattr(stream, "codec_context", None)
+    return None if context is None else str(context.codec.canonical_name)
+
+
+def _content(
+    container: InputContainer, stream: VideoStream, audio: Stream | None, first_pts: int
+) -> _Content:
+    """Read all packets of the picture and the sound, decode none."""
+    in_order = libav.reads_in_order(container, stream)
+    step = libav.step_ticks(stream)
+    second = round(1 / time_base_of(stream))
+    stamps = array("q")
+    unstamped = 0
+    offset, last_dts, next_dts = 0, None, 0
+    end_pts, last_duration, is_cut = first_pts, None, False
+    audio_start: int | None = None
+    audio_end = 0
+    watched = (stream,) if audio is None else (stream, audio)
+    for packet in libav.packets(container, watched, DecodeLog()):
+        if packet.stream_index != stream.index:
+            if packet.pts is not None and not packet.is_discard:
+                audio_start = packet.pts if audio_start is None else min(audio_start, packet.pts)
+                audio_end = max(audio_end, packet.pts + (packet.duration or 0))
+            continue
+        is_cut = packet.is_corrupt
+        dts = packet.dts
+        if dts is not None:
+            if last_dts is not None and dts + offset < last_dts - second:
+                offset += last_dts + step - dts - offset  # spliced: see libav.PtsClock
+            last_dts = dts + offset
+        if packet.is_discard:  # before the edit: decoded, never shown
+            continue
+        if in_order:
+            pts: int | None = next_dts if dts is None else dts
+            next_dts = (pts or 0) + step
+        else:
+            pts = packet.pts
+        if pts is None:
+            unstamped += 1
+            continue
+        pts += offset
+        stamps.append(pts)
+        if pts >= end_pts:
+            end_pts, last_duration = pts, packet.duration
+    shown = np.unique(np.array(stamps, np.int64))
+    shown = shown[shown >= first_pts]  # leading frames that refer to nothing are never shown
+    trusted = len(stamps) > unstamped
+    time_base = time_base_of(stream)
+    audio_base = time_base_of(audio) if audio is not None else Fraction(0)
+    end_s = (end_pts + (last_duration or 0)) * time_base
+    return _Content(
+        pts=array("q", shown.tobytes()) if trusted else array("q"),
+        last_duration=last_duration,
+        end_s=max(end_s, audio_end * audio_base) if audio_start is not None else end_s,
+        audio_start_s=None if audio_start is None else audio_start * audio_base,
+        audio_end_s=None if audio_start is None else audio_end * audio_base,
+        lead=max(0, first_pts - min(stamps, default=first_pts)),
+        is_cut=is_cut,
+    )
+
+
+def _content_from_decode(path: Path, content: _Content, first_pts: int) -> _Content:
+    """Time stamps from decoding everything, for streams whose packets carry none."""
+    log = DecodeLog()
+    with libav.open_container(path) as container:
+        stream = _the_video_stream(path, container)
+        shown = {pts for pts, _ in libav.timed_frames(container, stream, log)}
+    shown.add(first_pts)
+    return replace(content, pts=array("q", sorted(shown)), last_duration=None)
+
+
+def _claimed_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """The duration the header claims for the pictures, else for the whole file, in s."""
+    if stream.duration:
+        return stream.duration * time_base_of(stream)
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + Fraction(tag[3])
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _ends_early(
+    container: InputContainer, stream: VideoStream, timing: Timing, content: _Content
+) -> bool:
+    """Whether the content ends clearly before a header that was written with the content."""
+    if container.format.name.split(",")[0] not in _WITH_DURATION:
+        return False
+    if stream.duration:
+        claimed = stream.duration * time_base_of(stream)
+        found = timing.duration + content.lead * time_base_of(stream)
+    elif container.duration:
+        claimed = Fraction(container.duration, av.time_base)
+        found = content.end_s - Fraction(container.start_time or 0, av.time_base)
+    else:
+        return False
+    return claimed - found > max(_TRUNCATED_FRAMES / timing.fps, claimed * _TRUNCATED_SHARE)
+
+
+def _container_name(container: InputContainer) -> str:
+    """The demuxer's first name; `mp4` and `mov` share one, their brand tells them apart."""
+    name = container.format.name.split(",")[0]
+    brand = container.metadata.get("major_brand", "qt").strip()
+    return "mp4" if name == "mov" and brand != "qt" else name

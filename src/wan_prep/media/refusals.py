@@ -1,0 +1,79 @@
+"""Why a file is no video that can be read: the errors of `probe`, worded for the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import av.error
+
+from wan_prep.errors import MediaUnreadable, UnreadableKind
+from wan_prep.media.files import head_of
+from wan_prep.media.sniff import sniff
+
+_ISO_MEDIA = "MP4 or QuickTime"
+
+
+def raise_still(name: str) -> NoReturn:
+    """A picture where a video is expected."""
+    raise MediaUnreadable(
+        "wrong_kind",
+        f"expected a video, found a still picture ({name}); give the driving video here "
+        "and the picture as the reference image",
+    )
+
+
+def raise_not_media(exc: BaseException | None) -> NoReturn:
+    """Nothing a decoder knows."""
+    raise MediaUnreadable(
+        "not_media",
+        "expected a video file, found nothing a decoder knows (playlists and scripts are not "
+        "followed); give the media file itself, for example an MP4",
+    ) from exc
+
+
+def raise_unopened(path: Path, exc: BaseException) -> NoReturn:
+    """Say why libav did not open the file."""
+    family, name = sniff(head_of(path)) or (None, "")
+    kind: UnreadableKind
+    if isinstance(exc, MemoryError | av.error.MemoryError):
+        kind = "too_large"
+        message = "found one that does not fit into memory; scale it down"
+    elif isinstance(exc, av.error.DecoderNotFoundError | av.error.NotImplementedError):
+        kind = "unsupported"
+        message = f"found {name or 'a format'} without a decoder here; convert it to H.264 in MP4"
+    elif family in ("image", "vector") and name != "GIF":
+        raise_still(name)
+    elif family is None:
+        raise_not_media(exc)
+    elif name == _ISO_MEDIA and _is_cut_iso(path):
+        kind = "truncated"
+        message = "found one cut before its index (moov), so nothing plays; copy it again whole"
+    else:
+        kind = "corrupt"
+        message = f"found a damaged {name} file ({brief(exc)}); export it again"
+    raise MediaUnreadable(kind, f"expected a video, {message}") from exc
+
+
+def brief(exc: BaseException) -> str:
+    """What libav says of an error, without the path."""
+    return str(getattr(exc, "strerror", None) or type(exc).__name__)
+
+
+def _is_cut_iso(path: Path) -> bool:
+    """Whether an MP4 or QuickTime file ends inside one of its top boxes, without an index."""
+    size_bytes = path.stat().st_size
+    position = 0
+    with path.open("rb") as file:
+        while position + 8 <= size_bytes:
+            file.seek(position)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if length == 1:  # the size follows in 64 bits
+                length = int.from_bytes(header[8:16], "big")
+            if kind == b"moov":
+                return False
+            if length < 8:  # 0: to the end of the file, as a recorder leaves it when it dies
+                return True
+            position += length
+    return True

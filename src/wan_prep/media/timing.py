@@ -1,0 +1,74 @@
+"""From time stamps to duration, rate, and whether the rate varies. Pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+# A rate varies where more than this share of the frame distances is off …
+_ODD_SHARE_MAX = 1 / 250
+# … by more than one tick (what rounding to the time base explains) and this share of a frame …
+_ODD_DISTANCE = 0.02
+# … or where an index divided by the mean rate misses a frame's time by more frames than this.
+_DRIFT_MAX_FRAMES = 1.5
+_DEFAULT_RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the time stamps of a clip say."""
+
+    duration: Fraction
+    """From the first frame to the end of the last one, in s."""
+    fps: Fraction
+    """(frames - 1) / (last - first), or the claimed rate where only rounding to ticks separates
+    the two; of a single frame 1 / its duration."""
+    is_vfr: bool
+
+
+def measured_timing(
+    pts: Sequence[int], last_duration: int | None, time_base: Fraction, rate: Fraction | None
+) -> Timing:
+    """Judge strictly increasing `pts` (ticks of `time_base` s), at least one.
+
+    `last_duration` is what the container says of the last frame (ticks; None or 0: nothing)
+    and `rate` what its header claims (1/s). At a constant rate the last frame lasts as long as
+    every other: containers with a coarse clock cut its duration to whole ticks.
+
+    >>> measured_timing([0, 33, 67, 100], 33, Fraction(1, 1000), None)
+    Timing(duration=Fraction(2, 15), fps=Fraction(30, 1), is_vfr=False)
+    """
+    if len(pts) == 1:
+        duration = last_duration * time_base if last_duration else 1 / (rate or _DEFAULT_RATE)
+        return Timing(duration, 1 / duration, is_vfr=False)
+    span = int(pts[-1]) - int(pts[0])
+    fps = Fraction(len(pts) - 1) / (span * time_base)
+    is_vfr = varies(pts)
+    if rate and not is_vfr and abs((len(pts) - 1) / rate - span * time_base) <= time_base:
+        fps = rate
+    step = 1 / (fps * time_base)
+    if not last_duration or (not is_vfr and abs(last_duration - step) <= 1):
+        last = Fraction(int(np.median(np.diff(pts)))) if is_vfr else step
+    else:
+        last = Fraction(last_duration)
+    return Timing((span + last) * time_base, fps, is_vfr)
+
+
+def varies(pts: Sequence[int]) -> bool:
+    """Whether the distances of these `pts` (ticks) differ by more than rounding explains.
+
+    Milliseconds instead of exact times, or one frame lost or doubled in 250, do not count.
+    """
+    if len(pts) < 3:
+        return False
+    stamps = np.asarray(pts, dtype=np.float64)
+    distances = np.diff(stamps)
+    usual = float(np.median(distances))
+    odd = np.abs(distances - usual) > max(1.0, usual * _ODD_DISTANCE)
+    if odd.mean() > _ODD_SHARE_MAX:
+        return True
+    even = np.linspace(stamps[0], stamps[-1], len(stamps))
+    return bool(np.abs(stamps - even).max() > _DRIFT_MAX_FRAMES * usual)

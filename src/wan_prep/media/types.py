@@ -1,0 +1,90 @@
+"""What is known of a media file: facts of the header and facts of the content, apart.
+
+Sizes are of the *upright, square-pixel* picture unless a name says `coded` or `stored`.
+Times are exact: `Fraction` seconds from the first displayed frame.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageInfo(_Facts):
+    """A still picture, or the first frame of an animated one."""
+
+    kind: Literal["image"] = "image"
+    path: str
+    sha256: str
+    size_bytes: int
+    format: str
+    """Pillow's name of the container: `PNG`, `JPEG`, `WEBP`, …"""
+    width: int
+    height: int
+    """Upright size in px, EXIF orientation applied."""
+    stored_width: int
+    stored_height: int
+    exif_orientation: int
+    """1 … 8 as EXIF numbers them; 1 where the file says nothing."""
+    color_mode: str
+    """Pillow's mode: `RGB`, `RGBA`, `L`, `CMYK`, `I;16`, `P`, …"""
+    bit_depth: int
+    has_alpha: bool
+    """Whether any pixel may be transparent."""
+    has_icc_profile: bool
+    frame_count: int
+    """1 for a still; more for an animation, of which only the first frame counts."""
+
+
+class VideoInfo(_Facts):
+    """A video file. `…_from_header` is a claim, the rest was measured on the packets."""
+
+    kind: Literal["video"] = "video"
+    path: str
+    sha256: str
+    size_bytes: int
+    container: str
+    """The demuxer's first name: `mp4`, `matroska`, `avi`, `gif`, `webp`, …"""
+    codec: str
+    pixel_format: str
+    bit_depth: int
+    width: int
+    height: int
+    """Upright, square-pixel size in px: rotation and sample aspect ratio applied."""
+    coded_width: int
+    coded_height: int
+    sample_aspect_ratio: Fraction
+    rotation_deg: int
+    """Clockwise turn that shows the picture upright: 0, 90, 180 or 270."""
+    is_interlaced: bool
+    color_transfer: str | None
+    """`bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), …; None where untagged."""
+    is_hdr: bool
+    duration: Fraction
+    """From the first frame's time to the end of the last one, in s."""
+    duration_from_header: Fraction | None
+    fps: Fraction
+    """Mean rate over the content: (frames - 1) / (last time - first time); the header's rate
+    where the two differ by no more than the time base's rounding."""
+    fps_from_header: Fraction | None
+    is_vfr: bool
+    """Frame distances differ by more than the time base's rounding explains."""
+    frame_count: int
+    """Frames found in the content (packets that will be shown)."""
+    frame_count_from_header: int | None
+    first_pts: int
+    """Time stamp of the first displayed frame, in units of `time_base`."""
+    time_base: Fraction
+    is_truncated: bool
+    """The content ends clearly before the header says it does."""
+    has_audio: bool
+    audio_codec: str | None
+    audio_start: Fraction | None
+    """Start of the sound relative to the first displayed frame, in s."""
+    audio_duration: Fraction | None

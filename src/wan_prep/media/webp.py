@@ -1,0 +1,118 @@
+"""Animated WebP, which FFmpeg does not read: times from the chunks, pixels through Pillow."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Generator
+from fractions import Fraction
+from pathlib import Path
+
+from PIL import Image
+
+from wan_prep.errors import MediaUnreadable
+from wan_prep.media.files import sha256_of
+from wan_prep.media.images import flat_rgb, opened_image, pillow_guard
+from wan_prep.media.libav import DecodeLog
+from wan_prep.media.picture import ArrayPicture, Picture
+from wan_prep.media.timing import measured_timing
+from wan_prep.media.types import VideoInfo
+
+TIME_BASE = Fraction(1, 1000)
+# What browsers show where a frame's duration is 0.
+_DEFAULT_DURATION_MS = 100
+_ANIMATION_FLAG = 0x02
+
+
+def is_animated(head: bytes) -> bool:
+    """Whether these first bytes of a file (>= 21) are those of an animated WebP."""
+    is_extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return is_extended and len(head) > 20 and bool(head[20] & _ANIMATION_FLAG)
+
+
+def probe(path: Path, max_pixels: int | None) -> VideoInfo:
+    """The facts of an animated WebP; raises MediaUnreadable."""
+    with opened_image(path, max_pixels=max_pixels) as image:
+        image.load()
+        width, height = image.size
+        pixel_format = "rgba" if image.mode == "RGBA" else "rgb24"
+        frame_count_from_header = int(getattr(image, "n_frames", 1))
+    starts_ms, durations_ms, is_truncated = _chunk_times(path)
+    if not starts_ms:
+        raise MediaUnreadable(
+            "no_frames", "expected an animation, found no frame in it; export it again"
+        )
+    timing = measured_timing(starts_ms, durations_ms[-1], TIME_BASE, None)
+    return VideoInfo(
+        path=str(path),
+        sha256=sha256_of(path),
+        size_bytes=path.stat().st_size,
+        container="webp",
+        codec="webp",
+        pixel_format=pixel_format,
+        bit_depth=8,
+        width=width,
+        height=height,
+        coded_width=width,
+        coded_height=height,
+        sample_aspect_ratio=Fraction(1),
+        rotation_deg=0,
+        is_interlaced=False,
+        color_transfer=None,
+        is_hdr=False,
+        duration=timing.duration,
+        duration_from_header=None,
+        fps=timing.fps,
+        fps_from_header=None,
+        is_vfr=timing.is_vfr,
+        frame_count=len(starts_ms),
+        frame_count_from_header=frame_count_from_header,
+        first_pts=0,
+        time_base=TIME_BASE,
+        is_truncated=is_truncated,
+        has_audio=False,
+        audio_codec=None,
+        audio_start=None,
+        audio_duration=None,
+    )
+
+
+def pictures(path: Path, log: DecodeLog) -> Generator[tuple[Fraction, Picture]]:
+    """(time in s, picture) of every frame up to the first that does not decode."""
+    starts_ms, _, _ = _chunk_times(path)
+    with path.open("rb") as file:
+        with pillow_guard(path):
+            image = Image.open(file, formats=("WEBP",))
+        for index, start_ms in enumerate(starts_ms):
+            try:
+                with pillow_guard(path):
+                    image.seek(index)
+                    pixels = flat_rgb(image)
+            except MediaUnreadable:  # each frame builds on the one before it
+                log.errors += 1
+                return
+            yield start_ms * TIME_BASE, ArrayPicture(pixels)
+
+
+def _chunk_times(path: Path) -> tuple[list[int], list[int], bool]:
+    """Start and duration of each frame in ms, and whether the file ends before it says."""
+    starts_ms: list[int] = []
+    durations_ms: list[int] = []
+    clock_ms = 0
+    size_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        end = 8 + int.from_bytes(file.read(8)[4:8], "little")
+        position = 12
+        while position + 8 <= min(end, size_bytes):
+            file.seek(position)
+            chunk, length = struct.unpack("<4sI", file.read(8))
+            position += 8 + length + length % 2
+            if chunk != b"ANMF":
+                continue
+            if position - length % 2 > size_bytes:
+                break
+            # ANMF: x, y, width, height, duration, 3 bytes each.
+            duration_ms = int.from_bytes(file.read(15)[12:15], "little") or _DEFAULT_DURATION_MS
+            starts_ms.append(clock_ms)
+            durations_ms.append(duration_ms)
+            clock_ms += duration_ms
+    return starts_ms, durations_ms, size_bytes < end

@@ -1,0 +1,255 @@
+"""From a path to `Evidence`: probe, decode, look, and keep the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from wan_prep.errors import MediaUnreadable
+from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
+from wan_prep.geometry import UNIT_BOX, Box
+from wan_prep.media.bars import BarMeter
+from wan_prep.media.cuts import mark_cuts
+from wan_prep.media.files import open_check
+from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, frames_at
+from wan_prep.media.images import probe_image, read_image
+from wan_prep.media.picture import fit_size
+from wan_prep.media.probe import probe_video
+from wan_prep.media.types import VideoInfo
+from wan_prep.pose import body as bodies
+from wan_prep.pose.body import Body
+from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.look import find_face, size_of
+from wan_prep.pose.track import Sample, choose_subject
+from wan_prep.profile import Profile
+from wan_prep.survey import WORK_SIDE_PX, Seen, find_bodies, refine, survey
+
+# Nothing the checks speak of may last longer unseen than half a second; short clips are cheap,
+# so they are looked at more densely, and twice.
+LONGEST_INTERVAL = Fraction(1, 2)
+SHORTEST_INTERVAL = Fraction(1, 5)
+SAMPLES_WANTED = 24
+SECOND_LOOK_UP_TO = 32
+# Frames that no other frame needs are left out of long clips: a third less decoding.
+SKIP_NONREF_FROM_S = 20
+
+Progress = Callable[[float], None]
+
+
+def _no_progress(_share: float) -> None:
+    return None
+
+
+def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) -> Evidence:
+    """What is seen in a still picture.
+
+    Raises:
+        InputPathError: the path cannot be opened as a file.  What is wrong *in* the file
+            becomes a defect of the evidence instead.
+    """
+    open_check(path)
+    model = ModelId(name=estimator.name, sha256=estimator.sha256)
+    max_pixels = int(profile.limit("image_pixels_max"))
+    try:
+        info = probe_image(path, max_pixels=max_pixels)
+        full = read_image(path, info, max_pixels=max_pixels)
+    except MediaUnreadable as exc:
+        return _unreadable("image", path, model, exc)
+    meter = BarMeter()
+    rgb = _work_size(full)
+    meter.add(rgb)
+    candidates = find_bodies(rgb, estimator)
+    chosen = choose_subject([Sample(Fraction(0), 0, candidates)])[0]
+    subject = None
+    if chosen is not None:
+        body = refine(rgb, candidates[chosen].body, estimator)
+        body = body.with_face(find_face(rgb, body, estimator))
+        subject = _subject(body, info.height / size_of(rgb).height)
+    others = tuple(_share_box(c.body) for k, c in enumerate(candidates) if k != chosen)
+    return Evidence(
+        kind="image",
+        path=str(path),
+        info=info,
+        pose_model=model,
+        content=_content(meter),
+        observations=(Observation(time=Fraction(0), subject=subject, others=others),),
+    )
+
+
+def observe_video(
+    path: str | Path,
+    estimator: PoseEstimator,
+    *,
+    start: Fraction = Fraction(0),
+    end: Fraction | None = None,
+    progress: Progress = _no_progress,
+) -> Evidence:
+    """What is seen in a clip, or in its part from `start` to `end` seconds.
+
+    One decode; at most `LONGEST_INTERVAL` between two samples.
+
+    Raises:
+        InputPathError: the path cannot be opened as a file.
+    """
+    open_check(path)
+    model = ModelId(name=estimator.name, sha256=estimator.sha256)
+    try:
+        info = probe_video(path)
+    except MediaUnreadable as exc:
+        return _unreadable("video", path, model, exc)
+    stop = info.duration if end is None else min(end, info.duration)
+    span = max(Fraction(0), stop - start)
+    interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, span / SAMPLES_WANTED))
+    log = DecodeLog()
+    meter = BarMeter()
+    frames = decode(
+        path, info, start=start, end=end, skip_nonref=span > SKIP_NONREF_FROM_S, log=log
+    )
+    try:
+        result = survey(
+            mark_cuts(frames),
+            estimator,
+            interval_s=interval,
+            looks=2 if span / interval <= SECOND_LOOK_UP_TO else 1,
+            on_picture=meter.add,
+            on_progress=lambda time: progress(float((time - start) / span) if span else 1.0),
+        )
+    except MediaUnreadable as exc:
+        return _unreadable("video", path, model, exc)
+    if not result.seen:
+        return _unreadable(
+            "video", path, model, MediaUnreadable("no_frames", "not one frame of it decodes")
+        )
+    return _video_evidence(path, info, model, result.seen, meter, start=start, end=end).model_copy(
+        update={
+            "cuts": tuple(result.cuts),
+            "sample_interval": interval,
+            "decode_errors": log.errors,
+            "decoded_until": result.last_time,
+        }
+    )
+
+
+def observe_video_at(
+    path: str | Path, estimator: PoseEstimator, times: list[Fraction]
+) -> Evidence:
+    """What is seen in the frames displayed at exactly these times; each with its own time.
+
+    Every frame is searched and refined like a still, and only then held against the others.
+    """
+    open_check(path)
+    model = ModelId(name=estimator.name, sha256=estimator.sha256)
+    try:
+        info = probe_video(path)
+        frames = frames_at(path, info, times)
+    except MediaUnreadable as exc:
+        return _unreadable("video", path, model, exc)
+    meter = BarMeter()
+    seen = list(_each(frames, estimator, meter))
+    return _video_evidence(path, info, model, seen, meter)
+
+
+def _each(
+    frames: list[DecodedFrame], estimator: PoseEstimator, meter: BarMeter
+) -> Iterator[Seen]:
+    for frame in frames:
+        rgb = frame.rgb(WORK_SIDE_PX)
+        meter.add(rgb)
+        sample = Sample(frame.time, 0, find_bodies(rgb, estimator))
+        index = choose_subject([sample])[0]
+        subject = None
+        if index is not None:
+            subject = refine(rgb, sample.candidates[index].body, estimator)
+            subject = subject.with_face(find_face(rgb, subject, estimator))
+        others = tuple(c.body for k, c in enumerate(sample.candidates) if k != index)
+        yield Seen(frame.time, 0, subject, others, repaired=False)
+
+
+def _video_evidence(
+    path: str | Path,
+    info: VideoInfo,
+    model: ModelId,
+    seen: list[Seen],
+    meter: BarMeter,
+    *,
+    start: Fraction = Fraction(0),
+    end: Fraction | None = None,
+) -> Evidence:
+    work_width, _ = fit_size(info.width, info.height, WORK_SIDE_PX)
+    enlarge = info.width / work_width
+    observations = tuple(
+        Observation(
+            time=s.time,
+            scene=s.scene,
+            subject=None if s.subject is None else _subject(s.subject, enlarge, s.repaired),
+            others=tuple(_share_box(body) for body in s.others),
+        )
+        for s in seen
+    )
+    return Evidence(
+        kind="video",
+        path=str(path),
+        info=info,
+        pose_model=model,
+        content=_content(meter),
+        start=start,
+        end=end,
+        observations=observations,
+    )
+
+
+def _unreadable(
+    kind: str, path: str | Path, model: ModelId, exc: MediaUnreadable
+) -> Evidence:
+    defect = Defect(kind=exc.kind, message=str(exc))
+    return Evidence.model_validate(
+        {"kind": kind, "path": str(path), "pose_model": model, "defects": (defect,)}
+    )
+
+
+def _work_size(rgb: Rgb) -> Rgb:
+    import cv2
+
+    height, width = rgb.shape[:2]
+    size = fit_size(width, height, WORK_SIDE_PX)
+    if size == (width, height):
+        return rgb
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _content(meter: BarMeter) -> Box:
+    bars = meter.bars()
+    box = Box(bars.left, bars.top, 1.0 - bars.right, 1.0 - bars.bottom)
+    return box if box.area > 0 else UNIT_BOX
+
+
+def _share_box(body: Body) -> Box:
+    return bodies.body_box(body).scaled(1.0 / body.size.width, 1.0 / body.size.height)
+
+
+def _subject(body: Body, enlarge: float, repaired: bool = False) -> Subject:
+    """Pixels of the looked-at picture become fractions, its scale that of the full picture."""
+    width, height = body.size
+    scale = bodies.px_per_m(body)
+    face = None
+    if body.face is not None:
+        face = Face(
+            box=Box(*(round(v, 5) for v in body.face.box.scaled(1.0 / width, 1.0 / height))),
+            yaw_deg=body.face.yaw_deg,
+            pitch_deg=body.face.pitch_deg,
+            confidence=body.face.confidence,
+        )
+    return Subject(
+        keypoints_xy=body.keypoints_xy / (width, height),
+        visibility=body.visibility,
+        world_xyz=body.world_xyz,
+        px_per_m=None if scale is None else scale * enlarge,
+        view_matrix=bodies.view_matrix(body),
+        box=_share_box(body),
+        crown_y=bodies.crown_y(body) / height,
+        face=face,
+        looks=body.looks,
+        repaired=repaired,
+    )
+

@@ -1,0 +1,1 @@
+"""Finding one body in a picture, doubting it, and following it through time."""

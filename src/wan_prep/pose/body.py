@@ -1,0 +1,190 @@
+"""One body in one picture, and what can be derived from its landmarks.
+
+Everything here is pure: pixels of the upright picture in, numbers out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from wan_prep.geometry import (
+    Box,
+    Floats,
+    Size,
+    bounding_box,
+    torso_frame,
+    view_angle_deg,
+    weak_perspective_scale,
+)
+from wan_prep.pose import skeleton
+from wan_prep.pose.skeleton import MIRROR, Joint
+
+Shot = Literal["full", "three_quarter", "half", "bust", "face"]
+SHOTS: tuple[Shot, ...] = ("face", "bust", "half", "three_quarter", "full")
+"""From the closest to the widest."""
+
+VISIBLE = 0.5
+"""Below this the network itself says that a joint is not seen."""
+
+# Adult head: eyes half way up, mouth about 0.3 of the head below them (Farkas,
+# Anthropometry of the Head and Face, 1994), so the crown is 1.7 eye-mouth distances above.
+CROWN_ABOVE_EYES = 1.7
+
+
+class FaceBox(NamedTuple):
+    """A face in px of the upright picture.
+
+    yaw_deg and pitch_deg: 0 where the face looks into the camera; None where only the pose's
+    head points gave the box.  confidence: 1 from a face network, low from the pose alone.
+    """
+
+    box: Box
+    yaw_deg: float | None
+    pitch_deg: float | None
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Body:
+    """Landmarks in px of the upright picture, and in metres in that picture's camera axes.
+
+    keypoints_xy (33, 2) px · visibility (33,) 0 … 1 · world_xyz (33, 3) m, hip-centred, turned
+    into the camera of the whole picture · local_xyz (33, 3) m as the network gave them, in the
+    camera that looks at the body; only the scale is read from these.
+    looks: how many looks at the picture agree in it.
+    """
+
+    keypoints_xy: Floats
+    visibility: Floats
+    world_xyz: Floats
+    local_xyz: Floats
+    size: Size
+    looks: int = 1
+    face: FaceBox | None = None
+
+    def with_face(self, face: FaceBox | None) -> Body:
+        return replace(self, face=face)
+
+
+def midpoint(points: Floats, pair: tuple[Joint, Joint]) -> Floats:
+    return np.asarray((points[pair[0]] + points[pair[1]]) / 2.0, dtype=np.float64)
+
+
+def neck_xy(body: Body) -> Floats:
+    """(2,) px: half way between the shoulders."""
+    return midpoint(body.keypoints_xy, skeleton.SHOULDERS)
+
+
+def in_frame(body: Body) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """(33,) whether each landmark lies in the picture."""
+    x, y = body.keypoints_xy[:, 0], body.keypoints_xy[:, 1]
+    inside: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+        (x >= 0.0) & (x <= body.size.width) & (y >= 0.0) & (y <= body.size.height)
+    )
+    return inside
+
+
+def trusted(body: Body) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """(33,) joints that are in the picture and that the network says it sees."""
+    seen: np.ndarray[tuple[int], np.dtype[np.bool_]] = in_frame(body) & (body.visibility >= VISIBLE)
+    return seen
+
+
+def px_per_m(body: Body) -> float | None:
+    """Weak-perspective scale over the visible joints in the picture, in px per m."""
+    weights = np.zeros(skeleton.JOINT_COUNT)
+    joints = list(skeleton.BODY)
+    weights[joints] = trusted(body)[joints] * body.visibility[joints]
+    return weak_perspective_scale(body.local_xyz[:, :2], body.keypoints_xy, weights)
+
+
+def view_matrix(body: Body) -> Floats | None:
+    """(3, 3) rotation of the torso frame into camera axes; None where it degenerates."""
+    world = body.world_xyz
+    spine = midpoint(world, skeleton.SHOULDERS) - midpoint(world, skeleton.HIPS)
+    try:
+        return torso_frame(world[Joint.LEFT_SHOULDER], world[Joint.RIGHT_SHOULDER], spine)
+    except ValueError:
+        return None
+
+
+def body_box(body: Body) -> Box:
+    """Box in px around the visible joints, grown to hold head, hands and feet."""
+    joints = [j for j in skeleton.BODY if trusted(body)[j]] or list(skeleton.HEAD)
+    box = bounding_box(body.keypoints_xy[joints])
+    top = min(box.top, crown_y(body))
+    grow = 0.06 * max(box.height, box.width)
+    frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
+    return Box(box.left - grow, top, box.right + grow, box.bottom + grow).clipped(frame)
+
+
+def crown_y(body: Body) -> float:
+    """The top of the head in px, from the eyes and the mouth."""
+    points = body.keypoints_xy
+    eyes = midpoint(points, (Joint.LEFT_EYE, Joint.RIGHT_EYE))
+    mouth = midpoint(points, (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT))
+    return float(eyes[1] - CROWN_ABOVE_EYES * max(mouth[1] - eyes[1], 0.0))
+
+
+def head_box(body: Body) -> Box:
+    """A box around the head in px from the pose's head points alone: low confidence."""
+    head = body.keypoints_xy[list(skeleton.HEAD)]
+    points = bounding_box(head)
+    eyes = midpoint(body.keypoints_xy, (Joint.LEFT_EYE, Joint.RIGHT_EYE))
+    mouth = midpoint(body.keypoints_xy, (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT))
+    eye_mouth = float(np.linalg.norm(mouth - eyes))
+    center = (eyes + mouth) / 2.0
+    half = max(points.width / 2.0, 1.3 * eye_mouth, 1.0)
+    return Box(
+        float(center[0] - half),
+        float(center[1] - 1.1 * half),
+        float(center[0] + half),
+        float(center[1] + 1.1 * half),
+    )
+
+
+def mirrored(body: Body) -> Body:
+    """The same body as seen in the mirrored picture, left and right exchanged back."""
+    points = body.keypoints_xy[MIRROR].copy()
+    points[:, 0] = body.size.width - points[:, 0]
+    flip = np.array([-1.0, 1.0, 1.0])
+    return replace(
+        body,
+        keypoints_xy=points,
+        visibility=body.visibility[MIRROR],
+        world_xyz=body.world_xyz[MIRROR] * flip,
+        local_xyz=body.local_xyz[MIRROR] * flip,
+    )
+
+
+def consensus(bodies: list[Body]) -> Body:
+    """One body from several looks at the same picture.
+
+    The looks whose torso is turned furthest from the others are left out first (a look may
+    answer front for back); the rest is the median joint by joint.
+    """
+    if len(bodies) == 1:
+        return bodies[0]
+    kept = _agreeing(bodies)
+    return Body(
+        keypoints_xy=np.median([b.keypoints_xy for b in kept], axis=0),
+        visibility=np.median([b.visibility for b in kept], axis=0),
+        world_xyz=np.median([b.world_xyz for b in kept], axis=0),
+        local_xyz=np.median([b.local_xyz for b in kept], axis=0),
+        size=kept[0].size,
+        looks=len(kept),
+        face=kept[0].face,
+    )
+
+
+def _agreeing(bodies: list[Body], within_deg: float = 60.0) -> list[Body]:
+    """The largest set of bodies whose views lie near one of them."""
+    views = [view_matrix(body) for body in bodies]
+    known = [(b, v) for b, v in zip(bodies, views, strict=True) if v is not None]
+    if not known:
+        return bodies
+    groups = [[b for b, v in known if view_angle_deg(v, seed) <= within_deg] for _, seed in known]
+    return max(groups, key=len)

@@ -1,0 +1,156 @@
+"""Looking at a square part of a picture, and at a face.
+
+The network measures best on square pictures in which the body fills a good part, so every
+inference of this project is one `look` at one square region, padded where it leaves the
+picture.  What comes back is in px of the whole picture.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from wan_prep.geometry import (
+    Box,
+    Size,
+    bounding_box,
+    ray_rotation,
+    square_around,
+    torso_frame,
+    view_angles,
+)
+from wan_prep.pose import body as bodies
+from wan_prep.pose.body import Body, FaceBox
+from wan_prep.pose.estimator import Floats, PoseEstimator, RawPose, Rgb
+
+LOOK_SIDE_PX = 512
+"""Twice the landmark network's 256 px input; more changes nothing, less loses small bodies."""
+FACE_SIDE_PX = 256
+FOV_DEG = 60.0
+"""Field of view across the longer side where no camera data exists (a phone's main lens)."""
+
+# The model's face crop is spanned by 68 face points: jaw line, brows, eyes, nose and mouth.
+# Of the 478 mesh points these bound the same region (the forehead is left out).
+_FACE_POINTS = [
+    *(234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152),
+    *(377, 400, 378, 379, 365, 397, 288, 361, 323, 454),
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+]
+_MESH_RIGHT_EYE, _MESH_LEFT_EYE, _MESH_FOREHEAD, _MESH_CHIN = 33, 263, 10, 152
+
+
+def size_of(rgb: Rgb) -> Size:
+    return Size(rgb.shape[1], rgb.shape[0])
+
+
+def whole(size: Size) -> Box:
+    """The square that holds the whole picture."""
+    return square_around((size.width / 2.0, size.height / 2.0), float(max(size)))
+
+
+def around(body: Body, factor: float = 1.5) -> Box:
+    """A square around a body that was seen, `factor` times its longer side.
+
+    It is moved into the picture where it fits: what lies beyond an edge is padding, and a
+    network that sees much padding below a cut body squeezes the hidden joints into view.
+    """
+    box = bodies.body_box(body)
+    side = factor * max(box.width, box.height, 16.0)
+    x, y = box.center
+    return square_around(
+        (_moved_inside(x, side, body.size.width), _moved_inside(y, side, body.size.height)), side
+    )
+
+
+def _moved_inside(center: float, side: float, length: float) -> float:
+    """The center nearest to `center` whose span lies in 0 … length; the middle if none does."""
+    if side >= length:
+        return length / 2.0
+    return min(max(center, side / 2.0), length - side / 2.0)
+
+
+def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
+    """(side, side, 3) picture of a square region of `rgb`, black where it leaves the picture."""
+    scale = side_px / max(region.width, 1.0)
+    frame = Box(0.0, 0.0, float(rgb.shape[1]), float(rgb.shape[0]))
+    inside = region.clipped(frame)
+    left, top = math.floor(inside.left), math.floor(inside.top)
+    right, bottom = math.ceil(inside.right), math.ceil(inside.bottom)
+    out = np.zeros((side_px, side_px, 3), np.uint8)
+    if right - left < 1 or bottom - top < 1:
+        return out
+    part = rgb[top:bottom, left:right]
+    shrinking = scale < 1.0
+    if shrinking:
+        # cv2.warpAffine does not filter; shrink with area averaging first.
+        width = max(1, round((right - left) * scale))
+        height = max(1, round((bottom - top) * scale))
+        part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    step_x = scale * (right - left) / part.shape[1]
+    step_y = scale * (bottom - top) / part.shape[0]
+    # Pixel centres: position p of the part lands at (p + 0.5) * step + offset - 0.5.
+    matrix = np.array(
+        [
+            [step_x, 0.0, (left - region.left) * scale + 0.5 * step_x - 0.5],
+            [0.0, step_y, (top - region.top) * scale + 0.5 * step_y - 0.5],
+        ]
+    )
+    return np.asarray(
+        cv2.warpAffine(part, matrix, (side_px, side_px), flags=cv2.INTER_LINEAR), dtype=np.uint8
+    )
+
+
+def look(rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = False) -> list[Body]:
+    """The bodies that a square region shows, in px and camera axes of the whole picture."""
+    side_px = LOOK_SIDE_PX if region.width >= LOOK_SIDE_PX / 2 else LOOK_SIDE_PX // 2
+    picture = cut(rgb, region, side_px)
+    scale, size = side_px / region.width, size_of(rgb)
+    if not mirror:
+        return [_place(raw, region, scale, size) for raw in estimator.poses(picture)]
+    raws = estimator.poses(np.ascontiguousarray(picture[:, ::-1]))
+    flipped = Box(size.width - region.right, region.top, size.width - region.left, region.bottom)
+    return [bodies.mirrored(_place(raw, flipped, scale, size)) for raw in raws]
+
+
+def _place(raw: RawPose, region: Box, scale: float, size: Size) -> Body:
+    keypoints_xy = raw.keypoints_xy / scale + (region.left, region.top)
+    body = Body(keypoints_xy, raw.visibility, raw.world_xyz, raw.world_xyz, size)
+    turn = ray_rotation(_torso_center(body), size, FOV_DEG)
+    return Body(keypoints_xy, raw.visibility, raw.world_xyz @ turn.T, raw.world_xyz, size)
+
+
+def _torso_center(body: Body) -> Floats:
+    """Where the network's camera looks: the torso, held to the picture's own area."""
+    center = body.keypoints_xy[[11, 12, 23, 24]].mean(axis=0)
+    return np.clip(center, (0.0, 0.0), (body.size.width, body.size.height))
+
+
+def find_face(rgb: Rgb, body: Body, estimator: PoseEstimator) -> FaceBox | None:
+    """The face of a body: from the face network on a crop around the head, else, with low
+    confidence, from the pose's head points; None where the head is out of the picture."""
+    head = bodies.head_box(body)
+    frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
+    if head.clipped(frame).area < 0.3 * head.area:
+        return None
+    region = square_around(head.center, 2.2 * max(head.width, head.height))
+    raw = estimator.face(cut(rgb, region, FACE_SIDE_PX))
+    if raw is not None:
+        scale = FACE_SIDE_PX / region.width
+        mesh = raw.mesh_xyz / scale + (region.left, region.top, 0.0)
+        box = bounding_box(mesh[_FACE_POINTS, :2])
+        if box.iou(head) > 0.1:
+            yaw, pitch = _face_angles(mesh)
+            return FaceBox(box, yaw, pitch, 1.0)
+    return FaceBox(head, None, None, 0.3)
+
+
+def _face_angles(mesh: Floats) -> tuple[float, float]:
+    """Yaw and pitch of the face in degrees, with the signs of `geometry.view_angles`."""
+    angles = view_angles(
+        torso_frame(
+            mesh[_MESH_LEFT_EYE], mesh[_MESH_RIGHT_EYE], mesh[_MESH_FOREHEAD] - mesh[_MESH_CHIN]
+        )
+    )
+    return angles.yaw, angles.pitch

@@ -1,0 +1,156 @@
+"""One subject through time: the person a viewer would call the main one.
+
+Each sampled frame offers candidates.  The subject is the path through them that is at once
+prominent (large, central) and continuous (place, size and clothes change no faster than a
+person does), found by dynamic programming; leaving the picture is a state of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from wan_prep.geometry import Floats
+from wan_prep.pose import body as bodies
+from wan_prep.pose.body import Body
+
+# Costs are in nats: how many e-folds less likely a viewer finds it.
+ABSENT_COST = 5.0  # nobody is followed although somebody may be there
+BREAK_COST = 7.0  # at most: the subject cannot have moved like this
+APPEAR_COST = 1.5  # enters or leaves
+WALK_M_PER_S = 2.0  # a quick walk, across the picture
+SLACK_M = 0.35  # noise of the neck's place, and a step between two samples
+SCALE_PER_S = 0.5  # change of log scale: somebody walking up to the camera
+SCALE_SLACK = 0.20
+COLOUR_SLACK = 22.0  # CIELAB distance between two samples of the same clothes
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plausible body of one frame. colour: (3,) median CIELAB of the torso, None if hidden."""
+
+    body: Body
+    colour: Floats | None = None
+
+
+@dataclass
+class Sample:
+    """What one frame offers. `scene` counts the shots; places do not carry over a cut."""
+
+    time: Fraction
+    scene: int = 0
+    candidates: list[Candidate] = field(default_factory=list)
+
+
+def prominence(body: Body) -> float:
+    """Cost 0 … of calling this body the main one: small, and far from the middle, cost more."""
+    box = bodies.body_box(body)
+    share = box.area / (body.size.width * body.size.height)
+    off_center = abs(box.center[0] / body.size.width - 0.5)
+    return -math.log(max(share, 1e-5)) / 2.0 + 1.5 * off_center**2
+
+
+def move_cost(a: Candidate, b: Candidate, seconds: float) -> float:
+    """Cost 0 … BREAK_COST of one person being at `a` and, `seconds` later, at `b`."""
+    scale_a, scale_b = bodies.px_per_m(a.body), bodies.px_per_m(b.body)
+    if scale_a is None or scale_b is None:
+        scale_a = scale_b = _size_px(a.body) / 1.0
+    neck_a, neck_b = bodies.neck_xy(a.body), bodies.neck_xy(b.body)
+    distance_m = float(np.linalg.norm(neck_b - neck_a)) / math.sqrt(scale_a * scale_b)
+    place = distance_m / (SLACK_M + WALK_M_PER_S * seconds)
+    scale = abs(math.log(scale_b / scale_a)) / (SCALE_SLACK + SCALE_PER_S * seconds)
+    return min(BREAK_COST, place**2 + scale**2 + _colour_cost(a, b))
+
+
+def _size_px(body: Body) -> float:
+    box = bodies.body_box(body)
+    return max(box.width, box.height, 1.0)
+
+
+def _colour_cost(a: Candidate, b: Candidate) -> float:
+    if a.colour is None or b.colour is None:
+        return 0.0
+    return min(3.0, (float(np.linalg.norm(a.colour - b.colour)) / COLOUR_SLACK) ** 2)
+
+
+def _transition(a: Candidate | None, b: Candidate | None, seconds: float, cut: bool) -> float:
+    if a is None and b is None:
+        return 0.0
+    if a is None or b is None:
+        return 0.0 if cut else APPEAR_COST
+    if cut:
+        return _colour_cost(a, b)
+    return move_cost(a, b, seconds)
+
+
+def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
+    """For each sample the index of the subject among its candidates, or None.
+
+    Viterbi over candidates and absence: sum of `prominence` and move costs is least.
+    """
+    if not samples:
+        return []
+    costs: list[list[float]] = []
+    came_from: list[list[int]] = []
+    previous: Sample | None = None
+    for sample in samples:
+        states: list[Candidate | None] = [*sample.candidates, None]
+        own = [ABSENT_COST if s is None else prominence(s.body) for s in states]
+        if previous is None:
+            costs.append(own)
+            came_from.append([0] * len(states))
+        else:
+            seconds = float(sample.time - previous.time)
+            cut = sample.scene != previous.scene
+            before: list[Candidate | None] = [*previous.candidates, None]
+            row, origin = [], []
+            for state, cost in zip(states, own, strict=True):
+                reach = [
+                    c + _transition(b, state, seconds, cut)
+                    for b, c in zip(before, costs[-1], strict=True)
+                ]
+                best = int(np.argmin(reach))
+                row.append(cost + reach[best])
+                origin.append(best)
+            costs.append(row)
+            came_from.append(origin)
+        previous = sample
+    path = [int(np.argmin(costs[-1]))]
+    for origin in reversed(came_from[1:]):
+        path.append(origin[path[-1]])
+    path.reverse()
+    return [
+        index if index < len(sample.candidates) else None
+        for index, sample in zip(path, samples, strict=True)
+    ]
+
+
+def jumps(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
+    """Samples whose subject is somewhere else than both its neighbours say it must be.
+
+    The neighbours agree with each other and the sample agrees with neither: a hallucination
+    in place or scale, not a movement.
+    """
+    found = []
+    for i in range(1, len(samples) - 1):
+        triple = [
+            samples[k].candidates[index]
+            for k in (i - 1, i, i + 1)
+            if (index := chosen[k]) is not None and samples[k].scene == samples[i].scene
+        ]
+        if len(triple) < 3:
+            continue
+        before, here, after = triple
+        dt_in = float(samples[i].time - samples[i - 1].time)
+        dt_out = float(samples[i + 1].time - samples[i].time)
+        if (
+            move_cost(before, here, dt_in) >= BREAK_COST / 2
+            and move_cost(here, after, dt_out) >= BREAK_COST / 2
+            and move_cost(before, after, dt_in + dt_out) < BREAK_COST / 4
+        ):
+            found.append(i)
+    return found

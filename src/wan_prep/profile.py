@@ -1,0 +1,171 @@
+"""Every limit, price, tolerance and weight, each with its unit and its source.
+
+The figures stand in `profiles/wan22_animate.toml`; a file of the user's own replaces single
+entries of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wan_prep.errors import ProfileError
+
+Mode = Literal["animate", "replace"]
+Resolution = Literal["480p", "720p"]
+Family = Literal["media", "aspect", "framing", "pose", "subject", "clip"]
+
+# A score of 0.95 at "fine" and 0.05 at "worthless" are odds of 19 : 1 and 1 : 19.
+_ODDS = 19.0
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limit(_Part):
+    value: float
+    unit: str
+    source: str
+
+
+class Tolerance(_Part):
+    """How fast a measure's score falls. `fine` scores 0.95, `worthless` 0.05.
+
+    `worthless` below `fine` means that small values are the bad ones (a face of few px).
+    """
+
+    fine: float = Field(gt=0)
+    worthless: float = Field(gt=0)
+    unit: str
+    source: str
+
+    @model_validator(mode="after")
+    def _differ(self) -> Tolerance:
+        if self.fine == self.worthless:
+            raise ValueError("fine and worthless must differ")
+        return self
+
+    def score(self, measured: float) -> float:
+        """Score in (0, 1], strictly monotonic: a log-logistic curve through both anchors.
+
+        1 / (1 + (x / x0)^b) with x0 = sqrt(fine * worthless), b = 2 ln 19 / ln(worthless / fine).
+        """
+        middle = math.sqrt(self.fine * self.worthless)
+        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        if measured <= 0:
+            return 1.0 if slope > 0 else 1e-12
+        exponent = slope * math.log(measured / middle)
+        return max(1e-12, 1.0 / (1.0 + math.exp(min(exponent, 700.0))))
+
+    def measured_at(self, score: float) -> float:
+        """The measure that scores `score`; the limit to print beside a finding."""
+        middle = math.sqrt(self.fine * self.worthless)
+        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        return float(middle * ((1.0 - score) / score) ** (1.0 / slope))
+
+
+class Flaw(_Part):
+    score: float = Field(gt=0, lt=1)
+    source: str
+
+
+class Severities(_Part):
+    pass_from: float
+    warning_below: float
+    error_below: float
+    unknown_score: float
+
+
+class Service(_Part):
+    model_path: str
+    default_resolution: Resolution
+    source: str
+    usd_per_s: dict[Resolution, Decimal]
+    pixel_budget: dict[Resolution, int]
+
+
+class Profile(_Part):
+    """All figures of one service. Look-ups by name fail loudly where a name is unknown."""
+
+    name: str
+    version: str
+    service: Service
+    severity: Severities
+    limits: dict[str, Limit]
+    tolerances: dict[str, Tolerance]
+    flaws: dict[str, Flaw]
+    family_weights: dict[Mode, dict[Family, float]]
+    check_weights: dict[Mode, dict[str, float]]
+
+    def limit(self, name: str) -> float:
+        return self.limits[name].value
+
+    def check_weight(self, mode: Mode, code: str) -> float:
+        return self.check_weights[mode].get(code, 1.0)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all figures, whatever file they came from."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _default_figures() -> dict[str, Any]:
+    text = (resources.files("wan_prep") / "profiles" / "wan22_animate.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+@lru_cache(maxsize=1)
+def default_profile() -> Profile:
+    """The profile that ships with the package."""
+    return Profile.model_validate(_default_figures())
+
+
+def load_profile(path: str | Path) -> Profile:
+    """The default profile with the entries of a TOML file in place of its own.
+
+    Raises:
+        ProfileError: the file is missing, not TOML, names an entry that does not exist, or
+            gives one a value it cannot have.
+    """
+    try:
+        given = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as exc:
+        raise ProfileError(f"{path}: cannot read this profile ({exc.strerror})") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ProfileError(f"{path}: not a TOML file ({exc})") from exc
+    # A profile of one's own is a different profile, also by name.
+    merged = _merged(_default_figures(), {"name": Path(path).stem, **given}, ())
+    try:
+        return Profile.model_validate(merged)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ProfileError(f"{path}: {where}: {first['msg']}") from exc
+
+
+def _merged(
+    base: Mapping[str, Any], given: Mapping[str, Any], where: tuple[str, ...]
+) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in given.items():
+        # Any code may be given a weight; everything else must exist already.
+        if key not in base and where[:1] != ("check_weights",):
+            known = ", ".join(sorted(base))
+            raise ProfileError(f"unknown entry {'.'.join((*where, key))}; known here: {known}")
+        old = base.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            result[key] = _merged(old, value, (*where, key))
+        else:
+            result[key] = value
+    return result

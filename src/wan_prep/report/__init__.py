@@ -1,0 +1,1 @@
+"""Findings become scores, a verdict and words."""

@@ -1,0 +1,314 @@
+"""One report from two pieces of evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from wan_prep import cost as costing
+from wan_prep.analyzers import RULES
+from wan_prep.analyzers.aspect import deciding
+from wan_prep.analyzers.subject import absent_share, absent_spans
+from wan_prep.errors import WanPrepError
+from wan_prep.evidence import Evidence, Observation
+from wan_prep.findings import NotApplicable, PairContext, Severity
+from wan_prep.geometry import view_angles
+from wan_prep.measures import (
+    PairMeasures,
+    Seat,
+    aspect_gap,
+    cut_edges,
+    frame_height_m,
+    headroom,
+    neck_xy,
+    seat,
+    shot_class,
+)
+from wan_prep.profile import Mode, Profile, Resolution
+from wan_prep.report.model import (
+    CostFigures,
+    ImageFacts,
+    ImageSubject,
+    Measures,
+    MeasuresOverTime,
+    Output,
+    PoseModelId,
+    ProfileId,
+    Report,
+    Scores,
+    ShotPair,
+    Subjects,
+    Tool,
+    Verdict,
+    VideoFacts,
+    VideoSubject,
+)
+from wan_prep.report.scoring import Result, best_start, effect, evaluate, family_scores, overall
+from wan_prep.sizing import output_size, segments
+
+_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rules count: codes or their beginnings (`WP3`), or names."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def validated(self) -> Selection:
+        """Raises WanPrepError for an entry that no rule answers to."""
+        for entry in (*self.select, *self.ignore):
+            if not any(_matches(entry, rule.code, rule.name) for rule in RULES):
+                raise WanPrepError(
+                    f"no check is called {entry!r}; `wan-prep rules` lists codes and names"
+                )
+        return self
+
+    def wants(self, code: str, name: str) -> bool:
+        chosen = not self.select or any(_matches(e, code, name) for e in self.select)
+        return chosen and not any(_matches(e, code, name) for e in self.ignore)
+
+
+def _matches(entry: str, code: str, name: str) -> bool:
+    return bool(entry) and (code.startswith(entry.upper()) or entry.lower() == name)
+
+
+def build_report(
+    image: Evidence,
+    video: Evidence,
+    *,
+    mode: Mode,
+    resolution: Resolution,
+    profile: Profile,
+    tool: Tool,
+    selection: Selection | None = None,
+) -> Report:
+    """Judge a pair. Pure: the same evidence and settings give the same report."""
+    chosen = (selection or Selection()).validated()
+    rules = [rule for rule in RULES if chosen.wants(rule.code, rule.name)]
+    context = PairContext(image, video, mode, resolution, profile)
+    best = best_start(context, rules)
+    if best is not None:
+        context = context.knowing(best)
+    results = evaluate(context, rules)
+    scores = family_scores(results, mode, profile)
+    found = _by_weight(results, mode, profile)
+    model = image.pose_model or video.pose_model
+    return Report(
+        tool=tool,
+        profile=ProfileId(name=profile.name, version=profile.version, sha256=profile.sha256),
+        pose_model=PoseModelId(
+            name=model.name if model else "none", sha256=model.sha256 if model else ""
+        ),
+        mode=mode,
+        resolution=resolution,
+        verdict=_verdict(f.severity for f in (r.finding for r in found) if f is not None),
+        score=overall(scores, mode, profile),
+        score_at_best_start=None if best is None else best.score,
+        scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
+        image=_image_facts(image),
+        video=_video_facts(video),
+        subject=Subjects(image=_image_subject(image), video=_video_subject(video)),
+        measures=_measures(context, best.observation if best else None),
+        best_start_s=None if best is None else round(float(best.observation.time), 4),
+        cuts_s=tuple(round(float(t), 4) for t in video.cuts),
+        output=_output(context),
+        findings=tuple(r.finding for r in found if r.finding is not None),
+        passed=tuple(
+            r.rule.code
+            for r in results
+            if r.finding is None and not isinstance(r.answer, NotApplicable)
+        ),
+        not_applicable=tuple(r.rule.code for r in results if isinstance(r.answer, NotApplicable)),
+        deselected=tuple(r.code for r in RULES if not chosen.wants(r.code, r.name)),
+        cost=_cost(context),
+        image_evidence=image,
+        video_evidence=video,
+    )
+
+
+def _by_weight(results: Iterable[Result], mode: Mode, profile: Profile) -> list[Result]:
+    found = [r for r in results if r.finding is not None]
+    return sorted(
+        found,
+        key=lambda r: (
+            _RANK[r.finding.severity] if r.finding else 0,
+            -effect(r, mode, profile),
+            r.rule.code,
+        ),
+    )
+
+
+def _verdict(severities: Iterable[Severity]) -> Verdict:
+    seen = set(severities)
+    if Severity.ERROR in seen:
+        return "not_ready"
+    return "risky" if Severity.WARNING in seen else "ready"
+
+
+def _rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _image_facts(image: Evidence) -> ImageFacts:
+    info = image.image_info
+    if info is None:
+        return ImageFacts(path=image.path)
+    return ImageFacts(
+        path=image.path,
+        sha256=info.sha256,
+        size_bytes=info.size_bytes,
+        width=info.width,
+        height=info.height,
+        format=info.format,
+        color_mode=info.color_mode,
+        exif_orientation=info.exif_orientation,
+        frame_count=info.frame_count,
+    )
+
+
+def _video_facts(video: Evidence) -> VideoFacts:
+    info = video.video_info
+    if info is None:
+        return VideoFacts(path=video.path)
+    return VideoFacts(
+        path=video.path,
+        sha256=info.sha256,
+        size_bytes=info.size_bytes,
+        width=info.width,
+        height=info.height,
+        duration_s=round(float(info.duration), 4),
+        fps=round(float(info.fps), 4),
+        frame_count=info.frame_count,
+        is_vfr=info.is_vfr,
+        rotation_deg=info.rotation_deg,
+        sample_aspect_ratio=round(float(info.sample_aspect_ratio), 6),
+        is_interlaced=info.is_interlaced,
+        is_hdr=info.is_hdr,
+        is_truncated=info.is_truncated,
+        container=info.container,
+        codec=info.codec,
+        has_audio=info.has_audio,
+    )
+
+
+def _seat_of(evidence: Evidence) -> Seat | None:
+    first = evidence.first
+    if first is None or first.subject is None:
+        return None
+    return seat(evidence, first.subject)
+
+
+def _seen(s: Seat) -> dict[str, object]:
+    """What is reported of one subject, alike for image and video."""
+    neck, view, face = neck_xy(s), s.subject.view_matrix, s.subject.face
+    return {
+        "shot": shot_class(s),
+        "frame_height_m": _rounded(frame_height_m(s)),
+        "neck_xy": (round(float(neck[0]), 4), round(float(neck[1]), 4)),
+        "headroom": round(headroom(s), 4),
+        "cut_edges": cut_edges(s),
+        "yaw_deg": None if view is None else round(view_angles(view).yaw, 2),
+        "face_px": None
+        if face is None
+        else round(
+            math.sqrt(
+                max(face.box.width * s.size.width * face.box.height * s.size.height, 0.0)
+            ),
+            1,
+        ),
+        "face_yaw_deg": None if face is None else _rounded(face.yaw_deg, 2),
+    }
+
+
+def _image_subject(image: Evidence) -> ImageSubject:
+    found = _seat_of(image)
+    if found is None or image.first is None:
+        return ImageSubject(found=False, others=len(image.first.others) if image.first else 0)
+    return ImageSubject.model_validate(
+        {"found": True, "others": len(image.first.others), **_seen(found)}
+    )
+
+
+def _video_subject(video: Evidence) -> VideoSubject:
+    people = [len(o.others) + (o.subject is not None) for o in video.observations]
+    faces = [o.subject.face for o in video.found if o.subject is not None]
+    seen = [f for f in faces if f is not None and f.confidence >= 0.5]
+    found = _seat_of(video)
+    return VideoSubject.model_validate(
+        {
+            "found": bool(video.found),
+            "presence": round(1.0 - absent_share(video), 4),
+            "people_max": max(people, default=0),
+            "absent_s": tuple((round(a, 3), round(b, 3)) for a, b in absent_spans(video)),
+            "face_seen": round(len(seen) / len(faces), 4) if faces else None,
+            **(_seen(found) if found is not None else {}),
+        }
+    )
+
+
+def _measures(context: PairContext, best: Observation | None) -> MeasuresOverTime:
+    gap = aspect_gap(context.image, context.video)
+    at_best = None if best is None else context.starting_at(best).first
+    return MeasuresOverTime(
+        first=_measured(context.first, gap),
+        typical=_measured(context.typical, gap),
+        best=_measured(at_best, gap),
+    )
+
+
+def _measured(m: PairMeasures | None, gap: float | None) -> Measures:
+    if m is None:
+        return Measures(aspect_gap=_rounded(gap))
+    rounded: Callable[[dict[str, float]], dict[str, float]] = lambda values: {
+        name: round(value, 3) for name, value in values.items()
+    }
+    return Measures(
+        zoom_ratio=_rounded(m.zoom_ratio),
+        offset_x=_rounded(m.offset_x),
+        offset_y=_rounded(m.offset_y),
+        yaw=_rounded(m.yaw, 2),
+        pitch=_rounded(m.pitch, 2),
+        roll=_rounded(m.roll, 2),
+        view_angle=_rounded(m.view_angle, 2),
+        shot=ShotPair(
+            image=m.shot_image,
+            video=m.shot_video,
+            only_image=m.only_image,
+            only_video=m.only_video,
+        ),
+        pose_angle=_rounded(m.pose_angle, 2),
+        limbs=rounded(m.limbs),
+        limbs_in_plane=rounded(m.limbs_in_plane),
+        proportions=rounded(m.proportions),
+        aspect_gap=_rounded(gap),
+    )
+
+
+def _output(context: PairContext) -> Output | None:
+    evidence, _ = deciding(context)
+    if evidence.info is None or context.video.video_info is None:
+        return None
+    size = output_size(
+        evidence.info.width, evidence.info.height, context.resolution, context.profile
+    )
+    length = min(float(context.video.span), context.profile.limit("clip_max"))
+    return Output(
+        width=size.width,
+        height=size.height,
+        bars_px=size.bars_px,
+        segments=segments(length, context.profile),
+    )
+
+
+def _cost(context: PairContext) -> CostFigures | None:
+    if context.video.video_info is None:
+        return None
+    figures = costing.estimate(context.video.span, context.resolution, context.profile)
+    return CostFigures(
+        seconds=round(float(figures.seconds), 3),
+        usd_low=float(figures.usd_low),
+        usd_high=float(figures.usd_high),
+    )

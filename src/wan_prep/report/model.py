@@ -1,0 +1,250 @@
+"""The report: what `check` answers, as a value that round-trips through JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
+from wan_prep.evidence import Evidence
+from wan_prep.findings import Finding, Severity
+from wan_prep.pose.body import Shot
+from wan_prep.profile import Mode, Resolution
+
+Verdict = Literal["ready", "risky", "not_ready"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Tool(_Part):
+    name: str
+    version: str
+
+
+class ProfileId(_Part):
+    name: str
+    version: str
+    sha256: str
+
+
+class PoseModelId(_Part):
+    name: str
+    sha256: str
+
+
+class Scores(_Part):
+    """0 … 1 each; None where nothing of the family could be measured."""
+
+    media: float | None
+    aspect: float | None
+    framing: float | None
+    pose: float | None
+    subject: float | None
+    clip: float | None
+
+
+class ImageFacts(_Part):
+    """Upright size; everything but the path is None where the file cannot be read."""
+
+    path: str
+    sha256: str | None = None
+    size_bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    color_mode: str | None = None
+    exif_orientation: int | None = None
+    frame_count: int | None = None
+
+
+class VideoFacts(_Part):
+    """Upright size; everything but the path is None where the file cannot be read."""
+
+    path: str
+    sha256: str | None = None
+    size_bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+    frame_count: int | None = None
+    is_vfr: bool | None = None
+    rotation_deg: int | None = None
+    sample_aspect_ratio: float | None = None
+    is_interlaced: bool | None = None
+    is_hdr: bool | None = None
+    is_truncated: bool | None = None
+    container: str | None = None
+    codec: str | None = None
+    has_audio: bool | None = None
+
+
+class ImageSubject(_Part):
+    found: bool
+    shot: Shot | None = None
+    frame_height_m: float | None = None
+    neck_xy: tuple[float, float] | None = None
+    headroom: float | None = None
+    cut_edges: tuple[str, ...] = ()
+    yaw_deg: float | None = None
+    face_px: float | None = None
+    face_yaw_deg: float | None = None
+    others: int = 0
+
+
+class VideoSubject(_Part):
+    """As at the first frame, where the person is in it; presence and people over the clip."""
+
+    found: bool
+    presence: float
+    shot: Shot | None = None
+    frame_height_m: float | None = None
+    neck_xy: tuple[float, float] | None = None
+    headroom: float | None = None
+    cut_edges: tuple[str, ...] = ()
+    yaw_deg: float | None = None
+    face_px: float | None = None
+    face_yaw_deg: float | None = None
+    people_max: int = 0
+    absent_s: tuple[tuple[float, float], ...] = ()
+    face_seen: float | None = None
+
+
+class Subjects(_Part):
+    image: ImageSubject
+    video: VideoSubject
+
+
+class ShotPair(_Part):
+    image: Shot | None
+    video: Shot | None
+    only_image: tuple[str, ...] = ()
+    only_video: tuple[str, ...] = ()
+
+
+class Measures(_Part):
+    """The measures of one time; angles in deg, image - video; None where unknown."""
+
+    zoom_ratio: float | None = None
+    offset_x: float | None = None
+    offset_y: float | None = None
+    yaw: float | None = None
+    pitch: float | None = None
+    roll: float | None = None
+    view_angle: float | None = None
+    shot: ShotPair | None = None
+    pose_angle: float | None = None
+    limbs: dict[str, float] = Field(default_factory=dict)
+    limbs_in_plane: dict[str, float] = Field(default_factory=dict)
+    proportions: dict[str, float] = Field(default_factory=dict)
+    aspect_gap: float | None = None
+
+
+class MeasuresOverTime(_Part):
+    first: Measures
+    typical: Measures
+    best: Measures
+
+
+class Output(_Part):
+    """What the service is predicted to make of the pair's shape and length."""
+
+    width: int
+    height: int
+    bars_px: int
+    segments: int
+    basis: Literal["wan source"] = "wan source"
+
+
+class CostFigures(_Part):
+    seconds: float
+    usd_low: float
+    usd_high: float
+
+
+class Report(_Part):
+    """Whether an image and a video fit together, with the reasons."""
+
+    schema_version: Literal[1] = 1
+    tool: Tool
+    profile: ProfileId
+    pose_model: PoseModelId
+    mode: Mode
+    resolution: Resolution
+    verdict: Verdict
+    score: float
+    score_at_best_start: float | None
+    scores: Scores
+    image: ImageFacts
+    video: VideoFacts
+    subject: Subjects
+    measures: MeasuresOverTime
+    best_start_s: float | None
+    cuts_s: tuple[float, ...]
+    output: Output | None
+    findings: tuple[Finding, ...]
+    """Gravest first; within one severity what costs the pair most comes first."""
+    passed: tuple[str, ...]
+    not_applicable: tuple[str, ...]
+    deselected: tuple[str, ...]
+    cost: CostFigures | None
+    image_evidence: Evidence | None = Field(default=None, repr=False)
+    video_evidence: Evidence | None = Field(default=None, repr=False)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity is Severity.WARNING)
+
+    def evidence(self) -> tuple[Evidence, Evidence]:
+        """(image, video) evidence.
+
+        Raises:
+            EvidenceMissing: the report was made from JSON without it.
+        """
+        if self.image_evidence is None or self.video_evidence is None:
+            raise EvidenceMissing(
+                "this report carries no evidence; call wan_prep.observe on both files and check "
+                "again, or load a report that was written by Report.save"
+            )
+        return self.image_evidence, self.video_evidence
+
+    def public_dict(self) -> dict[str, Any]:
+        """The document of `check --format json`: without the evidence."""
+        return self.model_dump(mode="json", exclude={"image_evidence", "video_evidence"})
+
+    def public_json(self) -> str:
+        return json.dumps(self.public_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+
+    def save(self, path: str | Path) -> None:
+        """Write everything, evidence included; the file appears whole or not at all."""
+        target = Path(path)
+        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            scratch.write_text(self.model_dump_json(), encoding="utf-8")
+            scratch.replace(target)
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Report:
+        """Read what `save` or `check --format json` wrote.
+
+        Raises:
+            InputPathError: no such file. WanPrepError: not a report.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        except OSError as exc:
+            raise InputPathError(f"{path}: cannot read this report ({exc.strerror})") from exc
+        except (ValidationError, UnicodeDecodeError) as exc:
+            raise WanPrepError(f"{path}: not a report of wan-prep") from exc

@@ -1,0 +1,156 @@
+"""From answers to severities, family scores and one overall score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from wan_prep.analyzers import RULES
+from wan_prep.findings import (
+    Answer,
+    BestStart,
+    Finding,
+    Inconclusive,
+    Judged,
+    NotApplicable,
+    PairContext,
+    Rule,
+    Severity,
+)
+from wan_prep.profile import Family, Mode, Profile
+
+FAMILIES: tuple[Family, ...] = ("media", "aspect", "framing", "pose", "subject", "clip")
+_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A rule's answer, and the finding it makes (None: passed or not applicable)."""
+
+    rule: Rule
+    answer: Answer
+    finding: Finding | None
+
+    @property
+    def score(self) -> float | None:
+        return self.answer.score if isinstance(self.answer, Judged) else None
+
+
+def evaluate(context: PairContext, rules: Iterable[Rule] = RULES) -> list[Result]:
+    """Every rule's answer for a pair; nothing is judged twice, nothing is left out."""
+    return [_result(rule, rule.check(context), context.profile) for rule in rules]
+
+
+def _result(rule: Rule, answer: Answer, profile: Profile) -> Result:
+    severity = _severity(rule, answer, profile)
+    if severity is None:
+        return Result(rule, answer, None)
+    judged = answer if isinstance(answer, Judged) else None
+    spans = judged.spans_s if judged else ()
+    finding = Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=severity,
+        status="fail" if judged else "inconclusive",
+        subject=rule.about,
+        message=answer.message if isinstance(answer, Judged | Inconclusive) else "",
+        measured=judged.measured if judged else None,
+        limit=judged.limit if judged else None,
+        unit=judged.unit if judged else None,
+        source=judged.source if judged else "",
+        span_s=(spans[0][0], spans[-1][1]) if spans else None,
+        fix=answer.fix if isinstance(answer, Judged | Inconclusive) else None,
+    )
+    return Result(rule, answer, finding)
+
+
+def _severity(rule: Rule, answer: Answer, profile: Profile) -> Severity | None:
+    if isinstance(answer, NotApplicable):
+        return None
+    if isinstance(answer, Inconclusive):
+        severity = Severity.WARNING if answer.required else Severity.INFO
+    elif answer.score >= profile.severity.pass_from - 1e-9:
+        return None
+    elif answer.score >= profile.severity.warning_below:
+        severity = Severity.INFO
+    elif answer.score >= profile.severity.error_below:
+        severity = Severity.WARNING
+    else:
+        severity = Severity.ERROR
+    return min(severity, rule.cap, key=_RANK.__getitem__)
+
+
+def family_scores(
+    results: Sequence[Result], mode: Mode, profile: Profile
+) -> dict[Family, float | None]:
+    """Weighted geometric mean of a family's checks; None where none of them measured anything.
+
+    Where some did, those that could not enter at the profile's unknown score: not knowing is
+    neither a pass nor a failure.
+    """
+    return {family: _family(results, family, mode, profile) for family in FAMILIES}
+
+
+def _family(
+    results: Sequence[Result], family: Family, mode: Mode, profile: Profile
+) -> float | None:
+    terms: list[tuple[float, float]] = []
+    measured = False
+    for result in results:
+        weight = profile.check_weight(mode, result.rule.code)
+        if result.rule.family != family or weight <= 0:
+            continue
+        if isinstance(result.answer, Judged):
+            measured = True
+            terms.append((weight, result.answer.score))
+        elif isinstance(result.answer, Inconclusive) and result.answer.required:
+            terms.append((weight, profile.severity.unknown_score))
+    return geometric_mean(terms) if measured else None
+
+
+def overall(scores: dict[Family, float | None], mode: Mode, profile: Profile) -> float:
+    """0 … 100, two decimals: the weighted geometric mean of the families."""
+    unknown = profile.severity.unknown_score
+    terms = [
+        (weight, unknown if (score := scores[family]) is None else score)
+        for family, weight in profile.family_weights[mode].items()
+    ]
+    return round(100.0 * geometric_mean(terms), 2)
+
+
+def geometric_mean(terms: Sequence[tuple[float, float]]) -> float:
+    """exp(sum w ln s / sum w) of (weight, score) terms with scores in (0, 1]."""
+    total = sum(weight for weight, _ in terms)
+    return math.exp(sum(weight * math.log(score) for weight, score in terms) / total)
+
+
+def effect(result: Result, mode: Mode, profile: Profile) -> float:
+    """How many points of log score a check costs the pair: what is worth doing first."""
+    score = profile.severity.unknown_score if result.score is None else result.score
+    family = result.rule.family
+    within = profile.check_weight(mode, result.rule.code)
+    return -math.log(score) * within * profile.family_weights[mode].get(family, 0.0)
+
+
+def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart | None:
+    """The sampled frame at which the pair would score best if the clip began there.
+
+    Only the checks that depend on the start are asked again.
+    """
+    if not context.moments:
+        return None
+    fixed = [r for r in evaluate(context, rules) if not r.rule.at_start]
+    moving = [rule for rule in rules if rule.at_start]
+
+    def score_of(candidate: PairContext) -> float:
+        results = [*fixed, *evaluate(candidate, moving)]
+        scores = family_scores(results, context.mode, context.profile)
+        return overall(scores, context.mode, context.profile)
+
+    at_first = score_of(context)
+    scored = [
+        BestStart(m.observation, score_of(context.starting_at(m.observation)), at_first)
+        for m in context.moments
+    ]
+    return max(scored, key=lambda start: (start.score, -start.observation.time))

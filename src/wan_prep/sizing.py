@@ -1,0 +1,59 @@
+"""The size that the service's own preprocessing gives a picture, predicted.
+
+Source: Wan2.2's open preprocessing code ("wan source"); whether the endpoint runs it is not
+documented.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from wan_prep.profile import Profile, Resolution
+
+
+@dataclass(frozen=True)
+class OutputSize:
+    """width, height in px; bars_x and bars_y: black px added in all beside or above and below."""
+
+    width: int
+    height: int
+    bars_x: int
+    bars_y: int
+
+    @property
+    def bars_px(self) -> int:
+        return max(self.bars_x, self.bars_y)
+
+    @property
+    def bars_share(self) -> float:
+        """Share of the side that the bars lie along, 0 … 1."""
+        return max(self.bars_x / self.width, self.bars_y / self.height)
+
+
+def output_size(width: int, height: int, resolution: Resolution, profile: Profile) -> OutputSize:
+    """Size and bars for a picture of width x height px.
+
+    h = sqrt(A / ar), w = A / h, both floored to a multiple of 16; the picture is fitted inside
+    and the rest is black.  The order of the float operations is the model's own: with another
+    one 480 x 832 would be free of bars, which it is not.
+    """
+    budget = profile.service.pixel_budget[resolution]
+    multiple = int(profile.limit("size_multiple"))
+    aspect = width / height
+    exact_height = math.sqrt(budget / aspect)
+    exact_width = budget / exact_height
+    out_width = max(multiple, int(exact_width // multiple) * multiple)
+    out_height = max(multiple, int(exact_height // multiple) * multiple)
+    # Compared as integers, so that an exact fit is one.
+    if width * out_height >= height * out_width:
+        return OutputSize(out_width, out_height, 0, out_height - height * out_width // width)
+    return OutputSize(out_width, out_height, out_width - width * out_height // height, 0)
+
+
+def segments(duration_s: float, profile: Profile) -> int:
+    """How many overlapping segments the model renders a clip in."""
+    frames = max(1, round(duration_s * profile.limit("model_fps")))
+    length = int(profile.limit("segment_frames"))
+    overlap = int(profile.limit("segment_overlap"))
+    return max(1, math.ceil((frames - overlap) / (length - overlap)))
