@@ -29,7 +29,8 @@ exact."""
 
 
 def _to_array(value: Any) -> NDArray[np.float64]:
-    array = np.round(np.asarray(value, dtype=np.float64), DECIMALS) + 0.0
+    # Adding zero turns -0.0, which JSON would keep, into 0.0.
+    array = np.round(np.asarray(value, dtype=np.float64), DECIMALS).astype(np.float64) + 0.0
     if not np.isfinite(array).all():
         raise ValueError("arrays of evidence must be finite")
     array.flags.writeable = False
@@ -49,7 +50,7 @@ class _Value(BaseModel):
 
     def __eq__(self, other: object) -> bool:
         # numpy arrays do not compare to one truth value
-        return type(self) is type(other) and self.model_dump_json() == other.model_dump_json()  # type: ignore[attr-defined]
+        return isinstance(other, type(self)) and self.model_dump_json() == other.model_dump_json()
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

@@ -198,9 +198,7 @@ class PairContext:
         template = self.template
         if template is None:
             return None
-        return next(
-            (m.measures for m in self.moments if m.observation.time == template.time), None
-        )
+        return next((m.measures for m in self.moments if m.observation.time == template.time), None)
 
     @cached_property
     def typical(self) -> PairMeasures | None:

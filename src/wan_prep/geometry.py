@@ -75,9 +75,7 @@ def view_angle_deg(a: Floats, b: Floats) -> float:
     return rotation_angle_deg(b @ a.T)
 
 
-def torso_frame(
-    left_shoulder: ArrayLike, right_shoulder: ArrayLike, spine_up: ArrayLike
-) -> Floats:
+def torso_frame(left_shoulder: ArrayLike, right_shoulder: ArrayLike, spine_up: ArrayLike) -> Floats:
     """(3, 3) view matrix from the shoulder line and the spine, both in camera axes.
 
     The spine keeps its direction; the shoulder line is made perpendicular to it.
@@ -136,7 +134,8 @@ def ray_rotation(xy: ArrayLike, size: Size, fov_deg: float) -> Floats:
     kx, ky, kz = axis / sine
     cross = np.array([[0.0, -kz, ky], [kz, 0.0, -kx], [-ky, kx, 0.0]])
     # Rodrigues' formula
-    return np.eye(3) + sine * cross + (1.0 - cosine) * (cross @ cross)
+    turned: Floats = np.eye(3) + sine * cross + (1.0 - cosine) * (cross @ cross)
+    return turned
 
 
 def weak_perspective_scale(world_xy: Floats, keypoints_xy: Floats, weights: Floats) -> float | None:
@@ -193,7 +192,10 @@ class Box(NamedTuple):
         """The part inside `other`; of zero area where they do not meet."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         return Box(
-            left, top, max(left, min(self.right, other.right)), max(top, min(self.bottom, other.bottom))
+            left,
+            top,
+            max(left, min(self.right, other.right)),
+            max(top, min(self.bottom, other.bottom)),
         )
 
     def scaled(self, factor_x: float, factor_y: float) -> Box:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, mode
 
 import numpy as np
 
@@ -260,9 +260,7 @@ def compare_proportions(image: Seat, video: Seat) -> dict[str, float]:
     base = next((name for name in ("torso", "shoulders") if name in both), None)
     if base is None:
         return {}
-    return {
-        name: (a[name] / a[base]) / (b[name] / b[base]) for name in both if name != base
-    }
+    return {name: (a[name] / a[base]) / (b[name] / b[base]) for name in both if name != base}
 
 
 def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
@@ -279,17 +277,18 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
             for key in keys
         }
 
-    shots = [m.shot_video for m in measured if m.shot_video is not None]
+    shots: list[Shot] = [m.shot_video for m in measured if m.shot_video is not None]
     return PairMeasures(
-        **{
-            name: middle(name)
-            for name in (
-                *("zoom_ratio", "offset_x", "offset_y", "yaw", "pitch", "roll"),
-                *("view_angle", "pose_angle"),
-            )
-        },
+        zoom_ratio=middle("zoom_ratio"),
+        offset_x=middle("offset_x"),
+        offset_y=middle("offset_y"),
+        yaw=middle("yaw"),
+        pitch=middle("pitch"),
+        roll=middle("roll"),
+        view_angle=middle("view_angle"),
+        pose_angle=middle("pose_angle"),
         shot_image=measured[0].shot_image if measured else None,
-        shot_video=max(sorted(set(shots)), key=shots.count) if shots else None,
+        shot_video=mode(sorted(shots)) if shots else None,
         limbs=middle_of("limbs"),
         limbs_in_plane=middle_of("limbs_in_plane"),
         proportions=middle_of("proportions"),

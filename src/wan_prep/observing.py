@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from wan_prep.errors import MediaUnreadable
+from wan_prep.errors import MediaUnreadable, WanPrepError
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.bars import BarMeter
@@ -91,6 +91,7 @@ def observe_video(
 
     Raises:
         InputPathError: the path cannot be opened as a file.
+        WanPrepError: the clip ends before `start`.
     """
     open_check(path)
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
@@ -98,6 +99,11 @@ def observe_video(
         info = probe_video(path)
     except MediaUnreadable as exc:
         return _unreadable("video", path, model, exc)
+    if start >= info.duration:
+        raise WanPrepError(
+            f"{path}: the part from {float(start):g} s on is empty; the clip lasts "
+            f"{float(info.duration):.2f} s"
+        )
     stop = info.duration if end is None else min(end, info.duration)
     span = max(Fraction(0), stop - start)
     interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, span / SAMPLES_WANTED))
@@ -131,9 +137,7 @@ def observe_video(
     )
 
 
-def observe_video_at(
-    path: str | Path, estimator: PoseEstimator, times: list[Fraction]
-) -> Evidence:
+def observe_video_at(path: str | Path, estimator: PoseEstimator, times: list[Fraction]) -> Evidence:
     """What is seen in the frames displayed at exactly these times; each with its own time.
 
     Every frame is searched and refined like a still, and only then held against the others.
@@ -150,9 +154,7 @@ def observe_video_at(
     return _video_evidence(path, info, model, seen, meter)
 
 
-def _each(
-    frames: list[DecodedFrame], estimator: PoseEstimator, meter: BarMeter
-) -> Iterator[Seen]:
+def _each(frames: list[DecodedFrame], estimator: PoseEstimator, meter: BarMeter) -> Iterator[Seen]:
     for frame in frames:
         rgb = frame.rgb(WORK_SIDE_PX)
         meter.add(rgb)
@@ -199,9 +201,7 @@ def _video_evidence(
     )
 
 
-def _unreadable(
-    kind: str, path: str | Path, model: ModelId, exc: MediaUnreadable
-) -> Evidence:
+def _unreadable(kind: str, path: str | Path, model: ModelId, exc: MediaUnreadable) -> Evidence:
     defect = Defect(kind=exc.kind, message=str(exc))
     return Evidence.model_validate(
         {"kind": kind, "path": str(path), "pose_model": model, "defects": (defect,)}
@@ -252,4 +252,3 @@ def _subject(body: Body, enlarge: float, repaired: bool = False) -> Subject:
         looks=body.looks,
         repaired=repaired,
     )
-

@@ -135,9 +135,7 @@ def _looks(
     """Plausible bodies of several regions, until there are `enough`."""
     found: list[Body] = []
     for region in regions:
-        found = _merge(
-            found, [b for b in looking.look(rgb, region, estimator) if not doubts(b)]
-        )
+        found = _merge(found, [b for b in looking.look(rgb, region, estimator) if not doubts(b)])
         if len(found) >= enough:
             break
     return found
@@ -211,7 +209,8 @@ def _torso_colour(rgb: Rgb, body: Body) -> Floats | None:
     if patch.size == 0:
         return None
     lab = cv2.cvtColor(patch.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
-    return np.median(lab.reshape(-1, 3), axis=0).astype(np.float64)
+    colour: Floats = np.median(lab.reshape(-1, 3), axis=0).astype(np.float64)
+    return colour
 
 
 # ------------------------------------------------------------------ many pictures

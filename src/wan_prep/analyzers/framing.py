@@ -44,7 +44,9 @@ def at_first(
         if context.image_seat is None:
             return Inconclusive("no body was recognised in the image, so this was not measured")
         if context.first is None:
-            return Inconclusive("no body was recognised in the first frame, so this was not measured")
+            return Inconclusive(
+                "no body was recognised in the first frame, so this was not measured"
+            )
         return judge(context.first, context)
 
     return check
@@ -164,7 +166,7 @@ def tilt(measures: PairMeasures, context: PairContext) -> Answer:
     )
 
 
-def cut_off(measures: PairMeasures, context: PairContext) -> Answer:
+def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
     image, video = context.image_seat, context.template_seat
     if image is None or video is None:
         return Inconclusive("no body was recognised in both")

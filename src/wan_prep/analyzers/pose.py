@@ -70,9 +70,7 @@ def proportions(measures: PairMeasures, context: PairContext) -> Answer:
     plural = "are" if part in ("legs", "shoulders") else "is"
     compared = "longer" if part == "legs" else "larger"
     side = "image" if ratio > 1 else "video"
-    note = (
-        " (replace mode does not adapt them)" if context.mode == "replace" else ""
-    )
+    note = " (replace mode does not adapt them)" if context.mode == "replace" else ""
     return by_tolerance(
         tolerance,
         abs(math.log(ratio)),
@@ -81,7 +79,9 @@ def proportions(measures: PairMeasures, context: PairContext) -> Answer:
         shown=ratio,
         limit=math.exp(math.copysign(tolerance.fine, ratio - 1.0)),
         unit="ratio",
-        fix=Fix(applicability=Applicability.MANUAL, title="choose a driver built like the character"),
+        fix=Fix(
+            applicability=Applicability.MANUAL, title="choose a driver built like the character"
+        ),
     )
 
 

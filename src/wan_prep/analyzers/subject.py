@@ -23,6 +23,7 @@ from wan_prep.findings import (
     by_tolerance,
 )
 from wan_prep.geometry import view_angles
+from wan_prep.measures import inside
 from wan_prep.pose.body import VISIBLE
 from wan_prep.pose.skeleton import LIMBS
 from wan_prep.sizing import output_size
@@ -271,14 +272,10 @@ def template_hidden(context: PairContext) -> Answer:
     seat = context.template_seat
     if seat is None:
         return NotApplicable("the first frame shows nobody")
-    points, world = seat.subject.keypoints_xy, seat.subject.world_xyz
-    inside = (
-        (points >= (seat.content.left, seat.content.top))
-        & (points <= (seat.content.right, seat.content.bottom))
-    ).all(axis=1)
+    world, shown = seat.subject.world_xyz, inside(seat)
     hidden, asked = [], 0
     for name, (near, far) in LIMBS.items():
-        if not (inside[near] and inside[far]):
+        if not (shown[near] and shown[far]):
             continue
         asked += 1
         along = world[far] - world[near]
@@ -313,7 +310,9 @@ def template_turned(context: PairContext) -> Answer:
         turned,
         f"in the first frame, the model's template, the body is turned {turned:.0f} deg away from "
         "the camera; the makers ask for a front view there",
-        fix=Fix(applicability=Applicability.MANUAL, title="start the clip where it faces the camera"),
+        fix=Fix(
+            applicability=Applicability.MANUAL, title="start the clip where they face the camera"
+        ),
     )
 
 

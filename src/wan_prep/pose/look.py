@@ -24,6 +24,7 @@ from wan_prep.geometry import (
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body, FaceBox
 from wan_prep.pose.estimator import Floats, PoseEstimator, RawPose, Rgb
+from wan_prep.pose.skeleton import TORSO
 
 LOOK_SIDE_PX = 512
 """Twice the landmark network's 256 px input; more changes nothing, less loses small bodies."""
@@ -123,8 +124,8 @@ def _place(raw: RawPose, region: Box, scale: float, size: Size) -> Body:
 
 def _torso_center(body: Body) -> Floats:
     """Where the network's camera looks: the torso, held to the picture's own area."""
-    center = body.keypoints_xy[[11, 12, 23, 24]].mean(axis=0)
-    return np.clip(center, (0.0, 0.0), (body.size.width, body.size.height))
+    center: Floats = body.keypoints_xy[list(TORSO)].mean(axis=0)
+    return center.clip((0.0, 0.0), body.size)
 
 
 def find_face(rgb: Rgb, body: Body, estimator: PoseEstimator) -> FaceBox | None:

@@ -15,7 +15,9 @@ from wan_prep.pose import skeleton
 from wan_prep.pose.body import Body, midpoint
 from wan_prep.pose.skeleton import Joint
 
-Doubt = Literal["upside_down", "head_off_the_neck", "head_turned_over", "sides_swapped", "shapeless"]
+Doubt = Literal[
+    "upside_down", "head_off_the_neck", "head_turned_over", "sides_swapped", "shapeless"
+]
 
 # A torso that points this far from the picture's up is lying or hanging; the network's usual
 # hallucination is a complete upside-down person.

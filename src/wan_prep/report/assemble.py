@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wan_prep import cost as costing
@@ -108,9 +108,9 @@ def build_report(
         score=overall(scores, mode, profile),
         score_at_best_start=None if best is None else best.score,
         scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
-        image=_image_facts(image),
-        video=_video_facts(video),
-        subject=Subjects(image=_image_subject(image), video=_video_subject(video)),
+        image=image_facts(image),
+        video=video_facts(video),
+        subject=Subjects(image=image_subject(image), video=video_subject(video)),
         measures=_measures(context, best.observation if best else None),
         best_start_s=None if best is None else round(float(best.observation.time), 4),
         cuts_s=tuple(round(float(t), 4) for t in video.cuts),
@@ -152,7 +152,7 @@ def _rounded(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def _image_facts(image: Evidence) -> ImageFacts:
+def image_facts(image: Evidence) -> ImageFacts:
     info = image.image_info
     if info is None:
         return ImageFacts(path=image.path)
@@ -169,7 +169,7 @@ def _image_facts(image: Evidence) -> ImageFacts:
     )
 
 
-def _video_facts(video: Evidence) -> VideoFacts:
+def video_facts(video: Evidence) -> VideoFacts:
     info = video.video_info
     if info is None:
         return VideoFacts(path=video.path)
@@ -214,16 +214,14 @@ def _seen(s: Seat) -> dict[str, object]:
         "face_px": None
         if face is None
         else round(
-            math.sqrt(
-                max(face.box.width * s.size.width * face.box.height * s.size.height, 0.0)
-            ),
+            math.sqrt(max(face.box.width * s.size.width * face.box.height * s.size.height, 0.0)),
             1,
         ),
         "face_yaw_deg": None if face is None else _rounded(face.yaw_deg, 2),
     }
 
 
-def _image_subject(image: Evidence) -> ImageSubject:
+def image_subject(image: Evidence) -> ImageSubject:
     found = _seat_of(image)
     if found is None or image.first is None:
         return ImageSubject(found=False, others=len(image.first.others) if image.first else 0)
@@ -232,7 +230,7 @@ def _image_subject(image: Evidence) -> ImageSubject:
     )
 
 
-def _video_subject(video: Evidence) -> VideoSubject:
+def video_subject(video: Evidence) -> VideoSubject:
     people = [len(o.others) + (o.subject is not None) for o in video.observations]
     faces = [o.subject.face for o in video.found if o.subject is not None]
     seen = [f for f in faces if f is not None and f.confidence >= 0.5]
@@ -262,9 +260,10 @@ def _measures(context: PairContext, best: Observation | None) -> MeasuresOverTim
 def _measured(m: PairMeasures | None, gap: float | None) -> Measures:
     if m is None:
         return Measures(aspect_gap=_rounded(gap))
-    rounded: Callable[[dict[str, float]], dict[str, float]] = lambda values: {
-        name: round(value, 3) for name, value in values.items()
-    }
+
+    def rounded(values: dict[str, float]) -> dict[str, float]:
+        return {name: round(value, 3) for name, value in values.items()}
+
     return Measures(
         zoom_ratio=_rounded(m.zoom_ratio),
         offset_x=_rounded(m.offset_x),

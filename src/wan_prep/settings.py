@@ -1,0 +1,71 @@
+"""Defaults of one's own, from `wan-prep.toml` or `[tool.wan-prep]` in `pyproject.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wan_prep.errors import ProfileError
+from wan_prep.profile import Mode, Resolution
+
+
+class Settings(BaseModel):
+    """What a settings file may say; paths in it are relative to the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    mode: Mode = "animate"
+    resolution: Resolution = "480p"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    strict: bool = False
+    profile: Path | None = None
+    pose_model: Path | None = None
+
+
+def find_settings(folder: Path) -> Settings:
+    """The settings of the nearest folder, from this one upwards, that has some.
+
+    In one folder `wan-prep.toml` goes before `pyproject.toml`.
+
+    Raises:
+        ProfileError: a settings file that is not TOML or says what it may not.
+    """
+    for parent in (folder, *folder.parents):
+        own = parent / "wan-prep.toml"
+        if own.is_file():
+            return _settings(own, _read(own))
+        shared = parent / "pyproject.toml"
+        if shared.is_file():
+            tool = _read(shared).get("tool", {})
+            if isinstance(tool, dict) and "wan-prep" in tool:
+                return _settings(shared, tool["wan-prep"])
+    return Settings()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ProfileError(f"{path}: cannot read the settings ({exc})") from exc
+
+
+def _settings(path: Path, given: Any) -> Settings:
+    try:
+        # Keys as the command line spells them: pose-model and pose_model alike.
+        named = {str(key).replace("-", "_"): value for key, value in dict(given).items()}
+        settings = Settings.model_validate(named)
+    except (ValidationError, TypeError, ValueError) as exc:
+        what = exc.errors()[0] if isinstance(exc, ValidationError) else None
+        reason = f"{'.'.join(map(str, what['loc']))}: {what['msg']}" if what else str(exc)
+        raise ProfileError(f"{path}: {reason}") from exc
+    beside = path.parent
+    return settings.model_copy(
+        update={
+            name: beside / value
+            for name in ("profile", "pose_model")
+            if (value := getattr(settings, name)) is not None
+        }
+    )
