@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
+
 from wan_prep.errors import MediaUnreadable, WanPrepError
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.geometry import UNIT_BOX, Box
@@ -20,10 +22,11 @@ from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
-from wan_prep.pose.look import find_face, size_of
+from wan_prep.pose.look import find_face
+from wan_prep.pose.search import find_bodies, refine
 from wan_prep.pose.track import Sample, choose_subject
 from wan_prep.profile import Profile
-from wan_prep.survey import WORK_SIDE_PX, Seen, find_bodies, refine, survey
+from wan_prep.survey import WORK_SIDE_PX, Seen, survey
 
 # Nothing the checks speak of may last longer unseen than half a second; short clips are cheap,
 # so they are looked at more densely, and twice.
@@ -31,8 +34,11 @@ LONGEST_INTERVAL = Fraction(1, 2)
 SHORTEST_INTERVAL = Fraction(1, 5)
 SAMPLES_WANTED = 24
 SECOND_LOOK_UP_TO = 32
-# Frames that no other frame needs are left out of long clips: a third less decoding.
-SKIP_NONREF_FROM_S = 20
+# Long clips: frames that no other frame needs are left out (a third less decoding), pictures are
+# smaller, and between full looks the one body is followed (two thirds of a search's time).
+LONG_FROM_S = 20
+LONG_SIDE_PX = 768
+LONG_FULL_LOOK_EVERY = 4
 
 Progress = Callable[[float], None]
 
@@ -57,7 +63,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     except MediaUnreadable as exc:
         return _unreadable("image", path, model, exc)
     meter = BarMeter()
-    rgb = _work_size(full)
+    rgb = _fitted(full, WORK_SIDE_PX)
     meter.add(rgb)
     candidates = find_bodies(rgb, estimator)
     chosen = choose_subject([Sample(Fraction(0), 0, candidates)])[0]
@@ -65,7 +71,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     if chosen is not None:
         body = refine(rgb, candidates[chosen].body, estimator)
         body = body.with_face(find_face(rgb, body, estimator))
-        subject = _subject(body, info.height / size_of(rgb).height)
+        subject = _subject(body, info.width)
     others = tuple(_share_box(c.body) for k, c in enumerate(candidates) if k != chosen)
     return Evidence(
         kind="image",
@@ -109,16 +115,18 @@ def observe_video(
     interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, span / SAMPLES_WANTED))
     log = DecodeLog()
     meter = BarMeter()
-    frames = decode(
-        path, info, start=start, end=end, skip_nonref=span > SKIP_NONREF_FROM_S, log=log
-    )
+    is_long = span > LONG_FROM_S
+    side_px = LONG_SIDE_PX if is_long else WORK_SIDE_PX
+    frames = decode(path, info, start=start, end=end, skip_nonref=is_long, log=log)
     try:
         result = survey(
             mark_cuts(frames),
             estimator,
             interval_s=interval,
             looks=2 if span / interval <= SECOND_LOOK_UP_TO else 1,
-            on_picture=meter.add,
+            full_look_every=LONG_FULL_LOOK_EVERY if is_long else 1,
+            work_side_px=side_px,
+            on_picture=lambda rgb: meter.add(_fitted(rgb, side_px)),
             on_progress=lambda time: progress(float((time - start) / span) if span else 1.0),
         )
     except MediaUnreadable as exc:
@@ -178,13 +186,11 @@ def _video_evidence(
     start: Fraction = Fraction(0),
     end: Fraction | None = None,
 ) -> Evidence:
-    work_width, _ = fit_size(info.width, info.height, WORK_SIDE_PX)
-    enlarge = info.width / work_width
     observations = tuple(
         Observation(
             time=s.time,
             scene=s.scene,
-            subject=None if s.subject is None else _subject(s.subject, enlarge, s.repaired),
+            subject=None if s.subject is None else _subject(s.subject, info.width, s.repaired),
             others=tuple(_share_box(body) for body in s.others),
         )
         for s in seen
@@ -208,11 +214,10 @@ def _unreadable(kind: str, path: str | Path, model: ModelId, exc: MediaUnreadabl
     )
 
 
-def _work_size(rgb: Rgb) -> Rgb:
-    import cv2
-
+def _fitted(rgb: Rgb, side_px: int) -> Rgb:
+    """The picture with its long side at most `side_px`."""
     height, width = rgb.shape[:2]
-    size = fit_size(width, height, WORK_SIDE_PX)
+    size = fit_size(width, height, side_px)
     if size == (width, height):
         return rgb
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
@@ -228,7 +233,7 @@ def _share_box(body: Body) -> Box:
     return bodies.body_box(body).scaled(1.0 / body.size.width, 1.0 / body.size.height)
 
 
-def _subject(body: Body, enlarge: float, repaired: bool = False) -> Subject:
+def _subject(body: Body, full_width: int, repaired: bool = False) -> Subject:
     """Pixels of the looked-at picture become fractions, its scale that of the full picture."""
     width, height = body.size
     scale = bodies.px_per_m(body)
@@ -244,7 +249,7 @@ def _subject(body: Body, enlarge: float, repaired: bool = False) -> Subject:
         keypoints_xy=body.keypoints_xy / (width, height),
         visibility=body.visibility,
         world_xyz=body.world_xyz,
-        px_per_m=None if scale is None else scale * enlarge,
+        px_per_m=None if scale is None else scale * full_width / width,
         view_matrix=bodies.view_matrix(body),
         box=_share_box(body),
         crown_y=bodies.crown_y(body) / height,

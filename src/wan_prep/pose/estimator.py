@@ -1,6 +1,6 @@
 """What the project needs of a pose network, whoever makes it.
 
-An estimator sees one picture and answers with bodies; it keeps nothing between calls.
+An estimator sees one picture and answers with bodies; only `follow` remembers the last one.
 Vendor objects stop here: behind this protocol there are only arrays.
 """
 
@@ -61,6 +61,13 @@ class PoseEstimator(Protocol):
 
     def poses(self, rgb: Rgb) -> list[RawPose]:
         """The bodies of one picture, at most a handful, in no particular order."""
+        ...
+
+    def follow(self, rgb: Rgb) -> RawPose | None:
+        """The body of a picture, sought first where the last call found one: cheaper, less sure.
+
+        The one call that remembers; None where it lost the body.
+        """
         ...
 
     def face(self, rgb: Rgb) -> RawFace | None:

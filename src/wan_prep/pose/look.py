@@ -80,7 +80,7 @@ def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
     left, top = math.floor(inside.left), math.floor(inside.top)
     right, bottom = math.ceil(inside.right), math.ceil(inside.bottom)
     out = np.zeros((side_px, side_px, 3), np.uint8)
-    if right - left < 1 or bottom - top < 1:
+    if inside.area <= 0:
         return out
     part = rgb[top:bottom, left:right]
     shrinking = scale < 1.0
@@ -113,6 +113,14 @@ def look(rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = Fals
     raws = estimator.poses(np.ascontiguousarray(picture[:, ::-1]))
     flipped = Box(size.width - region.right, region.top, size.width - region.left, region.bottom)
     return [bodies.mirrored(_place(raw, flipped, scale, size)) for raw in raws]
+
+
+def follow(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:
+    """The body that the last call followed, in px of the picture; none where it is lost."""
+    size = size_of(rgb)
+    region = whole(size)
+    raw = estimator.follow(cut(rgb, region, LOOK_SIDE_PX))
+    return [] if raw is None else [_place(raw, region, LOOK_SIDE_PX / region.width, size)]
 
 
 def _place(raw: RawPose, region: Box, scale: float, size: Size) -> Body:

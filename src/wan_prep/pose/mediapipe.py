@@ -28,6 +28,7 @@ POSE_BUNDLE = "pose_landmarker_full.task"
 FACE_BUNDLE = "face_landmarker.task"
 POSE_PARTS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")
 MAX_POSES = 5
+FOLLOW_STEP_MS = 5000
 # What follows are ten iris points, which the shipped face network does not answer.
 MESH_POINTS = 468
 _STDERR_LOCK = threading.Lock()
@@ -39,7 +40,7 @@ def shipped_model(name: str = POSE_BUNDLE) -> Path:
 
 
 class MediapipeEstimator:
-    """Pose and face landmarkers in image mode: every call stands alone, so runs repeat exactly.
+    """Pose and face landmarkers; every call but `follow` stands alone, so runs repeat exactly.
 
     Raises:
         PoseModelError: the bundle is missing, not a pose bundle, or refused by the runtime.
@@ -52,32 +53,38 @@ class MediapipeEstimator:
         self.name = path.name
         self.sha256 = _sha256(path)
         self._pose_seen = self._face_seen = False
+        self._path = path
+        self._follower: Any = None
+        self._followed = 0
         with _native_log_held_back() as held_back:
             try:
                 self._mp = _import_mediapipe()
-                self._pose, self._face = self._create(path)
+                self._pose = self._landmarker("IMAGE", MAX_POSES)
+                self._face = self._face_landmarker()
             except (RuntimeError, ValueError, OSError) as exc:
                 raise PoseModelError(
                     f"{path}: MediaPipe cannot load this pose model: {exc} {held_back()}".strip()
                 ) from exc
 
-    def _create(self, path: Path) -> tuple[Any, Any]:
-        vision, base = self._mp.tasks.vision, self._mp.tasks.BaseOptions
-        pose = vision.PoseLandmarker.create_from_options(
+    def _landmarker(self, running_mode: str, num_poses: int) -> Any:
+        vision = self._mp.tasks.vision
+        return vision.PoseLandmarker.create_from_options(
             vision.PoseLandmarkerOptions(
-                base_options=base(model_asset_path=str(path)),
-                running_mode=vision.RunningMode.IMAGE,
-                num_poses=MAX_POSES,
+                base_options=self._mp.tasks.BaseOptions(model_asset_path=str(self._path)),
+                running_mode=vision.RunningMode[running_mode],
+                num_poses=num_poses,
             )
         )
-        face = vision.FaceLandmarker.create_from_options(
+
+    def _face_landmarker(self) -> Any:
+        vision, model = self._mp.tasks.vision, str(shipped_model(FACE_BUNDLE))
+        return vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
-                base_options=base(model_asset_path=str(shipped_model(FACE_BUNDLE))),
+                base_options=self._mp.tasks.BaseOptions(model_asset_path=model),
                 running_mode=vision.RunningMode.IMAGE,
                 num_faces=1,
             )
         )
-        return pose, face
 
     def poses(self, rgb: Rgb) -> list[RawPose]:
         """The bodies of one (H, W, 3) uint8 picture; square pictures measure best."""
@@ -85,17 +92,17 @@ class MediapipeEstimator:
         with nullcontext() if self._pose_seen else _native_log_held_back():
             result = self._pose.detect(self._image(rgb))
         self._pose_seen = self._pose_seen or bool(result.pose_landmarks)
-        height, width = rgb.shape[:2]
-        found = []
-        for landmarks, world in zip(
-            result.pose_landmarks, result.pose_world_landmarks, strict=True
-        ):
-            rows = np.array([(p.x, p.y, p.visibility) for p in landmarks], dtype=np.float64)
-            world_xyz = np.array([(p.x, p.y, p.z) for p in world], dtype=np.float64)
-            if not (np.isfinite(rows).all() and np.isfinite(world_xyz).all()):
-                continue
-            found.append(RawPose(rows[:, :2] * (width, height), rows[:, 2], world_xyz))
-        return found
+        return _raw_poses(result, rgb)
+
+    def follow(self, rgb: Rgb) -> RawPose | None:
+        """The body of one picture, sought first where the last call found one."""
+        with nullcontext() if self._follower else _native_log_held_back():
+            if self._follower is None:
+                self._follower = self._landmarker("VIDEO", 1)
+            # Far apart in its own time, so that it does not smooth one sample with the next.
+            self._followed += FOLLOW_STEP_MS
+            result = self._follower.detect_for_video(self._image(rgb), self._followed)
+        return next(iter(_raw_poses(result, rgb)), None)
 
     def face(self, rgb: Rgb) -> RawFace | None:
         """The face of a crop around one head; the detector misses small faces in full pictures."""
@@ -117,8 +124,9 @@ class MediapipeEstimator:
 
     def close(self) -> None:
         with _native_log_held_back():
-            self._pose.close()
-            self._face.close()
+            for landmarker in (self._pose, self._face, self._follower):
+                if landmarker is not None:
+                    landmarker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -130,6 +138,18 @@ class MediapipeEstimator:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _raw_poses(result: Any, rgb: Rgb) -> list[RawPose]:
+    """MediaPipe's landmarks as arrays in px of the picture given."""
+    height, width = rgb.shape[:2]
+    found = []
+    for landmarks, world in zip(result.pose_landmarks, result.pose_world_landmarks, strict=True):
+        rows = np.array([(p.x, p.y, p.visibility) for p in landmarks], dtype=np.float64)
+        world_xyz = np.array([(p.x, p.y, p.z) for p in world], dtype=np.float64)
+        if np.isfinite(rows).all() and np.isfinite(world_xyz).all():
+            found.append(RawPose(rows[:, :2] * (width, height), rows[:, 2], world_xyz))
+    return found
 
 
 def _import_mediapipe() -> Any:

@@ -1,0 +1,162 @@
+"""Searching one picture: a first look, and what is tried before giving up.
+
+The first look sees the whole picture.  Doubtful answers are sought again around the head, small
+bodies again on a crop, and where nobody is seen the picture is searched in tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from wan_prep.geometry import Box, Floats, Size, square_around
+from wan_prep.pose import body as bodies
+from wan_prep.pose import look as looking
+from wan_prep.pose.body import Body
+from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.plausible import doubts
+from wan_prep.pose.skeleton import HIPS, SHOULDERS
+from wan_prep.pose.track import Candidate
+
+KEY_FACTORS = (1.1, 1.3, 1.5)
+"""Extents of the looks that refine a key picture, as multiples of the body."""
+SMALL_BODY = 0.35
+"""Below this share of the picture's longer side a body is looked at again, closer."""
+SAME_BODY_IOU = 0.45
+CONFIRMING_FACTORS = (1.2, 1.6, 2.4)
+CONFIRMING_SCALE = 0.15
+
+
+def find_bodies(rgb: Rgb, estimator: PoseEstimator) -> list[Candidate]:
+    """The plausible bodies of a picture, after second looks where the first is not enough."""
+    found, doubted = first_look(rgb, estimator)
+    if not found:
+        for body in doubted:
+            found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
+    if not found:
+        small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
+        found = [body for body in small if _confirmed(rgb, body, estimator)]
+    return [candidate(rgb, body) for body in closer(rgb, found, estimator)]
+
+
+def refine(rgb: Rgb, body: Body, estimator: PoseEstimator) -> Body:
+    """The same body from several looks of different extent and one mirrored: their consensus."""
+    seen = [body]
+    for factor in KEY_FACTORS:
+        seen += same(body, looking.look(rgb, looking.around(body, factor), estimator))
+    seen += same(body, looking.look(rgb, looking.around(body, 1.5), estimator, mirror=True))
+    return bodies.consensus(seen)
+
+
+def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
+    """Whether looks of different extent agree on a body that the whole picture did not show.
+
+    A face on a poster or an icon makes the network add a body that changes with each look.
+    """
+    scale = bodies.px_per_m(body)
+    if scale is None:
+        return False
+    for factor in CONFIRMING_FACTORS:
+        again = same(body, looking.look(rgb, looking.around(body, factor), estimator))
+        scales = [s for b in again if (s := bodies.px_per_m(b)) is not None]
+        if not any(abs(s / scale - 1.0) < CONFIRMING_SCALE for s in scales):
+            return False
+    return True
+
+
+def first_look(rgb: Rgb, estimator: PoseEstimator) -> tuple[list[Body], list[Body]]:
+    """Plausible and doubtful bodies of the whole picture."""
+    found: list[Body] = []
+    doubted: list[Body] = []
+    for body in looking.look(rgb, looking.whole(looking.size_of(rgb)), estimator):
+        if doubts(body):
+            doubted.append(body)
+        else:
+            found = merge(found, [body])
+    return found, doubted
+
+
+def look_until(
+    rgb: Rgb, regions: Iterable[Box], estimator: PoseEstimator, *, enough: int
+) -> list[Body]:
+    """Plausible bodies of several regions, until there are `enough`."""
+    found: list[Body] = []
+    for region in regions:
+        found = merge(found, [b for b in looking.look(rgb, region, estimator) if not doubts(b)])
+        if len(found) >= enough:
+            break
+    return found
+
+
+def merge(found: list[Body], more: Iterable[Body]) -> list[Body]:
+    """One entry a person: the first look at each stays."""
+    merged = list(found)
+    for body in more:
+        box = bodies.body_box(body)
+        if all(bodies.body_box(other).iou(box) < SAME_BODY_IOU for other in merged):
+            merged.append(body)
+    return merged
+
+
+def same(body: Body, seen: Iterable[Body]) -> list[Body]:
+    """Those of other looks that are plausible and show the same person."""
+    box = bodies.body_box(body)
+    return [
+        other
+        for other in seen
+        if not doubts(other) and bodies.body_box(other).iou(box) >= SAME_BODY_IOU
+    ]
+
+
+def closer(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list[Body]:
+    """Small bodies looked at again on a crop, where the network sees them larger."""
+    closer = []
+    for body in found:
+        if bodies.body_box(body).height < SMALL_BODY * max(body.size):
+            near = same(body, looking.look(rgb, looking.around(body, 1.6), estimator))
+            closer.append(near[0] if near else body)
+        else:
+            closer.append(body)
+    return closer
+
+
+def retry_regions(body: Body) -> list[Box]:
+    """Where to look again for a person whose body came out wrong: squares around the head,
+    which even a hallucinated body mostly has in the right place."""
+    short = float(min(body.size))
+    nose = np.clip(body.keypoints_xy[0], (0.0, 0.0), tuple(map(float, body.size)))
+    below = nose + (0.0, 0.15 * short)
+    return [square_around(below, factor * short) for factor in (1.0, 0.75, 0.55)]
+
+
+def tiles(size: Size) -> list[Box]:
+    """Overlapping squares for people too small for one look at the whole picture."""
+    side = 0.6 * float(min(size))
+    columns = max(2, round(1.5 * size.width / side))
+    rows = max(2, round(1.5 * size.height / side))
+    xs = np.linspace(side / 2, size.width - side / 2, columns)
+    ys = np.linspace(side / 2, size.height - side / 2, rows)
+    return [square_around((x, y), side) for y in ys for x in xs]
+
+
+def candidate(rgb: Rgb, body: Body) -> Candidate:
+    return Candidate(body, _torso_colour(rgb, body))
+
+
+def _torso_colour(rgb: Rgb, body: Body) -> Floats | None:
+    """(3,) median CIELAB of the upper torso: the clothes, steadier than a face."""
+    neck = bodies.midpoint(body.keypoints_xy, SHOULDERS)
+    hips = bodies.midpoint(body.keypoints_xy, HIPS)
+    across = abs(float(body.keypoints_xy[11, 0] - body.keypoints_xy[12, 0]))
+    half = max(2.0, 0.25 * across)
+    center = neck + 0.3 * (hips - neck)
+    x0, x1 = int(center[0] - half), int(center[0] + half) + 1
+    y0, y1 = int(center[1] - half), int(center[1] + half) + 1
+    patch = rgb[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+    if patch.size == 0:
+        return None
+    lab = cv2.cvtColor(patch.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+    colour: Floats = np.median(lab.reshape(-1, 3), axis=0).astype(np.float64)
+    return colour

@@ -1,0 +1,270 @@
+"""Builders that every test may use: a person made by hand, and evidence around it.
+
+They come as one fixture, `make`, because modules under `--import-mode=importlib` do not import
+each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wan_prep.analyzers import BY_CODE
+from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
+from wan_prep.findings import PairContext
+from wan_prep.geometry import UNIT_BOX, Box, Size, ray_rotation
+from wan_prep.measures import Seat
+from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.pose import body as bodies
+from wan_prep.pose.body import Body
+from wan_prep.pose.skeleton import Joint
+from wan_prep.profile import default_profile
+from wan_prep.report.scoring import Result, evaluate
+
+# An adult of 1.8 m, standing, arms hanging, facing the camera: metres from the middle of the
+# hips in camera axes (x right, y down, z away). The person's left is on the picture's right.
+_MIDDLE = {"NOSE": (0.0, -0.68, -0.12)}
+_LEFT = {
+    "LEFT_EYE_INNER": (0.02, -0.72, -0.1),
+    "LEFT_EYE": (0.03, -0.72, -0.1),
+    "LEFT_EYE_OUTER": (0.045, -0.72, -0.1),
+    "LEFT_EAR": (0.075, -0.70, 0.0),
+    "MOUTH_LEFT": (0.025, -0.64, -0.1),
+    "LEFT_SHOULDER": (0.2, -0.5, 0.0),
+    "LEFT_ELBOW": (0.2, -0.2, 0.0),
+    "LEFT_WRIST": (0.2, 0.05, 0.0),
+    "LEFT_PINKY": (0.22, 0.13, 0.0),
+    "LEFT_INDEX": (0.2, 0.14, 0.0),
+    "LEFT_THUMB": (0.18, 0.12, 0.0),
+    "LEFT_HIP": (0.15, 0.0, 0.0),
+    "LEFT_KNEE": (0.15, 0.45, 0.0),
+    "LEFT_ANKLE": (0.15, 0.9, 0.0),
+    "LEFT_HEEL": (0.15, 0.95, 0.05),
+    "LEFT_FOOT_INDEX": (0.15, 0.95, -0.12),
+}
+SIZE = Size(720, 1280)
+FACE = Face(box=Box(0.42, 0.14, 0.58, 0.23), yaw_deg=0.0, pitch_deg=0.0, confidence=1.0)
+
+
+def _adult() -> np.ndarray:
+    world = np.zeros((33, 3))
+    for name, place in _MIDDLE.items():
+        world[Joint[name]] = place
+    for name, (x, y, z) in _LEFT.items():
+        world[Joint[name]] = (x, y, z)
+        world[Joint[name.replace("LEFT", "RIGHT")]] = (-x, y, z)
+    return world
+
+
+class Make:
+    """One method a thing; every default is that of a pair with nothing to complain about."""
+
+    size = SIZE
+    face = FACE
+
+    @staticmethod
+    def adult() -> np.ndarray:
+        """(33, 3) m; `view_matrix` is exactly diag(1, -1, -1)."""
+        return _adult()
+
+    @staticmethod
+    def rotation(axis: str, degrees: float) -> np.ndarray:
+        """(3, 3) right-handed turn about the camera's x, y or z axis."""
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        return np.array(
+            {
+                "x": [[1, 0, 0], [0, c, -s], [0, s, c]],
+                "y": [[c, 0, s], [0, 1, 0], [-s, 0, c]],
+                "z": [[c, -s, 0], [s, c, 0], [0, 0, 1]],
+            }[axis]
+        )
+
+    def turned(self, axis: str, degrees: float) -> np.ndarray:
+        """The adult, turned as a whole."""
+        return _adult() @ self.rotation(axis, degrees).T
+
+    @staticmethod
+    def body(
+        world: np.ndarray | None = None,
+        *,
+        hips: tuple[float, float] = (360.0, 600.0),
+        px_per_m: float = 500.0,
+        size: tuple[int, int] = SIZE,
+        visibility: float = 1.0,
+    ) -> Body:
+        """`world` seen from far away: exactly `px_per_m`, the middle of its hips at `hips`."""
+        world = _adult() if world is None else world
+        points = np.asarray(hips) + px_per_m * world[:, :2]
+        return Body(points, np.full(33, visibility), world, world, Size(*size))
+
+    def subject(self, body: Body | None = None, **changes: Any) -> Subject:
+        """What evidence keeps of a body."""
+        body = self.body() if body is None else body
+        width, height = body.size
+        facts = {
+            "keypoints_xy": body.keypoints_xy / (width, height),
+            "visibility": body.visibility,
+            "world_xyz": body.world_xyz,
+            "px_per_m": bodies.px_per_m(body),
+            "view_matrix": bodies.view_matrix(body),
+            "box": bodies.body_box(body).scaled(1.0 / width, 1.0 / height),
+            "crown_y": bodies.crown_y(body) / height,
+            "face": FACE,
+            "looks": 1,
+        }
+        return Subject(**{**facts, **changes})
+
+    def seat(
+        self,
+        body: Body | None = None,
+        *,
+        content: Box = UNIT_BOX,
+        **changes: Any,
+    ) -> Seat:
+        body = self.body() if body is None else body
+        return Seat(self.subject(body, **changes), content, body.size)
+
+    @staticmethod
+    def image_info(**changes: Any) -> ImageInfo:
+        facts: dict[str, Any] = {
+            "path": "hero.png",
+            "sha256": "a" * 64,
+            "size_bytes": 900_000,
+            "format": "PNG",
+            "width": 720,
+            "height": 1280,
+            "stored_width": 720,
+            "stored_height": 1280,
+            "exif_orientation": 1,
+            "color_mode": "RGB",
+            "bit_depth": 8,
+            "has_alpha": False,
+            "has_icc_profile": False,
+            "frame_count": 1,
+        }
+        return ImageInfo(**{**facts, **changes})
+
+    @staticmethod
+    def video_info(**changes: Any) -> VideoInfo:
+        facts: dict[str, Any] = {
+            "path": "dance.mp4",
+            "sha256": "b" * 64,
+            "size_bytes": 3_000_000,
+            "container": "mp4",
+            "codec": "h264",
+            "pixel_format": "yuv420p",
+            "bit_depth": 8,
+            "width": 720,
+            "height": 1280,
+            "coded_width": 720,
+            "coded_height": 1280,
+            "sample_aspect_ratio": Fraction(1),
+            "rotation_deg": 0,
+            "is_interlaced": False,
+            "color_transfer": "bt709",
+            "is_hdr": False,
+            "duration": Fraction(8),
+            "duration_from_header": Fraction(8),
+            "fps": Fraction(30),
+            "fps_from_header": Fraction(30),
+            "is_vfr": False,
+            "frame_count": 240,
+            "frame_count_from_header": 240,
+            "first_pts": 0,
+            "time_base": Fraction(1, 15360),
+            "is_truncated": False,
+            "has_audio": True,
+            "audio_codec": "aac",
+            "audio_start": Fraction(0),
+            "audio_duration": Fraction(8),
+        }
+        return VideoInfo(**{**facts, **changes})
+
+    def image(
+        self,
+        subject: Subject | Body | str | None = "adult",
+        *,
+        others: Sequence[Box] = (),
+        evidence: dict[str, Any] | None = None,
+        **info: Any,
+    ) -> Evidence:
+        """Evidence of a still; `info` changes its facts, `evidence` the rest."""
+        observation = Observation(
+            time=Fraction(0), subject=self._as_subject(subject), others=tuple(others)
+        )
+        return Evidence(
+            kind="image",
+            path="hero.png",
+            info=self.image_info(**info),
+            pose_model=ModelId(name="fake", sha256="c" * 64),
+            observations=(observation,),
+        ).model_copy(update=evidence or {})
+
+    def video(
+        self,
+        subjects: Sequence[Subject | Body | str | None] = ("adult",) * 16,
+        *,
+        others: dict[int, Sequence[Box]] | None = None,
+        every: Fraction = Fraction(1, 2),
+        evidence: dict[str, Any] | None = None,
+        **info: Any,
+    ) -> Evidence:
+        """Evidence of a clip with one sample `every` so many seconds; `others` by sample."""
+        observations = tuple(
+            Observation(
+                time=every * k,
+                subject=self._as_subject(subject),
+                others=tuple((others or {}).get(k, ())),
+            )
+            for k, subject in enumerate(subjects)
+        )
+        return Evidence(
+            kind="video",
+            path="dance.mp4",
+            info=self.video_info(**info),
+            pose_model=ModelId(name="fake", sha256="c" * 64),
+            observations=observations,
+            sample_interval=every,
+        ).model_copy(update=evidence or {})
+
+    @staticmethod
+    def unreadable(kind: str) -> Evidence:
+        """Evidence of an empty file."""
+        return Evidence.model_validate(
+            {
+                "kind": kind,
+                "path": f"empty.{kind}",
+                "defects": (Defect(kind="empty", message="the file has 0 bytes"),),
+            }
+        )
+
+    def pair(
+        self, image: Evidence | None = None, video: Evidence | None = None, **settings: Any
+    ) -> PairContext:
+        """The pair at 720p in animate mode: 720 x 1280 needs no bars there."""
+        defaults = {"mode": "animate", "resolution": "720p", "profile": default_profile()}
+        return PairContext(image or self.image(), video or self.video(), **{**defaults, **settings})
+
+    def result(self, code: str, context: PairContext) -> Result:
+        """One rule's answer, with the finding that the profile makes of it."""
+        return evaluate(context, [BY_CODE[code]])[0]
+
+    def _as_subject(self, given: Subject | Body | str | None) -> Subject | None:
+        if given == "adult":
+            return self.subject()
+        return self.subject(given) if isinstance(given, Body) else given  # type: ignore[return-value]
+
+    @staticmethod
+    def unturned(world: np.ndarray, body: Body, fov_deg: float) -> np.ndarray:
+        """`world` as a network sees it that looks at the body's torso."""
+        center = body.keypoints_xy[[11, 12, 23, 24]].mean(axis=0)
+        return world @ ray_rotation(center, body.size, fov_deg)
+
+
+@pytest.fixture(scope="session")
+def make() -> Make:
+    return Make()

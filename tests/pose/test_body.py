@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wan_prep.geometry import Box
+from wan_prep.pose import body as bodies
+from wan_prep.pose import skeleton
+from wan_prep.pose.body import Body, FaceBox
+from wan_prep.pose.skeleton import LIMBS, MIRROR, Joint
+
+
+def with_point(body: Body, joint: Joint, xy: tuple[float, float]) -> Body:
+    points = body.keypoints_xy.copy()
+    points[joint] = xy
+    return replace(body, keypoints_xy=points)
+
+
+def hidden(body: Body, *joints: Joint) -> Body:
+    visibility = body.visibility.copy()
+    visibility[list(joints)] = 0.1
+    return replace(body, visibility=visibility)
+
+
+# ------------------------------------------------------------------ the skeleton as data
+
+
+def test_mirroring_twice_is_nothing_and_the_nose_is_its_own_partner() -> None:
+    np.testing.assert_array_equal(MIRROR[MIRROR], np.arange(33))
+    assert MIRROR[Joint.NOSE] == Joint.NOSE
+    assert MIRROR[Joint.MOUTH_LEFT] == Joint.MOUTH_RIGHT
+    assert MIRROR[Joint.LEFT_FOOT_INDEX] == Joint.RIGHT_FOOT_INDEX
+    assert (MIRROR[1:] != np.arange(1, 33)).all()
+
+
+def test_every_limb_has_a_partner_on_the_other_side() -> None:
+    for name, (near, far) in LIMBS.items():
+        other = name.replace("left", "?").replace("right", "left").replace("?", "right")
+        assert LIMBS[other] == (MIRROR[near], MIRROR[far])
+
+
+def test_labels_are_words() -> None:
+    assert skeleton.label(Joint.LEFT_KNEE) == "left knee"
+
+
+# ------------------------------------------------------------------ one body
+
+
+def test_the_adult_in_numbers(make: Any) -> None:
+    body = make.body()
+    np.testing.assert_allclose(bodies.neck_xy(body), (360.0, 350.0))
+    assert bodies.px_per_m(body) == pytest.approx(500.0)
+    np.testing.assert_allclose(bodies.view_matrix(body), np.diag([1.0, -1.0, -1.0]), atol=1e-12)
+    # Eyes at 240 px, mouth at 280 px: 240 - 1.7 * 40.
+    assert bodies.crown_y(body) == pytest.approx(172.0)
+    assert bodies.in_frame(body).all()
+
+
+def test_the_box_holds_head_and_feet(make: Any) -> None:
+    # Joints from x 260 to 460 and y 250 (ears) to 1050 (ankles); 6 % of 800 px all round,
+    # the crown above.
+    box = bodies.body_box(make.body())
+    assert box == pytest.approx((260 - 48, 172, 460 + 48, 1050 + 48))
+
+
+def test_the_box_is_made_of_visible_joints_and_stays_in_the_picture(make: Any) -> None:
+    legs = (*skeleton.KNEES, *skeleton.ANKLES)
+    bust = bodies.body_box(hidden(make.body(), *legs))
+    # Down to the wrists at 625 px, 6 % of 375 px more.
+    assert bust.bottom == pytest.approx(625 + 22.5)
+    cut = bodies.body_box(make.body(hips=(360.0, 1030.0)))
+    assert cut.bottom == 1280.0
+
+
+def test_a_body_of_which_nothing_is_visible_is_boxed_by_its_head(make: Any) -> None:
+    box = bodies.body_box(make.body(visibility=0.0))
+    assert box.top == pytest.approx(172.0)
+    assert box.bottom < 300.0
+
+
+def test_the_head_box_is_centred_between_eyes_and_mouth(make: Any) -> None:
+    box = bodies.head_box(make.body())
+    # Ears 75 px apart, 1.3 eye-mouth distances are 52 px: the larger half counts.
+    assert box == pytest.approx((308.0, 260 - 57.2, 412.0, 260 + 57.2))
+
+
+def test_joints_outside_the_picture_or_unseen_are_not_trusted(make: Any) -> None:
+    body = hidden(make.body(hips=(360.0, 900.0)), Joint.LEFT_WRIST)
+    trusted = bodies.trusted(body)
+    assert not trusted[Joint.LEFT_ANKLE]  # at 1350 px of 1280
+    assert not trusted[Joint.LEFT_WRIST]
+    assert trusted[Joint.RIGHT_WRIST]
+    assert not bodies.in_frame(body)[Joint.LEFT_ANKLE]
+    assert bodies.in_frame(body)[Joint.LEFT_WRIST]
+
+
+@given(scale=st.floats(20, 2000), x=st.floats(-200, 900), pose=st.floats(0, 80))
+def test_the_scale_is_that_of_the_camera_whatever_the_pose(
+    make: Any, scale: float, x: float, pose: float
+) -> None:
+    """Bowed or straight, cut or whole: px per m is what made the picture."""
+    world = make.turned("x", pose)
+    body = make.body(world, hips=(x, 640.0), px_per_m=scale)
+    measured = bodies.px_per_m(body)
+    if bodies.trusted(body)[list(skeleton.BODY)].sum() >= 3:
+        assert measured == pytest.approx(scale, rel=1e-6)
+    else:
+        assert measured is None
+
+
+def test_the_scale_takes_the_networks_own_axes(make: Any) -> None:
+    """Turned into the picture's camera, metres no longer match the pixels."""
+    body = replace(make.body(), world_xyz=make.turned("y", 40))
+    assert bodies.px_per_m(body) == pytest.approx(500.0)
+
+
+def test_nothing_visible_has_no_scale(make: Any) -> None:
+    assert bodies.px_per_m(make.body(visibility=0.2)) is None
+
+
+def test_a_degenerate_torso_has_no_view(make: Any) -> None:
+    assert bodies.view_matrix(make.body(np.zeros((33, 3)))) is None
+
+
+# ------------------------------------------------------------------ mirrors
+
+
+def test_a_mirrored_picture_shows_the_same_person_the_other_way_round(make: Any) -> None:
+    body = with_point(make.body(hips=(300.0, 600.0)), Joint.LEFT_WRIST, (500.0, 300.0))
+    back = bodies.mirrored(body)
+    np.testing.assert_allclose(back.keypoints_xy[Joint.RIGHT_WRIST], (220.0, 300.0))
+    np.testing.assert_allclose(bodies.neck_xy(back), (420.0, 350.0))
+    assert bodies.px_per_m(back) == pytest.approx(bodies.px_per_m(body))
+
+
+@given(yaw=st.floats(-170, 170))
+def test_mirroring_twice_gives_the_body_back(make: Any, yaw: float) -> None:
+    body = make.body(make.turned("y", yaw), hips=(300.0, 600.0))
+    twice = bodies.mirrored(bodies.mirrored(body))
+    np.testing.assert_allclose(twice.keypoints_xy, body.keypoints_xy)
+    np.testing.assert_allclose(twice.world_xyz, body.world_xyz)
+    np.testing.assert_array_equal(twice.visibility, body.visibility)
+
+
+# ------------------------------------------------------------------ consensus
+
+
+def test_one_look_is_its_own_consensus(make: Any) -> None:
+    body = make.body()
+    assert bodies.consensus([body]) is body
+
+
+def test_the_consensus_is_the_median_joint_by_joint(make: Any) -> None:
+    looks = [make.body(hips=(x, 600.0)) for x in (360.0, 364.0, 500.0)]
+    agreed = bodies.consensus(looks)
+    np.testing.assert_allclose(bodies.neck_xy(agreed), (364.0, 350.0))
+    assert agreed.looks == 3
+
+
+def test_a_look_that_answers_back_for_front_is_left_out(make: Any) -> None:
+    looks = [
+        make.body(make.turned("y", 180), hips=(900.0, 600.0)),
+        make.body(),
+        make.body(make.turned("y", 10)),
+    ]
+    agreed = bodies.consensus(looks)
+    assert agreed.looks == 2
+    np.testing.assert_allclose(bodies.neck_xy(agreed), (360.0, 350.0), atol=1e-9)
+
+
+def test_looks_without_a_view_still_have_a_consensus(make: Any) -> None:
+    looks = [make.body(np.zeros((33, 3)), hips=(x, 600.0)) for x in (100.0, 200.0, 240.0)]
+    agreed = bodies.consensus(looks)
+    np.testing.assert_allclose(agreed.keypoints_xy[0], (200.0, 600.0))
+
+
+def test_the_face_of_a_body_can_be_set_and_taken_away(make: Any) -> None:
+    face = FaceBox(Box(1.0, 2.0, 3.0, 4.0), 0.0, 0.0, 1.0)
+    body = make.body().with_face(face)
+    assert body.face == face
+    assert body.with_face(None).face is None

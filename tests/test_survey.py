@@ -1,0 +1,469 @@
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wan_prep import survey as surveying
+from wan_prep.geometry import Box, Size
+from wan_prep.pose import body as bodies
+from wan_prep.pose.body import Body
+from wan_prep.pose.estimator import RawFace, RawPose
+from wan_prep.pose.search import find_bodies, refine, retry_regions, tiles
+from wan_prep.pose.skeleton import HIPS, MIRROR, SHOULDERS, Joint
+from wan_prep.survey import WINDOW, survey
+
+SIDE = 256
+FRAME = Fraction(1, 30)
+HALF = Fraction(1, 2)
+
+
+def painted(number: int) -> np.ndarray:
+    """A picture whose red says x, green y, and blue which one it is (1 … 255)."""
+    rgb = np.empty((SIDE, SIDE, 3), np.uint8)
+    rgb[..., 0] = np.arange(SIDE)[None, :]
+    rgb[..., 1] = np.arange(SIDE)[:, None]
+    rgb[..., 2] = number
+    return rgb
+
+
+def whole_picture(region: Box) -> bool:
+    return abs(region.width - SIDE) < 1.5
+
+
+class Onlooker:
+    """An estimator that knows which part of which painted picture it was given.
+
+    `answer(number, region)` says what it claims to see there, in px of the whole picture.
+    """
+
+    name, sha256 = "onlooker", "e" * 64
+
+    def __init__(self, answer: Callable[[int, Box], list[Body]]) -> None:
+        self.answer = answer
+        self.looks: list[tuple[int, Box]] = []
+        self.followed: list[int] = []
+
+    def poses(self, rgb: np.ndarray) -> list[RawPose]:
+        number = int(rgb[..., 2].max())
+        rows, columns = np.nonzero(rgb[..., 2] == number)
+        xs, ys = np.unique(columns), np.unique(rows)
+        red = rgb[rows[0], xs, 0].astype(float)
+        green = rgb[ys, columns[0], 1].astype(float)
+        per_px_x, at_x = np.polyfit(xs + 0.5, red + 0.5, 1)
+        per_px_y, at_y = np.polyfit(ys + 0.5, green + 0.5, 1)
+        side = rgb.shape[0] * per_px_y
+        left = at_x if per_px_x > 0 else at_x - side
+        region = Box(left, at_y, left + side, at_y + side)
+        self.looks.append((number, region))
+        return [
+            self._seen(body, per_px_x, at_x, per_px_y, at_y)
+            for body in self.answer(number, region)
+        ]
+
+    @staticmethod
+    def _seen(body: Body, per_px_x: float, at_x: float, per_px_y: float, at_y: float) -> RawPose:
+        points = (body.keypoints_xy - (at_x, at_y)) / (per_px_x, per_px_y)
+        if per_px_x > 0:
+            return RawPose(points, body.visibility, body.local_xyz)
+        # A mirrored person is seen: left is called right.
+        mirrored = body.local_xyz[MIRROR] * (-1.0, 1.0, 1.0)
+        return RawPose(points[MIRROR], body.visibility[MIRROR], mirrored)
+
+    def follow(self, rgb: np.ndarray) -> RawPose | None:
+        found = self.poses(rgb)
+        self.followed.append(self.looks.pop()[0])
+        return found[0] if found else None
+
+    def face(self, rgb: np.ndarray) -> RawFace | None:
+        return None
+
+    def __enter__(self) -> Onlooker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+
+@dataclass
+class Painted:
+    """A frame; `made` collects weak references to its pictures."""
+
+    time: Fraction
+    number: int = 1
+    made: list[Any] = field(default_factory=list)
+
+    def rgb(self, max_side: int | None = None) -> np.ndarray:
+        assert max_side == surveying.WORK_SIDE_PX
+        picture = painted(self.number)
+        self.made.append(weakref.ref(picture))
+        return picture
+
+
+def clip(
+    numbers: list[int], every: Fraction = HALF, cuts: tuple[int, ...] = ()
+) -> list[tuple[Painted, bool]]:
+    return [(Painted(every * k, number), k in cuts) for k, number in enumerate(numbers)]
+
+
+def decoders() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name == "wan-prep-decode"]
+
+
+@pytest.fixture(scope="session")
+def person(make: Any) -> Callable[..., Body]:
+    """An adult in a painted picture, 1.8 m x `px_per_m` tall."""
+
+    def at(x: float = 128.0, px_per_m: float = 70.0, y: float = 128.0, **turned: Any) -> Body:
+        return make.body(**turned, hips=(x, y), px_per_m=px_per_m, size=(SIDE, SIDE))
+
+    return at
+
+
+@pytest.fixture
+def always(person: Callable[..., Body]) -> Onlooker:
+    return Onlooker(lambda number, region: [person()])
+
+
+# ------------------------------------------------------------------ which frames are looked at
+
+
+@given(
+    count=st.integers(1, 80),
+    cuts=st.sets(st.integers(1, 79), max_size=3),
+    interval=st.sampled_from([Fraction(1, 5), Fraction(1, 3), HALF]),
+)
+def test_no_more_than_the_interval_goes_unseen(
+    person: Any, count: int, cuts: set[int], interval: Fraction
+) -> None:
+    """At 1/30 s: never a longer gap, and the first, the last and every shot's first frame."""
+    visited: list[Fraction] = []
+    frames = clip([1] * count, FRAME, tuple(cuts))
+    body = person()
+    raw = RawPose(body.keypoints_xy, body.visibility, body.local_xyz)
+    quick = Onlooker(lambda number, region: [])
+    quick.poses = lambda rgb: [raw]  # type: ignore[method-assign]
+    result = survey(frames, quick, interval_s=interval, looks=1, on_progress=visited.append)
+    times = [s.time for s in result.seen]
+    assert times == visited == sorted(set(times))
+    assert times[0] == 0
+    assert times[-1] == result.last_time == FRAME * (count - 1)
+    assert max((b - a for a, b in zip(times, times[1:], strict=False)), default=0) <= interval
+    within = sorted(k for k in cuts if k < count)
+    assert result.cuts == [FRAME * k for k in within]
+    assert set(result.cuts) <= set(times)
+    assert [s.scene for s in result.seen] == [
+        sum(FRAME * k <= t for k in within) for t in times
+    ]
+    assert result.frames == count
+
+
+def test_no_more_frames_are_looked_at_than_needed(always: Onlooker) -> None:
+    result = survey(clip([1] * 61, FRAME), always, interval_s=HALF, looks=1)
+    assert [s.time for s in result.seen] == [0, HALF, 1, Fraction(3, 2), 2]
+
+
+def test_frames_further_apart_than_the_interval_are_all_looked_at(always: Onlooker) -> None:
+    result = survey(clip([1] * 4, Fraction(2)), always, interval_s=HALF, looks=1)
+    assert [s.time for s in result.seen] == [0, 2, 4, 6]
+
+
+def test_no_frames_no_survey(always: Onlooker) -> None:
+    result = survey([], always, interval_s=HALF, looks=1)
+    assert (result.seen, result.cuts, result.last_time, result.frames) == ([], [], None, 0)
+
+
+def test_every_looked_at_picture_is_shown_to_the_caller_once(always: Onlooker) -> None:
+    shown: list[int] = []
+    survey(
+        clip([3, 7, 9]),
+        always,
+        interval_s=HALF,
+        looks=1,
+        on_picture=lambda rgb: shown.append(int(rgb[0, 0, 2])),
+    )
+    assert shown == [3, 7, 9]
+
+
+# ------------------------------------------------------------------ looking
+
+
+def test_the_first_sample_is_refined_and_the_rest_is_looked_at_once(always: Onlooker) -> None:
+    result = survey(clip([1, 2, 3]), always, interval_s=HALF, looks=1)
+    assert [s.subject.looks for s in result.seen if s.subject] == [5, 1, 1]
+    assert [number for number, _ in always.looks].count(2) == 1
+    for s in result.seen:
+        assert s.subject is not None
+        np.testing.assert_allclose(
+            s.subject.keypoints_xy[Joint.LEFT_WRIST], (142.0, 131.5), atol=0.5
+        )
+        assert not s.repaired
+
+
+def test_two_looks_are_two_looks(always: Onlooker) -> None:
+    result = survey(clip([1, 2, 3]), always, interval_s=HALF, looks=2)
+    assert [s.subject.looks for s in result.seen if s.subject] == [5, 2, 2]
+
+
+def test_refining_reaches_a_consensus_of_five_looks(always: Onlooker, person: Any) -> None:
+    truth = person()
+    body = refine(painted(1), truth, always)
+    assert body.looks == 5
+    np.testing.assert_allclose(body.keypoints_xy, truth.keypoints_xy, atol=0.5)
+    assert always.looks[-1][1].width > 0  # the mirrored one was understood as well
+
+
+def upside_down_at(hallucinated: set[int], make: Any, person: Any) -> Callable[..., list[Body]]:
+    """On the whole picture the network hangs those frames' person by the feet."""
+
+    def answer(number: int, region: Box) -> list[Body]:
+        if number in hallucinated and whole_picture(region):
+            return [person(y=110.0, world=make.turned("z", 180.0))]
+        return [person(100.0 + number)]
+
+    return answer
+
+
+def test_an_upside_down_hallucination_is_repaired_from_its_neighbours(
+    make: Any, person: Any
+) -> None:
+    estimator = Onlooker(upside_down_at({4, 5}, make, person))
+    result = survey(clip([1, 2, 3, 4, 5, 6, 7]), estimator, interval_s=HALF, looks=1)
+    assert [s.repaired for s in result.seen] == [False] * 3 + [True] * 2 + [False] * 2
+    for number, s in enumerate(result.seen, start=1):
+        assert s.subject is not None
+        expected = person(100.0 + number)
+        np.testing.assert_allclose(s.subject.keypoints_xy, expected.keypoints_xy, atol=0.6)
+    repaired_in = [region for number, region in estimator.looks if number == 4][1]
+    box = bodies.body_box(person(103.0))
+    assert repaired_in.width == pytest.approx(1.4 * box.height, rel=0.02)
+
+
+def test_a_hallucination_in_the_first_frame_is_repaired_too(make: Any, person: Any) -> None:
+    estimator = Onlooker(upside_down_at({1}, make, person))
+    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1)
+    assert result.seen[0].repaired
+    assert result.seen[0].subject is not None
+    np.testing.assert_allclose(
+        bodies.neck_xy(result.seen[0].subject), bodies.neck_xy(person(101.0)), atol=0.5
+    )
+
+
+def test_repairs_reach_over_the_edge_of_a_window(make: Any, person: Any) -> None:
+    first_of_second = WINDOW + 1
+    estimator = Onlooker(upside_down_at({first_of_second}, make, person))
+    numbers = list(range(1, first_of_second + 1))
+    result = survey(clip(numbers), estimator, interval_s=HALF, looks=1)
+    assert result.seen[-1].repaired
+
+
+def test_a_body_that_jumps_away_and_back_is_looked_for_again(person: Any) -> None:
+    def answer(number: int, region: Box) -> list[Body]:
+        if number == 3 and whole_picture(region):
+            return [person(225.0, 25.0)]
+        return [person(60.0, 55.0)]
+
+    result = survey(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=HALF, looks=1)
+    assert result.seen[2].repaired
+    assert result.seen[2].subject is not None
+    assert bodies.neck_xy(result.seen[2].subject)[0] == pytest.approx(60.0, abs=0.5)
+
+
+def test_the_subject_is_looked_for_although_a_stranger_is_there(person: Any) -> None:
+    """One frame's first look shows only somebody small and far off; the crop shows the subject."""
+
+    def answer(number: int, region: Box) -> list[Body]:
+        stranger = person(232.0, 24.0, 215.0)
+        if number == 3 and whole_picture(region):
+            return [stranger]
+        if whole_picture(region):
+            return [person(90.0), stranger]
+        return [person(90.0)]
+
+    result = survey(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=Fraction(1, 5), looks=1)
+    found = [s.subject for s in result.seen]
+    assert all(
+        body is not None and abs(bodies.neck_xy(body)[0] - 90.0) < 0.5 for body in found
+    )
+    assert [len(s.others) for s in result.seen] == [1] * 5
+    assert [s.repaired for s in result.seen] == [False, False, True, False, False]
+
+
+def test_nobody_is_nobody(make: Any) -> None:
+    result = survey(clip([1, 2]), Onlooker(lambda n, r: []), interval_s=HALF, looks=1)
+    assert [(s.subject, s.others, s.repaired) for s in result.seen] == [(None, (), False)] * 2
+
+
+def test_others_are_reported_beside_the_subject(person: Any) -> None:
+    estimator = Onlooker(lambda n, r: [person(60.0, 60.0), person(190.0, 40.0)])
+    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1)
+    for s in result.seen:
+        assert s.subject is not None
+        assert bodies.neck_xy(s.subject)[0] == pytest.approx(60.0, abs=0.5)
+        assert [round(float(bodies.neck_xy(o)[0])) for o in s.others] == [190]
+
+
+# ------------------------------------------------------------------ one picture
+
+
+def test_one_person_seen_twice_is_one(person: Any) -> None:
+    estimator = Onlooker(lambda n, r: [person(), person(131.0)])
+    assert len(find_bodies(painted(1), estimator)) == 1
+
+
+def test_a_doubtful_body_of_a_still_is_looked_at_again_around_its_head(
+    make: Any, person: Any
+) -> None:
+    estimator = Onlooker(upside_down_at({4}, make, person))
+    (found,) = find_bodies(painted(4), estimator)
+    assert bodies.neck_xy(found.body)[0] == pytest.approx(104.0, abs=0.5)
+    assert len(estimator.looks) == 2
+
+
+def test_people_too_small_for_one_look_are_found_in_tiles_and_confirmed(person: Any) -> None:
+    small = person(60.0, 25.0, 60.0)
+    estimator = Onlooker(lambda n, r: [] if whole_picture(r) else [small])
+    (found,) = find_bodies(painted(1), estimator)
+    np.testing.assert_allclose(found.body.keypoints_xy, small.keypoints_xy, atol=0.5)
+
+
+def test_a_body_that_changes_with_every_look_is_not_believed(person: Any) -> None:
+    """What an icon or a poster makes of itself: as tall as a part of the square looked at."""
+
+    def answer(number: int, region: Box) -> list[Body]:
+        if whole_picture(region):
+            return []
+        return [person(region.center[0], 0.45 * region.width, region.center[1])]
+
+    assert find_bodies(painted(1), Onlooker(answer)) == []
+
+
+def test_a_small_body_is_looked_at_again_closer(person: Any) -> None:
+    exact, rough = person(100.0, 40.0), person(102.0, 40.0)
+    estimator = Onlooker(lambda n, r: [rough] if whole_picture(r) else [exact])
+    (found,) = find_bodies(painted(1), estimator)
+    assert bodies.neck_xy(found.body)[0] == pytest.approx(100.0, abs=0.3)
+
+
+def test_the_colour_is_that_of_the_clothes(person: Any) -> None:
+    rgb = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    body = person()
+    neck, hips = (bodies.midpoint(body.keypoints_xy, pair) for pair in (SHOULDERS, HIPS))
+    rgb[int(neck[1]) : int(hips[1]), 110:146] = (255, 0, 0)
+    estimator = Onlooker(lambda n, r: [])
+    raw = RawPose(body.keypoints_xy * 2, body.visibility, body.local_xyz)
+    estimator.poses = lambda picture: [raw]  # type: ignore[method-assign]
+    (found,) = find_bodies(rgb, estimator)
+    # CIELAB of sRGB red (CIE 15).
+    np.testing.assert_allclose(found.colour, (53.24, 80.09, 67.20), atol=0.7)
+
+
+def test_retries_lie_around_the_head_even_where_it_left_the_picture(person: Any) -> None:
+    body = person()
+    points = body.keypoints_xy.copy()
+    points[0] = (-500.0, 40.0)
+    regions = retry_regions(replace(body, keypoints_xy=points))
+    assert [r.width for r in regions] == pytest.approx([256.0, 192.0, 140.8])
+    assert {r.center for r in regions} == {(0.0, pytest.approx(40.0 + 0.15 * 256))}
+
+
+@given(width=st.integers(64, 4000), height=st.integers(64, 4000))
+def test_tiles_cover_the_picture_and_stay_in_it(width: int, height: int) -> None:
+    boxes = tiles(Size(width, height))
+    assert min(b.left for b in boxes) == pytest.approx(0.0, abs=1e-6)
+    assert max(b.right for b in boxes) == pytest.approx(width)
+    assert min(b.top for b in boxes) == pytest.approx(0.0, abs=1e-6)
+    assert max(b.bottom for b in boxes) == pytest.approx(height)
+    for low, high in (("left", "right"), ("top", "bottom")):
+        edges = sorted({(getattr(b, low), getattr(b, high)) for b in boxes})
+        assert all(b[0] < a[1] for a, b in zip(edges, edges[1:], strict=False))
+
+
+# ------------------------------------------------------------------ memory and threads
+
+
+def test_pictures_of_earlier_windows_are_released(always: Onlooker) -> None:
+    """Alive at once: the window, what was decoded ahead (4 waiting, 1 on either side)."""
+    frames = clip([1] * (5 * WINDOW))
+    alive: list[int] = []
+
+    def count(_time: Fraction) -> None:
+        alive.append(sum(ref() is not None for frame, _ in frames for ref in frame.made))
+
+    result = survey(frames, always, interval_s=HALF, looks=1, on_progress=count)
+    assert len(result.seen) == 5 * WINDOW
+    assert len(alive) == 5 * WINDOW
+    assert max(alive) <= WINDOW + 4 + 2
+    assert all(ref() is None for frame, _ in frames for ref in frame.made)
+
+
+class DiskError(RuntimeError):
+    pass
+
+
+def failing(after: int) -> Iterator[tuple[Painted, bool]]:
+    yield from clip([1] * after)
+    raise DiskError("the disk is gone")
+
+
+@pytest.mark.parametrize("after", [0, 3, WINDOW + 2])
+def test_an_error_in_the_decoder_surfaces_in_the_caller(always: Onlooker, after: int) -> None:
+    with pytest.raises(DiskError, match="the disk is gone"):
+        survey(failing(after), always, interval_s=HALF, looks=1)
+    assert decoders() == []
+
+
+def test_an_error_in_the_network_ends_the_decoder_at_once(person: Any) -> None:
+    """While the error is still being handled, its traceback holds on to everything."""
+
+    def answer(number: int, region: Box) -> list[Body]:
+        raise DiskError("the network broke")
+
+    with pytest.raises(DiskError) as caught:
+        survey(clip([1] * 60), Onlooker(answer), interval_s=HALF, looks=1)
+    assert decoders() == []
+    assert caught.traceback
+
+
+def test_closing_early_ends_the_decoder_and_frees_the_file() -> None:
+    closed = []
+
+    def frames() -> Iterator[Any]:
+        try:
+            for k in range(1000):
+                yield k
+        finally:
+            closed.append(True)
+
+    ahead = surveying._ahead(frames(), depth=2)
+    assert next(ahead) == 0
+    assert len(decoders()) == 1
+    ahead.close()
+    gc.collect()
+    assert decoders() == []
+    assert closed == [True]
+
+
+def test_items_run_ahead_in_order_and_no_further_than_asked() -> None:
+    drawn: list[int] = []
+
+    def frames() -> Iterator[Any]:
+        for k in range(50):
+            drawn.append(k)
+            yield k
+
+    seen = []
+    for item in surveying._ahead(frames(), depth=3):
+        seen.append(item)
+        # 3 waiting and 1 in hand.
+        assert len(drawn) <= len(seen) + 4
+    assert seen == list(range(50))
