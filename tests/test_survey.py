@@ -4,40 +4,65 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wan_prep import survey as surveying
 from wan_prep.geometry import Box, Size
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import RawFace, RawPose
 from wan_prep.pose.search import find_bodies, refine, retry_regions, tiles
 from wan_prep.pose.skeleton import HIPS, MIRROR, SHOULDERS, Joint
-from wan_prep.survey import WINDOW, survey
+from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
+from wan_prep.survey import WINDOW, Seen
+from wan_prep.survey import survey as survey_samples
 
 SIDE = 256
+BLUE = 150
 FRAME = Fraction(1, 30)
 HALF = Fraction(1, 2)
 
 
+@dataclass
+class Surveyed:
+    seen: list[Seen]
+    cuts: list[Fraction]
+    last_time: Fraction | None
+    frames: int
+
+
+def survey(
+    frames: Any,
+    estimator: Any,
+    *,
+    interval_s: Fraction,
+    side_px: int = WORK_SIDE_PX,
+    **how: Any,
+) -> Surveyed:
+    """Sample the frames and survey the samples, as `observing` does."""
+    with Sampler(frames, interval_s=interval_s, side_px=side_px) as sampler:
+        seen = survey_samples(sampler, estimator, **how)
+        return Surveyed(seen, sampler.cuts, sampler.last_time, sampler.frames)
+
+
 def painted(number: int) -> np.ndarray:
-    """A picture whose red says x, green y, and blue which one it is (1 … 255)."""
+    """A picture whose red says x, green y, and blue which one it is (1 … 99)."""
     rgb = np.empty((SIDE, SIDE, 3), np.uint8)
     rgb[..., 0] = np.arange(SIDE)[None, :]
     rgb[..., 1] = np.arange(SIDE)[:, None]
-    rgb[..., 2] = number
+    rgb[..., 2] = BLUE + number
     return rgb
 
 
 def whole_picture(region: Box) -> bool:
-    return abs(region.width - SIDE) < 1.5
+    return max(abs(a - b) for a, b in zip(region, (0, 0, SIDE, SIDE), strict=True)) < 1.5
 
 
 class Onlooker:
@@ -54,11 +79,12 @@ class Onlooker:
         self.followed: list[int] = []
 
     def poses(self, rgb: np.ndarray) -> list[RawPose]:
-        number = int(rgb[..., 2].max())
-        rows, columns = np.nonzero(rgb[..., 2] == number)
-        xs, ys = np.unique(columns), np.unique(rows)
-        red = rgb[rows[0], xs, 0].astype(float)
-        green = rgb[ys, columns[0], 1].astype(float)
+        blue = int(rgb[..., 2].max())
+        rows, columns = np.nonzero(rgb[..., 2] == blue)
+        xs, ys = np.unique(columns)[2:-2], np.unique(rows)[2:-2]
+        red = rgb[ys[len(ys) // 2], xs, 0].astype(float)
+        green = rgb[ys, xs[len(xs) // 2], 1].astype(float)
+        number = blue - BLUE
         per_px_x, at_x = np.polyfit(xs + 0.5, red + 0.5, 1)
         per_px_y, at_y = np.polyfit(ys + 0.5, green + 0.5, 1)
         side = rgb.shape[0] * per_px_y
@@ -66,8 +92,7 @@ class Onlooker:
         region = Box(left, at_y, left + side, at_y + side)
         self.looks.append((number, region))
         return [
-            self._seen(body, per_px_x, at_x, per_px_y, at_y)
-            for body in self.answer(number, region)
+            self._seen(body, per_px_x, at_x, per_px_y, at_y) for body in self.answer(number, region)
         ]
 
     @staticmethod
@@ -96,17 +121,23 @@ class Onlooker:
 
 @dataclass
 class Painted:
-    """A frame; `made` collects weak references to its pictures."""
-
     time: Fraction
     number: int = 1
-    made: list[Any] = field(default_factory=list)
 
     def rgb(self, max_side: int | None = None) -> np.ndarray:
-        assert max_side == surveying.WORK_SIDE_PX
-        picture = painted(self.number)
-        self.made.append(weakref.ref(picture))
-        return picture
+        assert max_side in (WORK_SIDE_PX, WORK_SIDE_PX // 2)
+        step = WORK_SIDE_PX // max_side
+        return np.ascontiguousarray(painted(self.number)[::step, ::step])
+
+
+@dataclass
+class Tiny:
+    """A frame that costs nothing to look at."""
+
+    time: Fraction
+
+    def rgb(self, max_side: int | None = None) -> np.ndarray:
+        return np.zeros((32, 32, 3), np.uint8)
 
 
 def clip(
@@ -137,6 +168,7 @@ def always(person: Callable[..., Body]) -> Onlooker:
 # ------------------------------------------------------------------ which frames are looked at
 
 
+@settings(max_examples=60)
 @given(
     count=st.integers(1, 80),
     cuts=st.sets(st.integers(1, 79), max_size=3),
@@ -147,7 +179,7 @@ def test_no_more_than_the_interval_goes_unseen(
 ) -> None:
     """At 1/30 s: never a longer gap, and the first, the last and every shot's first frame."""
     visited: list[Fraction] = []
-    frames = clip([1] * count, FRAME, tuple(cuts))
+    frames = [(Tiny(FRAME * k), k in cuts) for k in range(count)]
     body = person()
     raw = RawPose(body.keypoints_xy, body.visibility, body.local_xyz)
     quick = Onlooker(lambda number, region: [])
@@ -157,13 +189,11 @@ def test_no_more_than_the_interval_goes_unseen(
     assert times == visited == sorted(set(times))
     assert times[0] == 0
     assert times[-1] == result.last_time == FRAME * (count - 1)
-    assert max((b - a for a, b in zip(times, times[1:], strict=False)), default=0) <= interval
+    assert max((b - a for a, b in pairwise(times)), default=0) <= interval
     within = sorted(k for k in cuts if k < count)
     assert result.cuts == [FRAME * k for k in within]
     assert set(result.cuts) <= set(times)
-    assert [s.scene for s in result.seen] == [
-        sum(FRAME * k <= t for k in within) for t in times
-    ]
+    assert [s.scene for s in result.seen] == [sum(FRAME * k <= t for k in within) for t in times]
     assert result.frames == count
 
 
@@ -189,7 +219,7 @@ def test_every_looked_at_picture_is_shown_to_the_caller_once(always: Onlooker) -
         always,
         interval_s=HALF,
         looks=1,
-        on_picture=lambda rgb: shown.append(int(rgb[0, 0, 2])),
+        on_picture=lambda rgb: shown.append(int(rgb[0, 0, 2]) - BLUE),
     )
     assert shown == [3, 7, 9]
 
@@ -258,6 +288,31 @@ def test_a_hallucination_in_the_first_frame_is_repaired_too(make: Any, person: A
     )
 
 
+def test_a_repair_knows_that_the_first_picture_is_larger(make: Any, person: Any) -> None:
+    """With smaller pictures only the template is looked at in full size."""
+
+    def answer(number: int, region: Box) -> list[Body]:
+        if number == 2 and whole_picture(region):
+            return [person(y=110.0, world=make.turned("z", 180.0))]
+        seen = person(60.0, 55.0, 60.0)
+        return [seen] if region.right > 100.0 and region.left < 20.0 else []
+
+    estimator = Onlooker(answer)
+    result = survey(
+        clip([1, 2]),
+        estimator,
+        interval_s=HALF,
+        looks=1,
+        side_px=WORK_SIDE_PX // 2,
+    )
+    assert [s.subject.size.width for s in result.seen if s.subject] == [SIDE, SIDE // 2]
+    assert result.seen[1].repaired
+    (first_retry, *_) = [region for number, region in estimator.looks if number == 2][1:]
+    box = bodies.body_box(person(60.0, 55.0, 60.0))
+    assert first_retry.width == pytest.approx(1.4 * box.height, rel=0.03)
+    assert (first_retry.left, first_retry.top) == pytest.approx((0.0, 0.0), abs=1.0)
+
+
 def test_repairs_reach_over_the_edge_of_a_window(make: Any, person: Any) -> None:
     first_of_second = WINDOW + 1
     estimator = Onlooker(upside_down_at({first_of_second}, make, person))
@@ -279,7 +334,7 @@ def test_a_body_that_jumps_away_and_back_is_looked_for_again(person: Any) -> Non
 
 
 def test_the_subject_is_looked_for_although_a_stranger_is_there(person: Any) -> None:
-    """One frame's first look shows only somebody small and far off; the crop shows the subject."""
+    """One frame's first look shows only somebody small and far off, a crop the subject."""
 
     def answer(number: int, region: Box) -> list[Body]:
         stranger = person(232.0, 24.0, 215.0)
@@ -289,13 +344,41 @@ def test_the_subject_is_looked_for_although_a_stranger_is_there(person: Any) -> 
             return [person(90.0), stranger]
         return [person(90.0)]
 
-    result = survey(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=Fraction(1, 5), looks=1)
-    found = [s.subject for s in result.seen]
-    assert all(
-        body is not None and abs(bodies.neck_xy(body)[0] - 90.0) < 0.5 for body in found
+    result = survey(clip(list(range(1, 10))), Onlooker(answer), interval_s=HALF, looks=1)
+    for s in result.seen:
+        assert s.subject is not None
+        assert bodies.neck_xy(s.subject)[0] == pytest.approx(90.0, abs=0.5)
+        assert len(s.others) == 1
+    assert [s.repaired for s in result.seen] == [k == 3 for k in range(1, 10)]
+
+
+def test_between_full_looks_the_one_body_is_followed(always: Onlooker) -> None:
+    result = survey(
+        clip(list(range(1, 9)), cuts=(5,)), always, interval_s=HALF, looks=1, full_look_every=3
     )
-    assert [len(s.others) for s in result.seen] == [1] * 5
-    assert [s.repaired for s in result.seen] == [False, False, True, False, False]
+    # Searched: 1, 4 (every third), 6 (a new shot); the rest is followed.
+    assert always.followed == [2, 3, 5, 7, 8]
+    assert all(s.subject is not None for s in result.seen)
+
+
+def test_a_body_that_is_lost_or_doubtful_is_searched_not_followed(make: Any, person: Any) -> None:
+    estimator = Onlooker(lambda n, r: [person()])
+    upside_down = RawPose(
+        person(world=make.turned("z", 180.0)).keypoints_xy * 2, np.ones(33), make.adult()
+    )
+    answers = iter([None, upside_down])
+    estimator.follow = lambda rgb: next(answers)  # type: ignore[method-assign]
+    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1, full_look_every=9)
+    for s in result.seen:
+        assert s.subject is not None
+        assert bodies.neck_xy(s.subject)[1] == pytest.approx(93.0, abs=0.5)
+    assert {2, 3} <= {number for number, _ in estimator.looks}
+
+
+def test_two_people_are_never_followed(person: Any) -> None:
+    estimator = Onlooker(lambda n, r: [person(60.0, 60.0), person(190.0, 40.0)])
+    survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1, full_look_every=9)
+    assert estimator.followed == []
 
 
 def test_nobody_is_nobody(make: Any) -> None:
@@ -342,7 +425,7 @@ def test_a_body_that_changes_with_every_look_is_not_believed(person: Any) -> Non
     def answer(number: int, region: Box) -> list[Body]:
         if whole_picture(region):
             return []
-        return [person(region.center[0], 0.45 * region.width, region.center[1])]
+        return [person(region.center[0], 0.3 * region.width, region.center[1])]
 
     assert find_bodies(painted(1), Onlooker(answer)) == []
 
@@ -373,7 +456,8 @@ def test_retries_lie_around_the_head_even_where_it_left_the_picture(person: Any)
     points[0] = (-500.0, 40.0)
     regions = retry_regions(replace(body, keypoints_xy=points))
     assert [r.width for r in regions] == pytest.approx([256.0, 192.0, 140.8])
-    assert {r.center for r in regions} == {(0.0, pytest.approx(40.0 + 0.15 * 256))}
+    for region in regions:
+        assert region.center == pytest.approx((0.0, 40.0 + 0.15 * 256))
 
 
 @given(width=st.integers(64, 4000), height=st.integers(64, 4000))
@@ -385,25 +469,29 @@ def test_tiles_cover_the_picture_and_stay_in_it(width: int, height: int) -> None
     assert max(b.bottom for b in boxes) == pytest.approx(height)
     for low, high in (("left", "right"), ("top", "bottom")):
         edges = sorted({(getattr(b, low), getattr(b, high)) for b in boxes})
-        assert all(b[0] < a[1] for a, b in zip(edges, edges[1:], strict=False))
+        assert all(b[0] < a[1] for a, b in pairwise(edges))
 
 
 # ------------------------------------------------------------------ memory and threads
 
 
 def test_pictures_of_earlier_windows_are_released(always: Onlooker) -> None:
-    """Alive at once: the window, what was decoded ahead (4 waiting, 1 on either side)."""
-    frames = clip([1] * (5 * WINDOW))
+    """Alive at once: a window, and what was decoded ahead (4 waiting, 1 in either hand)."""
+    made: list[Any] = []
     alive: list[int] = []
 
-    def count(_time: Fraction) -> None:
-        alive.append(sum(ref() is not None for frame, _ in frames for ref in frame.made))
+    class Counted(Painted):
+        def rgb(self, max_side: int | None = None) -> np.ndarray:
+            picture = super().rgb(max_side)
+            made.append(weakref.ref(picture))
+            alive.append(sum(ref() is not None for ref in list(made)))
+            return picture
 
-    result = survey(frames, always, interval_s=HALF, looks=1, on_progress=count)
-    assert len(result.seen) == 5 * WINDOW
-    assert len(alive) == 5 * WINDOW
-    assert max(alive) <= WINDOW + 4 + 2
-    assert all(ref() is None for frame, _ in frames for ref in frame.made)
+    frames = [(Counted(HALF * k), False) for k in range(5 * WINDOW)]
+    result = survey(frames, always, interval_s=HALF, looks=1)
+    assert len(result.seen) == len(made) == 5 * WINDOW
+    assert WINDOW < max(alive) <= WINDOW + AHEAD + 2
+    assert all(ref() is None for ref in made)
 
 
 class DiskError(RuntimeError):
@@ -434,36 +522,37 @@ def test_an_error_in_the_network_ends_the_decoder_at_once(person: Any) -> None:
     assert caught.traceback
 
 
-def test_closing_early_ends_the_decoder_and_frees_the_file() -> None:
+def test_closing_early_ends_the_decoder_and_frees_the_file(person: Any) -> None:
     closed = []
 
     def frames() -> Iterator[Any]:
         try:
-            for k in range(1000):
-                yield k
+            yield from clip([1] * 1000)
         finally:
             closed.append(True)
 
-    ahead = surveying._ahead(frames(), depth=2)
-    assert next(ahead) == 0
-    assert len(decoders()) == 1
-    ahead.close()
-    gc.collect()
+    with Sampler(frames(), interval_s=HALF, ahead=2) as sampler:
+        sample, _ = next(iter(sampler))
+        assert sample.time == 0
+        assert len(decoders()) == 1
     assert decoders() == []
+    gc.collect()
     assert closed == [True]
 
 
-def test_items_run_ahead_in_order_and_no_further_than_asked() -> None:
+def test_samples_run_ahead_in_order_and_no_further_than_asked() -> None:
     drawn: list[int] = []
 
     def frames() -> Iterator[Any]:
-        for k in range(50):
+        for k, frame in enumerate(clip([1] * 50)):
             drawn.append(k)
-            yield k
+            yield frame
 
     seen = []
-    for item in surveying._ahead(frames(), depth=3):
-        seen.append(item)
-        # 3 waiting and 1 in hand.
-        assert len(drawn) <= len(seen) + 4
-    assert seen == list(range(50))
+    with Sampler(frames(), interval_s=HALF, ahead=3) as sampler:
+        for sample, _ in sampler:
+            seen.append(sample.time)
+            # 3 waiting, 1 in hand, 1 held back to see whether the next one would be too late.
+            assert len(drawn) <= len(seen) + 5
+    assert len(seen) == 50
+    assert seen == sorted(seen)

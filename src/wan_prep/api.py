@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from wan_prep.errors import DependencyMissing, MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
@@ -14,6 +15,9 @@ from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
+
+if TYPE_CHECKING:
+    from wan_prep.observing import OpenedVideo
 
 PathLike = str | Path
 Progress = Callable[[str, float], None]
@@ -62,24 +66,29 @@ def check(
     for given in (image, video):
         if not isinstance(given, Evidence):
             _must_open(given)
+    for given, kind in ((image, "image"), (video, "video")):
+        if isinstance(given, Evidence) and given.kind != kind:
+            raise WanPrepError(
+                f"expected evidence of {'an image' if kind == 'image' else 'a video'}, got that of "
+                f"{given.path}, which was observed as {given.kind}"
+            )
     needs_model = not (isinstance(image, Evidence) and isinstance(video, Evidence))
-    with _Estimating(estimator, pose_model, needs_model) as network:
+    with ExitStack() as stack:
+        # The clip's decoding begins here and goes on while the model loads.
+        opened = (
+            None
+            if isinstance(video, Evidence)
+            else stack.enter_context(_opened(video, figures, begin, stop))
+        )
+        network = stack.enter_context(_Estimating(estimator, pose_model, needs_model))
         image_evidence = (
             image
             if isinstance(image, Evidence)
-            else _observe(image, "image", network, figures, begin, stop, progress)
+            else _observed_image(image, network, figures, progress)
         )
         video_evidence = (
-            video
-            if isinstance(video, Evidence)
-            else _observe(video, "video", network, figures, begin, stop, progress)
+            video if isinstance(video, Evidence) else _observed_video(opened, network, progress)
         )
-    for evidence, kind in ((image_evidence, "image"), (video_evidence, "video")):
-        if evidence.kind != kind:
-            raise WanPrepError(
-                f"expected evidence of {'an image' if kind == 'image' else 'a video'}, got that of "
-                f"{evidence.path}, which was observed as {evidence.kind}"
-            )
     return build_report(
         image_evidence,
         video_evidence,
@@ -118,35 +127,44 @@ def observe(
     actual = kind or _kind_of(path, figures)
     if at is not None and actual == "image":
         raise WanPrepError(f"{path}: a still has no times; --at is for videos")
-    times = None if at is None else [_part(t, None)[0] for t in at]
-    with _Estimating(estimator, pose_model, needed=True) as network:
+    times = None if at is None else _moments(at)
+    with ExitStack() as stack:
+        opened = None
+        if times is None and actual == "video":
+            opened = stack.enter_context(_opened(path, figures, begin, stop))
+        network = stack.enter_context(_Estimating(estimator, pose_model, needed=True))
         if times is not None:
             from wan_prep.observing import observe_video_at
 
             return observe_video_at(path, network, times)
-        return _observe(path, actual, network, figures, begin, stop, progress)
+        if actual == "image":
+            return _observed_image(path, network, figures, progress)
+        return _observed_video(opened, network, progress)
 
 
-def _observe(
-    path: PathLike,
-    kind: Literal["image", "video"],
-    estimator: PoseEstimator,
-    profile: Profile,
-    start: Fraction,
-    end: Fraction | None,
-    progress: Progress,
+def _opened(path: PathLike, profile: Profile, start: Fraction, end: Fraction | None) -> OpenedVideo:
+    from wan_prep.observing import OpenedVideo
+
+    return OpenedVideo(path, profile, start=start, end=end)
+
+
+def _observed_image(
+    path: PathLike, estimator: PoseEstimator, profile: Profile, progress: Progress
 ) -> Evidence:
-    from wan_prep.observing import observe_image, observe_video
+    from wan_prep.observing import observe_image
 
-    if kind == "image":
-        progress("looking at the image", 0.0)
-        return observe_image(path, estimator, profile)
+    progress("looking at the image", 0.0)
+    return observe_image(path, estimator, profile)
+
+
+def _observed_video(
+    opened: OpenedVideo | None, estimator: PoseEstimator, progress: Progress
+) -> Evidence:
+    from wan_prep.observing import observe_video
+
+    assert opened is not None
     return observe_video(
-        path,
-        estimator,
-        start=start,
-        end=end,
-        progress=lambda share: progress("looking at the video", share),
+        opened, estimator, progress=lambda share: progress("looking at the video", share)
     )
 
 
@@ -156,7 +174,8 @@ def _kind_of(path: PathLike, profile: Profile) -> Literal["image", "video"]:
     try:
         info = probe_image(path, max_pixels=int(profile.limit("image_pixels_max")))
     except MediaUnreadable as exc:
-        return "image" if exc.kind in ("too_large", "truncated") else "video"
+        is_picture = exc.kind in ("too_large", "truncated", "corrupt", "unsupported")
+        return "image" if is_picture else "video"
     return "video" if info.frame_count > 1 else "image"
 
 
@@ -171,6 +190,14 @@ def _part(
             f"the part from {float(begin):g} s to {shown} is empty; expected 0 <= start < end"
         )
     return begin, stop
+
+
+def _moments(at: Sequence[float | Fraction]) -> list[Fraction]:
+    times = [_seconds(t) for t in at]
+    if not times or min(times) < 0:
+        shown = f"{float(min(times)):g} s" if times else "none"
+        raise WanPrepError(f"expected times of 0 s or more to look at, found {shown}")
+    return times
 
 
 def _seconds(value: float | Fraction) -> Fraction:

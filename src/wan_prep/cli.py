@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
@@ -37,6 +37,9 @@ app = typer.Typer(
     "Checks run on this machine; nothing is uploaded.",
 )
 
+NARROWEST = 40
+"""Columns that the tables need, whatever COLUMNS says."""
+
 EXIT_OK, EXIT_FINDINGS, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -55,8 +58,9 @@ class Format(Enum):
     json = "json"
 
 
-ImageArg = Annotated[Path, typer.Argument(metavar="IMAGE", help="The character's picture.")]
-VideoArg = Annotated[Path, typer.Argument(metavar="VIDEO", help="The clip that drives it.")]
+# Paths stay text up to the library: `Path("")` would turn an empty argument into the folder ".".
+ImageArg = Annotated[str, typer.Argument(metavar="IMAGE", help="The character's picture.")]
+VideoArg = Annotated[str, typer.Argument(metavar="VIDEO", help="The clip that drives it.")]
 ModeOpt = Annotated[
     Mode | None,
     typer.Option(
@@ -87,11 +91,11 @@ EndOpt = Annotated[
     float | None, typer.Option("--end", metavar="S", help="The clip counts up to here, in s.")
 ]
 ProfileOpt = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--profile", metavar="FILE", help="Tolerances of your own, as TOML."),
 ]
 PoseModelOpt = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--pose-model", metavar="FILE", help="Another pose landmarker bundle (.task)."),
 ]
 QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="The verdict line alone.")]
@@ -106,10 +110,10 @@ def _root(
     if version:
         from importlib.metadata import version as version_of
 
-        typer.echo(f"wan-prep {version_of('wan-prep')}")
+        _print(f"wan-prep {version_of('wan-prep')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        _print(context.get_help())
         raise typer.Exit
 
 
@@ -145,16 +149,16 @@ def check(
             resolution=resolution.value if resolution else settings.resolution,
             start=0 if start is None else start,
             end=end,
-            profile=_profile(profile or settings.profile),
+            profile=_profile(settings.profile if profile is None else profile),
             select=_codes(select, settings.select),
             ignore=_codes(ignore, settings.ignore),
-            pose_model=pose_model or settings.pose_model,
+            pose_model=settings.pose_model if pose_model is None else pose_model,
             progress=progress,
         )
     if format is Format.json:
         _print_document(report.public_json())
     elif quiet:
-        typer.echo(f"{report.verdict} {report.score:.2f}")
+        _print(f"{report.verdict} {report.score:.2f}")
     else:
         from wan_prep.report.text import render_report
 
@@ -167,7 +171,7 @@ def check(
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An image or a video.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video.")],
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="S[,S…]", help="Look at the frames shown at these times."),
@@ -177,19 +181,27 @@ def inspect(
     format: FormatOpt = Format.text,
     start: StartOpt = None,
     end: EndOpt = None,
+    select: SelectOpt = None,
+    ignore: IgnoreOpt = None,
+    strict: StrictOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
+    verbose: VerboseOpt = False,
 ) -> None:
     """Say what is seen in one file.
 
     Example: wan-prep inspect dance.mp4 --at 0,2.5
     """
     from wan_prep import api
+    from wan_prep.report.assemble import Selection
     from wan_prep.report.inspection import build_inspection
 
     settings = _settings()
-    figures = _profile(profile or settings.profile)
+    figures = _profile(settings.profile if profile is None else profile)
+    selection = Selection(
+        _codes(select, settings.select), _codes(ignore, settings.ignore)
+    ).validated()
     with _Progress(quiet or format is Format.json) as progress:
         evidence = api.observe(
             file,
@@ -197,7 +209,7 @@ def inspect(
             end=end,
             at=None if at is None else _times(at),
             profile=figures,
-            pose_model=pose_model or settings.pose_model,
+            pose_model=settings.pose_model if pose_model is None else pose_model,
             progress=progress,
         )
     inspection = build_inspection(
@@ -206,18 +218,21 @@ def inspect(
         resolution=resolution.value if resolution else settings.resolution,
         profile=figures,
         tool=api.tool(),
+        selection=selection,
     )
     if format is Format.json:
         _print_document(inspection.public_json())
     elif quiet:
-        typer.echo("found" if inspection.subject.found else "nobody")
+        _print("found" if inspection.subject.found else "nobody")
     else:
         from wan_prep.report.text import render_inspection
 
         with _stdout() as console:
-            render_inspection(inspection, console)
-    failed = any(f.severity == "error" for f in inspection.findings)
-    raise typer.Exit(EXIT_FINDINGS if failed else EXIT_OK)
+            render_inspection(inspection, console, verbose=verbose)
+    is_strict = settings.strict if strict is None else strict
+    grave = {"error", "warning"} if is_strict else {"error"}
+    bad = any(f.severity in grave for f in inspection.findings)
+    raise typer.Exit(EXIT_FINDINGS if bad else EXIT_OK)
 
 
 @app.command()
@@ -290,12 +305,16 @@ def _as_json(document: Any) -> str:
 
 
 def _settings() -> Settings:
-    from wan_prep.settings import find_settings
+    from wan_prep.settings import Settings, find_settings
 
-    return find_settings(Path.cwd())
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the folder has been removed under us: nothing is set there
+        return Settings()
+    return find_settings(here)
 
 
-def _profile(path: Path | None) -> Profile:
+def _profile(path: str | Path | None) -> Profile:
     from wan_prep.profile import default_profile, load_profile
 
     return default_profile() if path is None else load_profile(path)
@@ -316,9 +335,22 @@ def _times(given: str) -> list[float]:
 
 def _print_document(text: str) -> None:
     """Exactly one document on stdout, in UTF-8 whatever the locale says."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
-    sys.stdout.buffer.flush()
+    _write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _print(text: str) -> None:
+    """A text on stdout; what its encoding lacks becomes a question mark."""
+    _write(f"{text}\n".encode(sys.stdout.encoding or "utf-8", "replace"))
+
+
+def _write(data: bytes) -> None:
+    """Where the reader has left (`… | head`) the answer is lost, but the exit code still tells."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -327,12 +359,10 @@ def _stdout() -> Iterator[Console]:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, NARROWEST)
     with console.capture() as captured:
         yield console
-    text = "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-    sys.stdout.flush()
+    _print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 class _Progress:
@@ -383,8 +413,21 @@ def _fail(message: str, code: int = EXIT_FAILED) -> int:
     """One line on stderr."""
     from wan_prep.report.text import printable
 
-    print(f"wan-prep: {printable(' '.join(message.split()))}", file=sys.stderr)
+    with suppress(OSError):  # nobody may be listening there either
+        print(f"wan-prep: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return code
+
+
+def _open_closed_streams() -> None:
+    """A stream that was closed (`>&-`) leads nowhere, and no file takes its descriptor."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    # They stay open until the process ends.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -395,9 +438,8 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(str(exc))
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has left (`… | head`); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # How typer ends when the reader of a help text has left (`… --help | head`).
         return EXIT_OK
     except OSError as exc:
         where = f"{exc.filename}: " if exc.filename else ""
@@ -414,10 +456,13 @@ def run(arguments: list[str] | None = None) -> int:
             f"internal error, please report it: {type(exc).__name__}: {exc} "
             "(WAN_PREP_DEBUG=1 shows where)"
         )
+    if result == EXIT_INTERRUPTED:  # typer's own word for Ctrl-C
+        return _fail("interrupted", EXIT_INTERRUPTED)
     return result if isinstance(result, int) else EXIT_OK
 
 
 def main() -> NoReturn:
+    _open_closed_streams()
     sys.exit(run())
 
 

@@ -21,6 +21,7 @@ from wan_prep.geometry import (
     angle_between_deg,
     view_angle_deg,
     view_difference,
+    wrap_deg,
 )
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import SHOTS, VISIBLE, Shot
@@ -270,6 +271,15 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
         values = [v for m in measured if (v := getattr(m, name)) is not None]
         return float(median(values)) if values else None
 
+    def middle_angle(name: str) -> float | None:
+        """Taken round the mean direction: 179 and -179 have 180 between them, not 0."""
+        values = [v for m in measured if (v := getattr(m, name)) is not None]
+        if not values:
+            return None
+        radians = np.radians(values)
+        mean = math.degrees(math.atan2(np.sin(radians).sum(), np.cos(radians).sum()))
+        return wrap_deg(mean + median(wrap_deg(v - mean) for v in values))
+
     def middle_of(name: str) -> dict[str, float]:
         keys = sorted({key for m in measured for key in getattr(m, name)})
         return {
@@ -282,9 +292,9 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
         zoom_ratio=middle("zoom_ratio"),
         offset_x=middle("offset_x"),
         offset_y=middle("offset_y"),
-        yaw=middle("yaw"),
-        pitch=middle("pitch"),
-        roll=middle("roll"),
+        yaw=middle_angle("yaw"),
+        pitch=middle_angle("pitch"),
+        roll=middle_angle("roll"),
         view_angle=middle("view_angle"),
         pose_angle=middle("pose_angle"),
         shot_image=measured[0].shot_image if measured else None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import cv2
 
@@ -26,7 +28,8 @@ from wan_prep.pose.look import find_face
 from wan_prep.pose.search import find_bodies, refine
 from wan_prep.pose.track import Sample, choose_subject
 from wan_prep.profile import Profile
-from wan_prep.survey import WORK_SIDE_PX, Seen, survey
+from wan_prep.sampling import WORK_SIDE_PX, Sampler
+from wan_prep.survey import Seen, survey
 
 # Nothing the checks speak of may last longer unseen than half a second; short clips are cheap,
 # so they are looked at more densely, and twice.
@@ -38,7 +41,9 @@ SECOND_LOOK_UP_TO = 32
 # smaller, and between full looks the one body is followed (two thirds of a search's time).
 LONG_FROM_S = 20
 LONG_SIDE_PX = 768
-LONG_FULL_LOOK_EVERY = 4
+LONG_FULL_LOOK_EVERY = 8
+# Black bars do not come and go; a few pictures tell them.
+LONG_BARS_EVERY = 8
 
 Progress = Callable[[float], None]
 
@@ -83,64 +88,104 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     )
 
 
-def observe_video(
-    path: str | Path,
-    estimator: PoseEstimator,
-    *,
-    start: Fraction = Fraction(0),
-    end: Fraction | None = None,
-    progress: Progress = _no_progress,
-) -> Evidence:
-    """What is seen in a clip, or in its part from `start` to `end` seconds.
+class OpenedVideo:
+    """A clip whose decoding has begun: `observe_video` looks at it, once.
 
-    One decode; at most `LONGEST_INTERVAL` between two samples.
+    Made before the model loads and the image is looked at, so that all of it runs side by side.
 
     Raises:
         InputPathError: the path cannot be opened as a file.
         WanPrepError: the clip ends before `start`.
     """
-    open_check(path)
+
+    def __init__(
+        self,
+        path: str | Path,
+        profile: Profile,
+        *,
+        start: Fraction = Fraction(0),
+        end: Fraction | None = None,
+    ) -> None:
+        open_check(path)
+        self.path, self.start, self.end = path, start, end
+        self.info: VideoInfo | None = None
+        self.defect: MediaUnreadable | None = None
+        try:
+            self.info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
+        except MediaUnreadable as exc:
+            self.defect = exc
+            return
+        if start >= self.info.duration:
+            raise WanPrepError(
+                f"{path}: the part from {float(start):g} s on is empty; the clip lasts "
+                f"{float(self.info.duration):.2f} s"
+            )
+        stop = self.info.duration if end is None else min(end, self.info.duration)
+        self.span = stop - start
+        self.interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, self.span / SAMPLES_WANTED))
+        self.is_long = self.span > LONG_FROM_S
+        self.log = DecodeLog()
+        frames = decode(
+            path, self.info, start=start, end=end, skip_nonref=self.is_long, log=self.log
+        )
+        self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
+        self.samples = Sampler(mark_cuts(frames), interval_s=self.interval, side_px=self.side_px)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.info is not None:
+            self.samples.close()
+
+
+def observe_video(
+    video: OpenedVideo, estimator: PoseEstimator, *, progress: Progress = _no_progress
+) -> Evidence:
+    """What is seen in a clip, or in the part of it that was opened.
+
+    One decode; at most `LONGEST_INTERVAL` between two samples.
+    """
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
-    try:
-        info = probe_video(path)
-    except MediaUnreadable as exc:
-        return _unreadable("video", path, model, exc)
-    if start >= info.duration:
-        raise WanPrepError(
-            f"{path}: the part from {float(start):g} s on is empty; the clip lasts "
-            f"{float(info.duration):.2f} s"
-        )
-    stop = info.duration if end is None else min(end, info.duration)
-    span = max(Fraction(0), stop - start)
-    interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, span / SAMPLES_WANTED))
-    log = DecodeLog()
+    if video.info is None:
+        return _unreadable("video", video.path, model, video.defect)
     meter = BarMeter()
-    is_long = span > LONG_FROM_S
-    side_px = LONG_SIDE_PX if is_long else WORK_SIDE_PX
-    frames = decode(path, info, start=start, end=end, skip_nonref=is_long, log=log)
+    shown = 0
+
+    def on_picture(rgb: Rgb) -> None:
+        nonlocal shown
+        if not video.is_long or shown % LONG_BARS_EVERY == 0:
+            meter.add(_fitted(rgb, video.side_px))
+        shown += 1
+
     try:
-        result = survey(
-            mark_cuts(frames),
+        seen = survey(
+            video.samples,
             estimator,
-            interval_s=interval,
-            looks=2 if span / interval <= SECOND_LOOK_UP_TO else 1,
-            full_look_every=LONG_FULL_LOOK_EVERY if is_long else 1,
-            work_side_px=side_px,
-            on_picture=lambda rgb: meter.add(_fitted(rgb, side_px)),
-            on_progress=lambda time: progress(float((time - start) / span) if span else 1.0),
+            looks=2 if video.span / video.interval <= SECOND_LOOK_UP_TO else 1,
+            full_look_every=LONG_FULL_LOOK_EVERY if video.is_long else 1,
+            on_picture=on_picture,
+            on_progress=lambda time: progress(float((time - video.start) / video.span)),
         )
     except MediaUnreadable as exc:
-        return _unreadable("video", path, model, exc)
-    if not result.seen:
-        return _unreadable(
-            "video", path, model, MediaUnreadable("no_frames", "not one frame of it decodes")
-        )
-    return _video_evidence(path, info, model, result.seen, meter, start=start, end=end).model_copy(
+        return _unreadable("video", video.path, model, exc)
+    if not seen:
+        nothing = MediaUnreadable("no_frames", "not one frame of it decodes")
+        return _unreadable("video", video.path, model, nothing)
+    evidence = _video_evidence(
+        video.path, video.info, model, seen, meter, start=video.start, end=video.end
+    )
+    return evidence.model_copy(
         update={
-            "cuts": tuple(result.cuts),
-            "sample_interval": interval,
-            "decode_errors": log.errors,
-            "decoded_until": result.last_time,
+            "cuts": tuple(video.samples.cuts),
+            "sample_interval": video.interval,
+            "decode_errors": video.log.errors,
+            "decoded_until": video.samples.last_time,
         }
     )
 
@@ -207,7 +252,10 @@ def _video_evidence(
     )
 
 
-def _unreadable(kind: str, path: str | Path, model: ModelId, exc: MediaUnreadable) -> Evidence:
+def _unreadable(
+    kind: str, path: str | Path, model: ModelId, exc: MediaUnreadable | None
+) -> Evidence:
+    exc = exc or MediaUnreadable("corrupt", "it cannot be read")
     defect = Defect(kind=exc.kind, message=str(exc))
     return Evidence.model_validate(
         {"kind": kind, "path": str(path), "pose_model": model, "defects": (defect,)}

@@ -14,9 +14,16 @@ from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from wan_prep.errors import ProfileError
 
@@ -28,12 +35,22 @@ Family = Literal["media", "aspect", "framing", "pose", "subject", "clip"]
 _ODDS = 19.0
 
 
+_Score = Annotated[float, Field(gt=0, le=1)]
+_Weight = Annotated[float, Field(ge=0)]
+
+
+def _some_weight(weights: dict[Family, float]) -> dict[Family, float]:
+    if sum(weights.values()) <= 0:
+        raise ValueError("at least one weight must be above 0")
+    return weights
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Limit(_Part):
-    value: float
+    value: float = Field(ge=0)
     unit: str
     source: str
 
@@ -80,10 +97,10 @@ class Flaw(_Part):
 
 
 class Severities(_Part):
-    pass_from: float
-    warning_below: float
-    error_below: float
-    unknown_score: float
+    pass_from: _Score
+    warning_below: _Score
+    error_below: _Score
+    unknown_score: _Score
 
 
 class Service(_Part):
@@ -104,8 +121,8 @@ class Profile(_Part):
     limits: dict[str, Limit]
     tolerances: dict[str, Tolerance]
     flaws: dict[str, Flaw]
-    family_weights: dict[Mode, dict[Family, float]]
-    check_weights: dict[Mode, dict[str, float]]
+    family_weights: dict[Mode, Annotated[dict[Family, _Weight], AfterValidator(_some_weight)]]
+    check_weights: dict[Mode, dict[str, _Weight]]
 
     def limit(self, name: str) -> float:
         return self.limits[name].value
@@ -145,9 +162,11 @@ def load_profile(path: str | Path) -> Profile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ProfileError(f"{path}: not a TOML file ({exc})") from exc
     # A profile of one's own is a different profile, also by name.
-    merged = _merged(_default_figures(), {"name": Path(path).stem, **given}, ())
     try:
+        merged = _merged(_default_figures(), {"name": Path(path).stem, **given}, ())
         return Profile.model_validate(merged)
+    except KeyError as exc:
+        raise ProfileError(f"{path}: {exc.args[0]}") from exc
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -162,7 +181,7 @@ def _merged(
         # Any code may be given a weight; everything else must exist already.
         if key not in base and where[:1] != ("check_weights",):
             known = ", ".join(sorted(base))
-            raise ProfileError(f"unknown entry {'.'.join((*where, key))}; known here: {known}")
+            raise KeyError(f"unknown entry {'.'.join((*where, key))}; known here: {known}")
         old = base.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             result[key] = _merged(old, value, (*where, key))

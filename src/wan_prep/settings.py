@@ -53,14 +53,16 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _settings(path: Path, given: Any) -> Settings:
+    if not isinstance(given, dict):
+        raise ProfileError(f"{path}: expected a table [tool.wan-prep], found {given!r}")
     try:
         # Keys as the command line spells them: pose-model and pose_model alike.
-        named = {str(key).replace("-", "_"): value for key, value in dict(given).items()}
+        named = {str(key).replace("-", "_"): value for key, value in given.items()}
         settings = Settings.model_validate(named)
-    except (ValidationError, TypeError, ValueError) as exc:
-        what = exc.errors()[0] if isinstance(exc, ValidationError) else None
-        reason = f"{'.'.join(map(str, what['loc']))}: {what['msg']}" if what else str(exc)
-        raise ProfileError(f"{path}: {reason}") from exc
+    except ValidationError as exc:
+        what = exc.errors()[0]
+        where = ".".join(map(str, what["loc"]))
+        raise ProfileError(f"{path}: {where}: {what['msg']}") from exc
     beside = path.parent
     return settings.model_copy(
         update={

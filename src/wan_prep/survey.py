@@ -1,23 +1,18 @@
-"""Frames in, samples out: which frames are looked at, how, and how failures are mended.
+"""Samples in, one subject out: how each sample is looked at, and how failures are mended.
 
 The pictures live in a window of a few samples, so memory does not grow with the clip.
-Decoding runs ahead in a thread of its own; both it and the inference leave the interpreter
-lock, so they share the machine's cores.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
-from typing import Protocol
 
 import numpy as np
 
-from wan_prep.geometry import Box
+from wan_prep.geometry import Box, Size
 from wan_prep.pose import body as bodies
 from wan_prep.pose import look as looking
 from wan_prep.pose.body import Body, FaceBox
@@ -35,20 +30,10 @@ from wan_prep.pose.search import (
     same,
 )
 from wan_prep.pose.track import Candidate, Sample, choose_subject, jumps
+from wan_prep.sampling import Picked
 
-WORK_SIDE_PX = 1280
-"""Longest side of the pictures looked at: the endpoint's own 720p class."""
 WINDOW = 12
 """Samples whose pictures are held at once; repairs may use any neighbour among them."""
-
-
-class Frame(Protocol):
-    """What is needed of a decoded frame (see `media.frames.DecodedFrame`)."""
-
-    @property
-    def time(self) -> Fraction: ...
-
-    def rgb(self, max_side: int | None = None) -> Rgb: ...
 
 
 @dataclass(frozen=True)
@@ -63,14 +48,6 @@ class Seen:
 
 
 @dataclass
-class Survey:
-    seen: list[Seen] = field(default_factory=list)
-    cuts: list[Fraction] = field(default_factory=list)
-    last_time: Fraction | None = None
-    frames: int = 0
-
-
-@dataclass
 class _Held:
     """A sample while its picture is in memory."""
 
@@ -81,110 +58,39 @@ class _Held:
 
 
 def survey(
-    frames: Iterable[tuple[Frame, bool]],
+    samples: Iterable[Picked],
     estimator: PoseEstimator,
     *,
-    interval_s: Fraction,
     looks: int,
     full_look_every: int = 1,
-    work_side_px: int = WORK_SIDE_PX,
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
     on_progress: Callable[[Fraction], None] = lambda _time: None,
-) -> Survey:
-    """Follow one subject through a clip; each frame comes with whether a shot begins there.
+) -> list[Seen]:
+    """Follow one subject through the samples of a clip.
 
-    A frame is looked at before more than `interval_s` has gone by since the last one, at the
-    beginning of every shot, and at the end.  `looks` > 1 looks closer at every sample; with
-    `full_look_every` > 1 only every so many samples are searched whole, and between them the one
-    body is followed, as long as it is alone and plausible.  Pictures are `work_side_px` long;
-    the first sample, the model's template, is WORK_SIDE_PX long and refined like a still.
+    `looks` > 1 looks closer at every sample; with `full_look_every` > 1 only every so many
+    samples are searched whole, and between them the one body is followed, as long as it is alone
+    and plausible.  The first sample, the model's template, is refined like a still.
     """
-    result = Survey()
     history: list[_Held] = []  # without pictures
-    picked = _ahead(_pick(frames, interval_s, work_side_px, result))
     visit = _Visitor(estimator, full_look_every)
-    while window := list(islice(picked, WINDOW)):
-        held = []
-        for sample, rgb in window:
+    coming = iter(samples)
+    while True:
+        held: list[_Held] = []  # and the window before lets go of its pictures
+        for sample, rgb in islice(coming, WINDOW):
             on_picture(rgb)
             held.append(visit(sample, rgb))
             on_progress(sample.time)
+        if not held:
+            break
         _mend(history[-1:], held, estimator)
         _finish(history[-1:], held, estimator, looks, is_start=not history)
         history += [_Held(h.sample, _NO_PICTURE, h.repaired, h.faces) for h in held]
     chosen = choose_subject([h.sample for h in history])
-    for h, index in zip(history, chosen, strict=True):
-        result.seen.append(_seen(h, index))
-    return result
+    return [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
 
 
 _NO_PICTURE: Rgb = np.zeros((0, 0, 3), np.uint8)
-
-
-def _pick(
-    frames: Iterable[tuple[Frame, bool]], interval_s: Fraction, side_px: int, result: Survey
-) -> Iterator[tuple[Sample, Rgb]]:
-    """Choose the frames to look at while all of them pass by once."""
-    last_picked: Fraction | None = None
-    waiting: Frame | None = None
-    scene = 0
-    for frame, cut in frames:
-        result.frames += 1
-        result.last_time = frame.time
-        if cut:
-            scene += 1
-            result.cuts.append(frame.time)
-        due = last_picked is None or frame.time - last_picked > interval_s
-        if due and waiting is not None and not cut:
-            # The frame before this one is the last that keeps the interval.
-            yield Sample(waiting.time, scene), waiting.rgb(side_px)
-            last_picked, waiting = waiting.time, None
-            due = frame.time - last_picked > interval_s
-        if due or cut:
-            yield (
-                Sample(frame.time, scene),
-                frame.rgb(WORK_SIDE_PX if last_picked is None else side_px),
-            )
-            last_picked, waiting = frame.time, None
-        else:
-            waiting = frame
-    if waiting is not None:
-        yield Sample(waiting.time, scene), waiting.rgb(side_px)
-
-
-def _ahead(items: Iterator[tuple[Sample, Rgb]], depth: int = 4) -> Iterator[tuple[Sample, Rgb]]:
-    """Run an iterator in a thread, at most `depth` items ahead; its errors arrive in order."""
-    waiting: queue.Queue[tuple[Sample, Rgb] | BaseException | None] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def offer(item: tuple[Sample, Rgb] | BaseException | None) -> bool:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def run() -> None:
-        try:
-            for item in items:
-                if not offer(item):
-                    return
-            offer(None)
-        except BaseException as exc:  # handed to the consumer, which raises it
-            offer(exc)
-
-    thread = threading.Thread(target=run, name="wan-prep-decode", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
 
 
 class _Visitor:
@@ -221,19 +127,22 @@ def _mend(before: list[_Held], held: list[_Held], estimator: PoseEstimator) -> N
     for i, h in enumerate(line):
         if chosen[i] is not None or not h.rgb.size:
             continue
-        regions = _neighbour_regions(samples, chosen, i)
+        regions = _neighbour_regions(samples, chosen, i, looking.size_of(h.rgb))
         found = look_until(h.rgb, regions, estimator, enough=1)
         if not found and not regions and not h.sample.candidates:
             found = [c.body for c in find_bodies(h.rgb, estimator)]
         if found:
             known = [c.body for c in h.sample.candidates]
-            added = [b for b in merge(known, found) if b not in known]
+            added = merge(known, found)[len(known) :]
             h.sample.candidates += [candidate(h.rgb, body) for body in added]
             h.repaired = bool(added)
 
 
-def _neighbour_regions(samples: list[Sample], chosen: list[int | None], i: int) -> list[Box]:
-    """Squares around where the nearest samples of the same shot saw the subject."""
+def _neighbour_regions(
+    samples: list[Sample], chosen: list[int | None], i: int, size: Size
+) -> list[Box]:
+    """Squares around where the nearest samples of the same shot saw the subject, in px of a
+    picture of this size."""
     near = sorted(
         (abs(samples[k].time - samples[i].time), k)
         for k, index in enumerate(chosen)
@@ -244,7 +153,10 @@ def _neighbour_regions(samples: list[Sample], chosen: list[int | None], i: int) 
         index = chosen[k]
         if index is not None:
             body = samples[k].candidates[index].body
-            regions += [looking.around(body, factor) for factor in (1.4, 1.0, 2.0)]
+            share = size.width / body.size.width
+            regions += [
+                looking.around(body, factor).scaled(share, share) for factor in (1.4, 1.0, 2.0)
+            ]
     return regions
 
 

@@ -77,18 +77,14 @@ class DotReader:
 
 def test_a_square_inside_the_picture_is_copied_as_it_is() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    np.testing.assert_array_equal(
-        looking.cut(rgb, Box(7.0, 5.0, 27.0, 25.0), 20), rgb[5:25, 7:27]
-    )
+    np.testing.assert_array_equal(looking.cut(rgb, Box(7.0, 5.0, 27.0, 25.0), 20), rgb[5:25, 7:27])
 
 
 def test_what_leaves_the_picture_is_black_and_the_rest_is_in_its_place() -> None:
     rgb = np.random.default_rng(1).integers(1, 256, (40, 60, 3)).astype(np.uint8)
     expected = np.zeros((64, 64, 3), np.uint8)
     expected[12:52, 2:62] = rgb
-    np.testing.assert_array_equal(
-        looking.cut(rgb, Box(-2.0, -12.0, 62.0, 52.0), 64), expected
-    )
+    np.testing.assert_array_equal(looking.cut(rgb, Box(-2.0, -12.0, 62.0, 52.0), 64), expected)
 
 
 @pytest.mark.parametrize("side_px", [64, 128, 512])
@@ -191,9 +187,7 @@ REGIONS = [
 
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("region", REGIONS)
-def test_a_look_answers_in_px_of_the_whole_picture(
-    make: Any, region: Box, mirror: bool
-) -> None:
+def test_a_look_answers_in_px_of_the_whole_picture(make: Any, region: Box, mirror: bool) -> None:
     rgb = picture(640, 360, *DOTS)
     (body,) = looking.look(rgb, region, DotReader(make.adult()), mirror=mirror)
     assert body.size == (640, 360)

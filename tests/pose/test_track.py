@@ -111,6 +111,14 @@ def test_standing_still_costs_nothing_and_walking_little(person: Any) -> None:
     assert walked == pytest.approx((0.5 / 1.35) ** 2, rel=1e-6)
 
 
+def test_a_smaller_picture_of_the_same_place_is_the_same_place(make: Any, person: Any) -> None:
+    """The template is looked at in a larger picture than the rest of a long clip."""
+    large = person(1000.0, 250.0)
+    small = Candidate(make.body(hips=(600.0, 228.0), px_per_m=150.0, size=(768, 432)), large.colour)
+    assert move_cost(large, small, 0.5) == pytest.approx(0.0, abs=1e-9)
+    assert move_cost(small, person(1125.0), 0.5) == pytest.approx((0.5 / 1.35) ** 2, rel=1e-6)
+
+
 def test_a_jump_across_the_picture_costs_the_most(person: Any) -> None:
     assert move_cost(person(100.0), person(1200.0), 0.1) == BREAK_COST
 

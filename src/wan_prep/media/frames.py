@@ -72,7 +72,9 @@ def decode(
     if info.container == "webp":
         pictures: Generator[tuple[Fraction, Picture]] = webp.pictures(checked, log)
     else:
-        pictures = _av_pictures(checked, info, Fraction(start), skip_nonref, log)
+        # Any time after the end is the end: the seek takes 64-bit ticks only.
+        begin = min(Fraction(start), info.duration)
+        pictures = _av_pictures(checked, info, begin, skip_nonref, log)
     with closing(pictures):
         for time, picture in _window(pictures, start, end):
             log.frames += 1

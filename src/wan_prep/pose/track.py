@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -36,6 +37,14 @@ class Candidate:
     body: Body
     colour: Floats | None = None
 
+    @cached_property
+    def px_per_m(self) -> float | None:
+        return bodies.px_per_m(self.body)
+
+    @cached_property
+    def prominence(self) -> float:
+        return prominence(self.body)
+
 
 @dataclass
 class Sample:
@@ -56,10 +65,14 @@ def prominence(body: Body) -> float:
 
 def move_cost(a: Candidate, b: Candidate, seconds: float) -> float:
     """Cost 0 … BREAK_COST of one person being at `a` and, `seconds` later, at `b`."""
-    scale_a, scale_b = bodies.px_per_m(a.body), bodies.px_per_m(b.body)
+    # The pictures of one clip may be of two sizes: all px are those of a's.
+    enlarge = a.body.size.width / b.body.size.width
+    scale_a, scale_b = a.px_per_m, b.px_per_m
     if scale_a is None or scale_b is None:
-        scale_a = scale_b = _size_px(a.body) / 1.0
-    neck_a, neck_b = bodies.neck_xy(a.body), bodies.neck_xy(b.body)
+        scale_a = scale_b = _size_px(a.body)
+    else:
+        scale_b *= enlarge
+    neck_a, neck_b = bodies.neck_xy(a.body), bodies.neck_xy(b.body) * enlarge
     distance_m = float(np.linalg.norm(neck_b - neck_a)) / math.sqrt(scale_a * scale_b)
     place = distance_m / (SLACK_M + WALK_M_PER_S * seconds)
     scale = abs(math.log(scale_b / scale_a)) / (SCALE_SLACK + SCALE_PER_S * seconds)
@@ -99,7 +112,7 @@ def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
     previous: Sample | None = None
     for sample in samples:
         states: list[Candidate | None] = [*sample.candidates, None]
-        own = [ABSENT_COST if s is None else prominence(s.body) for s in states]
+        own = [ABSENT_COST if s is None else s.prominence for s in states]
         if previous is None:
             costs.append(own)
             came_from.append([0] * len(states))

@@ -12,7 +12,13 @@ from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, PairContext
 from wan_prep.geometry import view_angles
 from wan_prep.profile import Mode, Profile, Resolution
-from wan_prep.report.assemble import image_facts, image_subject, video_facts, video_subject
+from wan_prep.report.assemble import (
+    Selection,
+    image_facts,
+    image_subject,
+    video_facts,
+    video_subject,
+)
 from wan_prep.report.model import ImageFacts, ImageSubject, Tool, VideoFacts, VideoSubject
 from wan_prep.report.scoring import evaluate
 
@@ -54,13 +60,20 @@ class Inspection(_Part):
 
 
 def build_inspection(
-    evidence: Evidence, *, mode: Mode, resolution: Resolution, profile: Profile, tool: Tool
+    evidence: Evidence,
+    *,
+    mode: Mode,
+    resolution: Resolution,
+    profile: Profile,
+    tool: Tool,
+    selection: Selection | None = None,
 ) -> Inspection:
     """One file's evidence as a document, with the findings that need no partner."""
     nothing = Evidence(kind="video" if evidence.kind == "image" else "image", path="")
     image, video = (evidence, nothing) if evidence.kind == "image" else (nothing, evidence)
     context = PairContext(image, video, mode, resolution, profile)
-    own = [rule for rule in RULES if rule.about == evidence.kind]
+    chosen = (selection or Selection()).validated()
+    own = [r for r in RULES if r.about == evidence.kind and chosen.wants(r.code, r.name)]
     is_image = evidence.kind == "image"
     return Inspection(
         tool=tool,

@@ -207,8 +207,8 @@ def _codes(title: str, codes: Sequence[str]) -> RenderableType:
 # ------------------------------------------------------------------ inspect, rules, explain
 
 
-def render_inspection(inspection: Inspection, console: Console) -> None:
-    """Print what was seen in one file."""
+def render_inspection(inspection: Inspection, console: Console, *, verbose: bool = False) -> None:
+    """Print what was seen in one file; `verbose` adds the times that were looked at."""
     facts, subject = inspection.file, inspection.subject
     console.print(Text(printable(facts.path), style="bold"))
     console.print(_image_line(facts) if isinstance(facts, ImageFacts) else _video_line(facts))
@@ -240,10 +240,19 @@ def render_inspection(inspection: Inspection, console: Console) -> None:
         table.add_row("looked at", f"{len(inspection.track.times_s)} frames")
         cuts = ", ".join(f"{t:.2f} s" for t in inspection.cuts_s)
         table.add_row("cuts", cuts or "none")
+        if verbose:
+            for label, wanted in (("seen at", True), ("nobody at", False)):
+                table.add_row(label, _times(inspection, found=wanted))
     console.print(Padding(table, (0, 0, 0, 2)))
     if inspection.findings:
         console.print(_heading("Findings"))
         console.print(_findings(inspection.findings))
+
+
+def _times(inspection: Inspection, *, found: bool) -> str:
+    track = inspection.track
+    times = [t for t, seen in zip(track.times_s, track.found, strict=True) if seen is found]
+    return f"{', '.join(f'{t:.2f}' for t in times)} s" if times else "–"
 
 
 def _or_dash(value: float | None, form: str) -> str:

@@ -1,0 +1,135 @@
+"""Which frames of a clip are looked at, chosen while all of them pass by once.
+
+Decoding runs in a thread of its own, a few samples ahead, from the moment a `Sampler` is made:
+the pose model loads and the image is looked at meanwhile.  Decoder and inference both leave the
+interpreter lock, so they share the machine's cores.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Protocol, Self
+
+from wan_prep.pose.estimator import Rgb
+from wan_prep.pose.track import Sample
+
+WORK_SIDE_PX = 1280
+"""Longest side of the pictures looked at: the endpoint's own 720p class."""
+AHEAD = 8
+"""Samples decoded ahead; each holds a picture of at most WORK_SIDE_PX."""
+
+
+class Frame(Protocol):
+    """What is needed of a decoded frame (see `media.frames.DecodedFrame`)."""
+
+    @property
+    def time(self) -> Fraction: ...
+
+    def rgb(self, max_side: int | None = None) -> Rgb: ...
+
+
+Picked = tuple[Sample, Rgb]
+
+
+class Sampler:
+    """Iterates the samples of a clip with their pictures; use it as a context manager.
+
+    A frame is picked before more than `interval_s` has gone by since the last one, at the
+    beginning of every shot, and at the end.  Pictures are `side_px` long at most, the first one,
+    the model's template, WORK_SIDE_PX.  `cuts`, `frames` and `last_time` are complete once the
+    iteration has ended; an error of the decoder is raised there.
+    """
+
+    def __init__(
+        self,
+        frames: Iterable[tuple[Frame, bool]],
+        *,
+        interval_s: Fraction,
+        side_px: int = WORK_SIDE_PX,
+        ahead: int = AHEAD,
+    ) -> None:
+        self.cuts: list[Fraction] = []
+        self.frames = 0
+        self.last_time: Fraction | None = None
+        self._source = frames
+        self._interval_s, self._side_px = interval_s, side_px
+        self._waiting: queue.Queue[Picked | BaseException | None] = queue.Queue(ahead)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wan-prep-decode", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Picked]:
+        while (item := self._waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decoding, wherever it is, and free the file."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        picked = self._pick()
+        try:
+            for item in picked:
+                if not self._offer(item):
+                    return
+            self._offer(None)
+        except BaseException as exc:  # handed to whoever iterates, which raises it
+            self._offer(exc)
+        finally:
+            picked.close()
+            self._source = ()
+
+    def _offer(self, item: Picked | BaseException | None) -> bool:
+        """Whether the item found a place before the sampler was closed."""
+        while not self._stop.is_set():
+            try:
+                self._waiting.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _pick(self) -> Generator[Picked]:
+        last_picked: Fraction | None = None
+        waiting: Frame | None = None
+        scene = 0
+        for frame, cut in self._source:
+            if self._stop.is_set():
+                return
+            self.frames += 1
+            self.last_time = frame.time
+            due = last_picked is None or frame.time - last_picked > self._interval_s
+            if due and waiting is not None:
+                # The frame before this one is the last that keeps the interval.
+                yield Sample(waiting.time, scene), waiting.rgb(self._side_px)
+                last_picked, waiting = waiting.time, None
+                due = frame.time - last_picked > self._interval_s
+            if cut:
+                scene += 1
+                self.cuts.append(frame.time)
+            if due or cut:
+                side_px = WORK_SIDE_PX if last_picked is None else self._side_px
+                yield Sample(frame.time, scene), frame.rgb(side_px)
+                last_picked, waiting = frame.time, None
+            else:
+                waiting = frame
+        if waiting is not None:
+            yield Sample(waiting.time, scene), waiting.rgb(self._side_px)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from wan_prep.findings import Applicability, Judged, NotApplicable, Severity
+
+OF_IMAGE = ["WP103", "WP104", "WP105", "WP106", "WP107"]
+OF_VIDEO = ["WP111", "WP112", "WP113", "WP114", "WP115", "WP116", "WP117"]
+
+
+@pytest.mark.parametrize("code", ["WP101", "WP102", *OF_IMAGE, *OF_VIDEO])
+def test_good_files_pass(make: Any, code: str) -> None:
+    result = make.result(code, make.pair())
+    assert isinstance(result.answer, Judged)
+    assert result.answer.score == 1.0
+    assert result.finding is None
+
+
+@pytest.mark.parametrize(
+    ("code", "info", "words", "measured", "score"),
+    [
+        ("WP103", {"frame_count": 12}, ["12 frames"], 12, 0.4),
+        ("WP104", {"format": "TIFF"}, ["TIFF"], "TIFF", 0.4),
+        ("WP105", {"width": 199}, ["199 x 1280", "200 to 4096"], "199x1280", 0.4),
+        ("WP105", {"height": 4097}, ["720 x 4097", "200 to 4096"], "720x4097", 0.4),
+        ("WP105", {"size_bytes": 5_100_000}, ["5.1 MB", "5 MB"], 5_100_000, 0.4),
+        ("WP106", {"has_alpha": True, "color_mode": "RGBA"}, ["transparent"], "RGBA", 0.7),
+        ("WP106", {"color_mode": "CMYK"}, ["CMYK"], "CMYK", 0.7),
+        ("WP106", {"color_mode": "I;16", "bit_depth": 16}, ["16 bits"], "I;16", 0.7),
+        ("WP107", {"exif_orientation": 6}, ["orientation 6"], 6, 0.4),
+    ],
+)
+def test_what_is_odd_about_an_image(
+    make: Any, code: str, info: dict, words: list[str], measured: Any, score: float
+) -> None:
+    result = make.result(code, make.pair(make.image(**info)))
+    finding = result.finding
+    assert finding is not None
+    assert result.score == score
+    assert finding.severity is (Severity.INFO if score >= 0.5 else Severity.WARNING)
+    assert (finding.status, finding.subject) == ("fail", "image")
+    assert finding.measured == measured
+    assert all(word in finding.message for word in words)
+    assert finding.source
+
+
+@pytest.mark.parametrize(
+    ("code", "info", "words", "measured", "score"),
+    [
+        ("WP111", {"codec": "vp9", "container": "matroska"}, ["vp9", "matroska"], None, 0.4),
+        ("WP111", {"container": "matroska"}, ["h264 in matroska"], "h264/matroska", 0.4),
+        ("WP112", {"width": 2100}, ["2100 x 1280", "200 to 2048"], "2100x1280", 0.4),
+        ("WP112", {"height": 150}, ["720 x 150"], "720x150", 0.4),
+        ("WP112", {"size_bytes": 250_000_000}, ["250.0 MB", "200 MB"], 250_000_000, 0.4),
+        ("WP113", {"rotation_deg": 90}, ["90 deg"], 90, 0.4),
+        (
+            "WP114",
+            {"sample_aspect_ratio": Fraction(4, 3), "coded_width": 540},
+            ["4:3", "720 x 1280", "540 x 1280"],
+            1.3333,
+            0.6,
+        ),
+        ("WP115", {"is_hdr": True, "color_transfer": "smpte2084"}, ["smpte2084"], "smpte2084", 0.4),
+        ("WP116", {"is_interlaced": True}, ["interlaced"], "interlaced", 0.4),
+    ],
+)
+def test_what_is_odd_about_a_video(
+    make: Any, code: str, info: dict, words: list[str], measured: Any, score: float
+) -> None:
+    result = make.result(code, make.pair(video=make.video(**info)))
+    finding = result.finding
+    assert finding is not None
+    assert result.score == score
+    assert finding.severity is (Severity.INFO if score >= 0.5 else Severity.WARNING)
+    assert (finding.status, finding.subject) == ("fail", "video")
+    assert measured is None or finding.measured == measured
+    assert all(word in finding.message for word in words)
+    assert finding.source
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP"])
+def test_the_documented_image_formats_pass(make: Any, kind: str) -> None:
+    assert make.result("WP104", make.pair(make.image(format=kind))).finding is None
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "avi"])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_the_documented_video_forms_pass(make: Any, container: str, codec: str) -> None:
+    video = make.video(container=container, codec=codec)
+    assert make.result("WP111", make.pair(video=video)).finding is None
+
+
+@pytest.mark.parametrize("info", [{"width": 200, "height": 4096}, {"size_bytes": 5_000_000}])
+def test_at_the_limit_is_within_it(make: Any, info: dict) -> None:
+    assert make.result("WP105", make.pair(make.image(**info))).finding is None
+
+
+def test_what_is_too_large_can_be_scaled_what_is_too_small_cannot(make: Any) -> None:
+    large = make.result("WP105", make.pair(make.image(width=5000))).finding
+    small = make.result("WP105", make.pair(make.image(width=100))).finding
+    assert large.fix.applicability is Applicability.SAFE
+    assert small.fix.applicability is Applicability.MANUAL
+
+
+def test_pixels_a_hair_from_square_are_square(make: Any) -> None:
+    """Less than a pixel and a half across the whole picture."""
+    video = make.video(sample_aspect_ratio=Fraction(1281, 1280))
+    assert make.result("WP114", make.pair(video=video)).finding is None
+
+
+def test_a_damaged_video_says_what_is_missing(make: Any) -> None:
+    cut = make.video(
+        is_truncated=True, duration=Fraction(8), duration_from_header=Fraction(12)
+    )
+    finding = make.result("WP117", make.pair(video=cut)).finding
+    assert (finding.severity, finding.measured) == (Severity.WARNING, 0)
+    assert "8.00 s of 12.00 s" in finding.message
+    broken = make.video(evidence={"decode_errors": 3})
+    finding = make.result("WP117", make.pair(video=broken)).finding
+    assert finding.measured == 3
+    assert "3 parts" in finding.message
+    assert finding.fix.applicability is Applicability.MANUAL
+
+
+@pytest.mark.parametrize(("code", "kind"), [("WP101", "image"), ("WP102", "video")])
+def test_an_unreadable_file_is_an_error(make: Any, code: str, kind: str) -> None:
+    finding = make.result(code, make.pair(**{kind: make.unreadable(kind)})).finding
+    assert finding.severity is Severity.ERROR
+    assert (finding.subject, finding.measured) == (kind, "empty")
+    assert "the file has 0 bytes" in finding.message
+    assert finding.fix.applicability is Applicability.MANUAL
+
+
+def test_of_an_unreadable_file_nothing_else_is_asked(make: Any) -> None:
+    no_image = make.pair(make.unreadable("image"))
+    no_video = make.pair(video=make.unreadable("video"))
+    for code in OF_IMAGE:
+        assert isinstance(make.result(code, no_image).answer, NotApplicable)
+        assert make.result(code, no_video).finding is None
+    for code in OF_VIDEO:
+        assert isinstance(make.result(code, no_video).answer, NotApplicable)
+        assert make.result(code, no_image).finding is None

@@ -1,0 +1,312 @@
+"""The promises of the house: who imports whom, what importing costs, names, rules, README."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import json
+import os
+import pkgutil
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import wan_prep
+from wan_prep import errors
+from wan_prep.analyzers import RULES
+from wan_prep.cli import run
+from wan_prep.findings import Rule
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "wan_prep"
+
+# The architecture: data flows from the first row to the last, imports point the other way.
+# Modules of one row may know each other, but not in a circle. A module stands in the row that
+# names it, or in that of the nearest package above it.
+ROOMS: tuple[tuple[str, ...], ...] = (
+    ("errors", "profile", "geometry", "sizing", "cost"),
+    ("media",),
+    ("pose",),
+    ("evidence",),
+    ("survey", "observing"),
+    ("measures", "findings"),
+    ("analyzers",),
+    ("report",),
+    ("api",),
+    ("settings", "cli", "__main__"),
+)
+# Foreign package → the only rooms that may import it.
+KEEPERS = {
+    "mediapipe": ("pose.mediapipe",),
+    "av": ("media",),
+    "PIL": ("media",),
+    "scenedetect": ("media",),
+    "typer": ("cli",),
+    "rich": ("cli", "report.text"),
+    "ffmpeg": ("normalizers.ffmpeg",),
+    "imageio_ffmpeg": ("normalizers.ffmpeg",),
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """(name inside the package, parsed source); `media` stands for its __init__."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        yield name, ast.parse(path.read_text("utf-8"))
+
+
+ALL = dict(modules())
+
+
+def inside(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def row_of(name: str) -> int:
+    found = [k for k, row in enumerate(ROOMS) if any(inside(name, room) for room in row)]
+    assert len(found) == 1, f"{name or '__init__'} has no room: give it a place in ROOMS"
+    return found[0]
+
+
+def type_checking_only(tree: ast.Module) -> set[ast.AST]:
+    blocks = (n for n in ast.walk(tree) if isinstance(n, ast.If))
+    named = (n for n in blocks if ast.unparse(n.test) == "TYPE_CHECKING")
+    return {inner for block in named for inner in ast.walk(block)}
+
+
+def imported(tree: ast.Module, *, at_run_time: bool = False) -> set[str]:
+    """Absolute names of the modules that a source imports, anywhere in it."""
+    skipped = type_checking_only(tree) if at_run_time else set()
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}".removeprefix("wan_prep.")
+                found.add(f"wan_prep.{inner}" if inner in ALL else str(node.module))
+    return found
+
+
+def own_imports(name: str) -> set[str]:
+    found = imported(ALL[name])
+    return {m.removeprefix("wan_prep.") for m in found if m.startswith("wan_prep.")}
+
+
+# ---- direction
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if n])
+def test_imports_point_backwards(name: str) -> None:
+    upward = {other for other in own_imports(name) if row_of(other) > row_of(name)}
+    assert not upward
+
+
+def test_no_module_is_part_of_a_circle() -> None:
+    graph = {name: own_imports(name) - {name} for name in ALL if name}
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_the_package_itself_only_names() -> None:
+    assert imported(ALL[""], at_run_time=True) == {
+        "__future__",
+        "typing",
+        "importlib",
+        "importlib.metadata",
+    }
+
+
+def test_only_api_composes_observing_and_report() -> None:
+    both = [
+        name
+        for name in ALL
+        if any(inside(m, "observing") for m in own_imports(name))
+        and any(inside(m, "report") for m in own_imports(name))
+    ]
+    assert both == ["api"]
+
+
+@pytest.mark.parametrize("foreign", KEEPERS)
+def test_foreign_packages_stay_in_their_room(foreign: str) -> None:
+    importers = {
+        name for name, tree in ALL.items() if any(inside(m, foreign) for m in imported(tree))
+    }
+    strays = {n for n in importers if not any(inside(n, room) for room in KEEPERS[foreign])}
+    assert not strays
+
+
+# ---- what importing costs
+
+
+def best_of_five(*command: str) -> float:
+    def once() -> float:
+        begun = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return time.perf_counter() - begun
+
+    return min(once() for _ in range(5))
+
+
+def test_importing_loads_no_heavy_package() -> None:
+    heavy = ["cv2", "mediapipe", "av", "PIL", "numpy", "pydantic", "rich", "typer", "httpx"]
+    code = f"import sys, wan_prep; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_is_quick() -> None:
+    bare = best_of_five(sys.executable, "-c", "pass")
+    assert best_of_five(sys.executable, "-c", "import wan_prep") < max(0.15, 2 * bare)
+
+
+def test_help_is_quick() -> None:
+    bare = best_of_five(sys.executable, "-c", "pass")
+    program = best_of_five(sys.executable, "-m", "wan_prep", "--help")
+    assert program < max(0.4, 12 * bare)
+
+
+# ---- names
+
+
+def test_no_module_shadows_a_public_name() -> None:
+    for found in pkgutil.walk_packages(wan_prep.__path__, "wan_prep."):
+        if found.name != "wan_prep.__main__":  # it is a program
+            importlib.import_module(found.name)
+    for name in wan_prep.__all__:
+        assert callable(getattr(wan_prep, name)), name
+        assert not hasattr(getattr(wan_prep, name), "__path__")
+    assert {"check", "observe"} <= set(wan_prep.__all__)
+    assert set(wan_prep.__all__) <= set(dir(wan_prep))
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = wan_prep.nonsense
+
+
+def test_the_version_is_that_of_pyproject() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert wan_prep.__version__ == project["version"]
+
+
+def test_every_error_derives_from_the_base() -> None:
+    own = [
+        c for c in vars(errors).values() if isinstance(c, type) and c.__module__ == errors.__name__
+    ]
+    assert len(own) >= 7
+    assert all(issubclass(c, errors.WanPrepError) for c in own)
+    for found in own:
+        assert f"{found.__name__} " in f"{errors.__doc__} ", "the docstring draws the tree"
+
+
+def test_only_own_errors_are_defined_elsewhere() -> None:
+    for name, tree in ALL.items():
+        if name != "errors":
+            bases = [b for n in ast.walk(tree) if isinstance(n, ast.ClassDef) for b in n.bases]
+            assert not [b for b in bases if ast.unparse(b).endswith(("Error", "Exception"))], name
+
+
+def test_one_opencv_is_installed() -> None:
+    names = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
+    assert {n for n in names if n.startswith("opencv")} == {"opencv-python"}
+
+
+# ---- the rule table
+
+FAMILIES = ("media", "aspect", "framing", "pose", "subject", "clip")
+    zip("123456", ("media", "aspect", "framing", "pose", "subject", "clip"), strict=True)
+)
+# A name states a problem; these would state what is done, or promise that all is well.
+NOT_FIRST = {"check", "is", "has", "ensure", "verify", "validate", "detect", "measure", "ok"}
+
+
+def test_codes_and_names_are_unique_and_in_order() -> None:
+    codes, names = [r.code for r in RULES], [r.name for r in RULES]
+    assert codes == sorted(set(codes))
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rule_is_complete(rule: Rule) -> None:
+    assert re.fullmatch(r"WP[1-6]\d\d", rule.code)
+    assert rule.family == FAMILIES[int(rule.code[2]) - 1]
+    assert rule.about in ("image", "video", "pair")
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", rule.name), "kebab-case"
+    assert rule.name.split("-")[0] not in NOT_FIRST, "a name states the problem"
+    texts = rule.explanation
+    for heading in ("measures", "why", "fix", "limit"):
+        text = getattr(texts, heading)
+        assert len(text) > 15, heading
+        assert text[0].isupper(), heading
+        assert text.endswith("."), heading
+
+
+# ---- the README
+
+
+def readme_commands() -> list[str]:
+    """Lines of its fenced or indented blocks that call the program."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    lines = re.findall(r"^[ \t]*(?:\$ )?(wan-prep .*?)\s*(?:#.*)?$", text, flags=re.MULTILINE)
+    return [line for line in dict.fromkeys(lines) if not line.startswith("wan-prep explain CODE")]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("line", readme_commands() or ["wan-prep rules"])
+def test_every_command_of_the_readme_runs(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
+    shutil.copytree(ROOT / "fixtures", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    arguments = shlex.split(line)[1:]
+    assert run(arguments) in (0, 1)
+    out, err = capfd.readouterr()
+    assert err == ""
+    if "json" in arguments:
+        json.loads(out)
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
+    wanted = set(re.findall(r"^\s+make ([a-z]+)", text, flags=re.MULTILINE))
+    assert wanted <= targets
+
+
+def test_every_local_link_of_the_readme_leads_somewhere() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(command in shown for command in ("check", "inspect", "rules", "explain"))
+
+
+@pytest.mark.parametrize("command", ["check", "inspect", "rules", "explain"])
+def test_every_command_has_help_with_an_example(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "COLUMNS", "100")
+    assert run([command, "--help"]) == 0
+    assert f"Example: wan-prep {command}" in capsys.readouterr().out
+

@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wan_prep.geometry import Box
+from wan_prep.measures import (
+    PairMeasures,
+    Seat,
+    aspect_gap,
+    body_parts_px,
+    compare_proportions,
+    cut_edges,
+    display_aspect,
+    frame_height_m,
+    headroom,
+    limb_angles,
+    limb_angles_in_plane,
+    measure,
+    neck_xy,
+    seat,
+    shot_class,
+    typical,
+)
+from wan_prep.pose.skeleton import ANKLES, HEAD, HIPS, KNEES, SHOULDERS, Joint
+
+
+def moved(make: Any, **places: tuple[float, float, float]) -> np.ndarray:
+    """The adult with single joints elsewhere, in metres from where they were."""
+    world = make.adult()
+    for name, by in places.items():
+        world[Joint[name.upper()]] += by
+    return world
+
+
+def raised_left_arm(make: Any, angle: float) -> np.ndarray:
+    """The straight left arm turned by `angle` from hanging towards the person's left."""
+    world = make.adult()
+    arm = [Joint.LEFT_ELBOW, Joint.LEFT_WRIST]
+    shoulder = world[Joint.LEFT_SHOULDER]
+    world[arm] = shoulder + (world[arm] - shoulder) @ make.rotation("z", -angle).T
+    return world
+
+
+def hide(s: Seat, *joints: Joint) -> Seat:
+    visibility = np.array(s.subject.visibility)
+    visibility[list(joints)] = 0.1
+    return Seat(s.subject.model_copy(update={"visibility": visibility}), s.content, s.size)
+
+
+# ------------------------------------------------------------------ zoom and placement
+
+
+def test_a_pair_that_matches_itself(make: Any) -> None:
+    m = measure(make.seat(), make.seat())
+    assert (m.zoom_ratio, m.offset_x, m.offset_y, m.placement) == (1.0, 0.0, 0.0, 0.0)
+    assert (m.yaw, m.pitch, m.roll, m.view_angle) == (0.0, 0.0, 0.0, 0.0)
+    assert (m.pose_angle, m.shot_distance) == (0.0, 0)
+    assert len(m.limbs) == len(m.limbs_in_plane) == 8
+    assert set(m.proportions.values()) == {1.0}
+    assert (m.only_image, m.only_video) == ((), ())
+
+
+def test_zoom_is_above_one_where_the_image_shows_the_subject_larger(make: Any) -> None:
+    image, video = make.seat(make.body(px_per_m=500.0)), make.seat(make.body(px_per_m=250.0))
+    assert frame_height_m(image) == pytest.approx(2.56)
+    assert frame_height_m(video) == pytest.approx(5.12)
+    assert measure(image, video).zoom_ratio == pytest.approx(2.0)
+    assert measure(video, image).zoom_ratio == pytest.approx(0.5)
+
+
+def test_zoom_does_not_depend_on_the_number_of_pixels(make: Any) -> None:
+    small = make.body(hips=(90.0, 150.0), px_per_m=125.0, size=(180, 320))
+    m = measure(make.seat(small), make.seat())
+    assert m.zoom_ratio == pytest.approx(1.0)
+    assert (m.offset_x, m.offset_y) == pytest.approx((0.0, 0.0))
+
+
+def test_offsets_are_image_minus_video(make: Any) -> None:
+    image = make.seat(make.body(hips=(432.0, 536.0)))
+    m = measure(image, make.seat())
+    np.testing.assert_allclose(neck_xy(image), (0.6, 286 / 1280), atol=1e-5)
+    assert m.offset_x == pytest.approx(0.1, abs=1e-5)
+    assert m.offset_y == pytest.approx(-0.05, abs=1e-5)
+    assert m.placement == pytest.approx(math.hypot(0.1, 0.05), abs=1e-5)
+
+
+def test_black_bars_do_not_count(make: Any) -> None:
+    """The same picture, once bare and once with a fifth of bars at either end."""
+    bare = make.seat()
+    body = make.body(hips=(360.0, 240.0 + 600.0), size=(720, 1760))
+    barred = Seat(make.subject(body), Box(0.0, 240 / 1760, 1.0, 1520 / 1760), body.size)
+    assert frame_height_m(barred) == pytest.approx(2.56)
+    assert headroom(barred) == pytest.approx(headroom(bare), abs=1e-4)
+    m = measure(barred, bare)
+    assert m.zoom_ratio == pytest.approx(1.0)
+    assert (m.offset_x, m.offset_y) == pytest.approx((0.0, 0.0), abs=1e-4)
+    assert frame_height_m(Seat(barred.subject, Box(0, 0, 1, 1), barred.size)) == pytest.approx(3.52)
+
+
+def test_headroom_is_the_share_above_the_crown(make: Any) -> None:
+    assert headroom(make.seat()) == pytest.approx(172 / 1280)
+    assert headroom(make.seat(make.body(hips=(360.0, 364.0)))) == pytest.approx(-64 / 1280)
+
+
+def test_an_unknown_scale_gives_no_zoom(make: Any) -> None:
+    unknown = make.seat(px_per_m=None)
+    assert frame_height_m(unknown) is None
+    assert measure(unknown, make.seat()).zoom_ratio is None
+    assert measure(make.seat(), unknown).zoom_ratio is None
+    assert measure(make.seat(), unknown).offset_x == 0.0
+
+
+@given(factor=st.floats(0.2, 5.0), dx=st.floats(-0.3, 0.3), dy=st.floats(-0.3, 0.3))
+def test_zoom_and_shift_come_back(make: Any, factor: float, dx: float, dy: float) -> None:
+    neck = np.array([360.0, 350.0]) + np.array([dx, dy]) * (720, 1280)
+    zoomed = make.body(hips=tuple(neck + (0.0, 250.0 * factor)), px_per_m=500.0 * factor)
+    m = measure(make.seat(zoomed, px_per_m=500.0 * factor), make.seat())
+    assert m.zoom_ratio == pytest.approx(factor, rel=1e-6)
+    assert (m.offset_x, m.offset_y) == pytest.approx((dx, dy), abs=3e-5)
+
+
+# ------------------------------------------------------------------ shots and edges
+
+
+@pytest.mark.parametrize(
+    ("hips_y", "px_per_m", "shot"),
+    [
+        (600.0, 500.0, "full"),
+        # Ankles at 1350 px, knees at 1125 px of 1280.
+        (900.0, 500.0, "three_quarter"),
+        # Knees at 1300 px, hips at 850 px.
+        (850.0, 1000.0, "half"),
+        # Hips at 1400 px, shoulders at 900 px.
+        (1400.0, 1000.0, "bust"),
+        # Shoulders at 1300 px, the nose at 1030 px.
+        (2050.0, 1500.0, "face"),
+    ],
+)
+def test_shot_classes(make: Any, hips_y: float, px_per_m: float, shot: str) -> None:
+    assert shot_class(make.seat(make.body(hips=(360.0, hips_y), px_per_m=px_per_m))) == shot
+
+
+@pytest.mark.parametrize(
+    ("ankles_y", "shot"), [(0.985, "full"), (0.989, "full"), (0.991, "three_quarter")]
+)
+def test_the_last_hundredth_does_not_count(make: Any, ankles_y: float, shot: str) -> None:
+    body = make.body(hips=(360.0, ankles_y * 1280 - 450.0))
+    assert shot_class(make.seat(body)) == shot
+
+
+def test_joints_that_are_not_seen_do_not_count(make: Any) -> None:
+    assert shot_class(hide(make.seat(), *ANKLES)) == "three_quarter"
+    assert shot_class(hide(make.seat(), *ANKLES, *KNEES)) == "half"
+    assert shot_class(hide(make.seat(), *ANKLES, *KNEES, *HIPS)) == "bust"
+    assert shot_class(hide(make.seat(), *ANKLES, *KNEES, *HIPS, *SHOULDERS)) == "face"
+
+
+def test_one_ankle_is_enough(make: Any) -> None:
+    assert shot_class(hide(make.seat(), Joint.LEFT_ANKLE)) == "full"
+
+
+def test_a_shot_is_cut_by_black_bars_too(make: Any) -> None:
+    s = make.seat(content=Box(0.0, 0.0, 1.0, 0.7))
+    assert shot_class(s) == "three_quarter"
+    assert cut_edges(s) == ("bottom",)
+
+
+@pytest.mark.parametrize(
+    ("hips", "edges"),
+    [
+        ((360.0, 600.0), ()),
+        ((360.0, 1000.0), ("bottom",)),
+        ((360.0, 420.0), ("top",)),
+        ((80.0, 600.0), ("left",)),
+        ((650.0, 1000.0), ("bottom", "right")),
+    ],
+)
+def test_edges_that_cut_the_body(make: Any, hips: tuple, edges: tuple) -> None:
+    assert cut_edges(make.seat(make.body(hips=hips))) == edges
+
+
+def test_joints_that_only_one_side_shows(make: Any) -> None:
+    image, video = make.seat(make.body(hips=(360.0, 900.0))), make.seat()
+    m = measure(image, video)
+    assert (m.shot_image, m.shot_video, m.shot_distance) == ("three_quarter", "full", 1)
+    assert (m.only_image, m.only_video) == ((), ("left ankle", "right ankle"))
+    back = measure(video, image)
+    assert (back.only_image, back.only_video) == (("left ankle", "right ankle"), ())
+
+
+def test_shot_distance_counts_classes(make: Any) -> None:
+    face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
+    assert measure(face, make.seat()).shot_distance == 4
+
+
+# ------------------------------------------------------------------ views
+
+
+def test_views_are_image_minus_video(make: Any) -> None:
+    turned = make.seat(make.body(make.turned("y", -30.0)))
+    m = measure(turned, make.seat())
+    assert (m.yaw, m.pitch, m.roll) == pytest.approx((30.0, 0.0, 0.0), abs=1e-2)
+    assert m.view_angle == pytest.approx(30.0, abs=1e-2)
+    leaning = measure(make.seat(), make.seat(make.body(make.turned("z", 20.0))))
+    assert leaning.roll == pytest.approx(-20.0, abs=1e-2)
+
+
+def test_front_against_back(make: Any) -> None:
+    back = make.seat(make.body(make.turned("y", 180.0)))
+    m = measure(back, make.seat())
+    assert m.view_angle == pytest.approx(180.0, abs=0.5)
+    assert m.pose_angle == pytest.approx(0.0, abs=1e-2)
+
+
+def test_an_unknown_view_leaves_out_what_needs_it(make: Any) -> None:
+    m = measure(make.seat(view_matrix=None), make.seat())
+    assert (m.yaw, m.pitch, m.roll, m.view_angle, m.pose_angle) == (None,) * 5
+    assert m.limbs == {}
+    assert len(m.limbs_in_plane) == 8
+
+
+# ------------------------------------------------------------------ limbs
+
+
+@pytest.mark.parametrize("angle", [0.0, 45.0, 90.0, 135.0, 180.0])
+def test_a_raised_arm_is_off_by_what_it_was_raised(make: Any, angle: float) -> None:
+    wide = {"hips": (640.0, 640.0), "size": (1280, 1280)}
+    image = make.seat(make.body(raised_left_arm(make, angle), **wide))
+    video = make.seat(make.body(**wide))
+    limbs = limb_angles(image, video)
+    assert limbs["left_upper_arm"] == pytest.approx(angle, abs=5e-3)
+    assert limbs["left_forearm"] == pytest.approx(angle, abs=5e-3)
+    others = {n: a for n, a in limbs.items() if not n.startswith("left_") or "arm" not in n}
+    assert len(others) == 6
+    assert max(others.values()) < 1e-3
+    # Two of eight limbs.
+    assert measure(image, video).pose_angle == pytest.approx(angle / 4, abs=5e-3)
+    assert limb_angles_in_plane(image, video)["left_forearm"] == pytest.approx(angle, abs=5e-3)
+
+
+def test_an_arm_stretched_to_the_camera_shows_in_space_only(make: Any) -> None:
+    world = make.adult()
+    world[Joint.LEFT_WRIST] = world[Joint.LEFT_ELBOW] + (0.0, 0.1, -0.3)
+    image, video = make.seat(make.body(world)), make.seat()
+    expected = math.degrees(math.atan2(0.3, 0.1))
+    assert limb_angles(image, video)["left_forearm"] == pytest.approx(expected, abs=1e-2)
+    assert limb_angles_in_plane(image, video)["left_forearm"] == pytest.approx(0.0, abs=1e-2)
+
+
+def test_limbs_count_where_both_show_them(make: Any) -> None:
+    without_shins = measure(make.seat(make.body(hips=(360.0, 900.0))), make.seat())
+    assert {n for n in without_shins.limbs if "shin" in n} == set()
+    assert len(without_shins.limbs) == 6
+    without_wrist = limb_angles(make.seat(), hide(make.seat(), Joint.LEFT_WRIST))
+    assert "left_forearm" not in without_wrist
+    assert "left_upper_arm" in without_wrist
+
+
+def test_no_limb_in_both_gives_no_angle(make: Any) -> None:
+    face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
+    assert measure(face, make.seat()).pose_angle is None
+
+
+@given(
+    yaw=st.floats(-180, 180),
+    pitch=st.floats(-60, 60),
+    roll=st.floats(-180, 180),
+    raised=st.floats(0, 180),
+)
+def test_turning_the_whole_body_does_not_change_the_pose(
+    make: Any, yaw: float, pitch: float, roll: float, raised: float
+) -> None:
+    turn = make.rotation("z", roll) @ make.rotation("x", pitch) @ make.rotation("y", yaw)
+    world = raised_left_arm(make, raised)
+    size = {"hips": (640.0, 640.0), "px_per_m": 300.0, "size": (1280, 1280)}
+    image = make.seat(make.body(world @ turn.T, **size))
+    m = measure(image, make.seat(make.body(**size)))
+    assert m.pose_angle == pytest.approx(raised / 4, abs=2e-2)
+
+
+# ------------------------------------------------------------------ proportions
+
+
+def test_parts_in_px(make: Any) -> None:
+    parts = body_parts_px(make.seat())
+    assert parts == pytest.approx(
+        {"head": 40.0, "shoulders": 200.0, "torso": 250.0, "legs": 450.0}, rel=1e-3
+    )
+
+
+def test_a_head_twice_as_large_is_two(make: Any) -> None:
+    world = make.adult()
+    chin = world[[Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT]].mean(axis=0)
+    world[list(HEAD)] = chin + 2.0 * (world[list(HEAD)] - chin)
+    ratios = compare_proportions(make.seat(make.body(world)), make.seat())
+    assert ratios["head"] == pytest.approx(2.0, rel=1e-3)
+    assert ratios["shoulders"] == pytest.approx(1.0, rel=1e-3)
+    assert ratios["legs"] == pytest.approx(1.0, rel=1e-3)
+    assert set(ratios) == {"head", "shoulders", "legs"}
+
+
+def test_proportions_do_not_depend_on_the_cameras_distance(make: Any) -> None:
+    near, far = make.seat(make.body(px_per_m=600.0)), make.seat(make.body(px_per_m=150.0))
+    assert list(compare_proportions(near, far).values()) == pytest.approx([1.0] * 3, rel=2e-3)
+
+
+def test_foreshortened_parts_are_left_out(make: Any) -> None:
+    sideways = make.seat(make.body(make.turned("y", 60.0)))
+    assert "shoulders" not in body_parts_px(sideways)
+    assert "torso" in body_parts_px(sideways)
+
+
+def test_hidden_parts_are_left_out_and_shoulders_stand_in_for_a_hidden_torso(make: Any) -> None:
+    bust = make.seat(make.body(hips=(360.0, 1400.0), px_per_m=1000.0))
+    assert set(body_parts_px(bust)) == {"head", "shoulders"}
+    assert compare_proportions(bust, make.seat()) == pytest.approx({"head": 1.0}, rel=1e-3)
+    face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
+    assert compare_proportions(face, make.seat()) == {}
+
+
+# ------------------------------------------------------------------ over the clip
+
+
+def test_typical_is_the_median_measure_by_measure() -> None:
+    moments = [
+        PairMeasures(zoom_ratio=z, offset_x=x, pose_angle=p, limbs=limbs, shot_image="full")
+        for z, x, p, limbs in (
+            (1.0, 0.0, 10.0, {"left_thigh": 4.0}),
+            (1.2, None, 20.0, {"left_thigh": 6.0, "left_shin": 50.0}),
+            (9.0, 0.2, 90.0, {}),
+        )
+    ]
+    middle = typical(moments)
+    assert (middle.zoom_ratio, middle.offset_x, middle.pose_angle) == (1.2, 0.1, 20.0)
+    assert middle.limbs == {"left_shin": 50.0, "left_thigh": 5.0}
+    assert (middle.offset_y, middle.view_angle, middle.shot_video) == (None, None, None)
+    assert middle.shot_image == "full"
+
+
+def test_the_typical_shot_is_the_most_frequent() -> None:
+    shots = ["full", "half", "half", None, "bust"]
+    assert typical([PairMeasures(shot_video=s) for s in shots]).shot_video == "half"
+
+
+def test_the_typical_turn_goes_round_the_circle() -> None:
+    """A back that sways about 180 degrees is not a front."""
+    swaying = [PairMeasures(yaw=y, roll=r) for y, r in ((179, 1), (-179, 2), (-177, 3), (175, 9))]
+    middle = typical(swaying)
+    assert middle.yaw == pytest.approx(180.0)
+    assert middle.roll == pytest.approx(2.5)
+    even = typical([PairMeasures(yaw=y) for y in (10.0, 20.0, 60.0)])
+    assert even.yaw == pytest.approx(20.0)
+
+
+def test_typical_of_nothing_is_nothing() -> None:
+    assert typical([]) == PairMeasures()
+    assert typical([PairMeasures()]) == PairMeasures()
+
+
+# ------------------------------------------------------------------ aspect
+
+
+def test_aspect_gap_is_the_larger_over_the_smaller(make: Any) -> None:
+    image, video = make.image(width=1080, height=1080), make.video(width=1280, height=720)
+    assert display_aspect(video) == pytest.approx(16 / 9)
+    assert aspect_gap(image, video) == pytest.approx(16 / 9)
+    assert aspect_gap(make.image(width=720, height=1440), make.video()) == pytest.approx(1.125)
+    assert aspect_gap(make.image(), make.video()) == 1.0
+
+
+def test_aspect_is_that_of_the_content_without_bars(make: Any) -> None:
+    barred = make.video(width=1000, height=1000, evidence={"content": Box(0.0, 0.125, 1.0, 0.875)})
+    assert display_aspect(barred) == pytest.approx(4 / 3)
+    assert aspect_gap(make.image(width=400, height=300), barred) == pytest.approx(1.0)
+
+
+def test_unreadable_media_have_neither_aspect_nor_seat(make: Any) -> None:
+    nothing = make.unreadable("video")
+    assert display_aspect(nothing) is None
+    assert aspect_gap(make.image(), nothing) is None
+    with pytest.raises(ValueError, match="unreadable"):
+        seat(nothing, make.subject())
+
+
+def test_a_seat_is_the_subject_in_its_picture(make: Any) -> None:
+    content = Box(0.1, 0.0, 0.9, 1.0)
+    s = seat(make.image(evidence={"content": content}), make.subject())
+    assert (s.content, s.size) == (content, (720, 1280))
+    assert replace(s, content=Box(0, 0, 1, 1)).subject is s.subject
+    assert make.image().span == Fraction(0)
