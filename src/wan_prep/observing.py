@@ -32,11 +32,13 @@ from wan_prep.sampling import WORK_SIDE_PX, Sampler
 from wan_prep.survey import Seen, survey
 
 # Nothing the checks speak of may last longer unseen than half a second; short clips are cheap,
-# so they are looked at more densely, and twice.
+# so they are looked at more densely.
 LONGEST_INTERVAL = Fraction(1, 2)
 SHORTEST_INTERVAL = Fraction(1, 5)
 SAMPLES_WANTED = 24
-SECOND_LOOK_UP_TO = 32
+# What a short clip may cost in looks; more than one a sample where that leaves room.
+LOOKS_WANTED = 27
+LOOKS_MOST = 3
 # Long clips: frames that no other frame needs are left out (a third less decoding), pictures are
 # smaller, and between full looks the one body is followed (two thirds of a search's time).
 LONG_FROM_S = 20
@@ -167,7 +169,7 @@ def observe_video(
         seen = survey(
             video.samples,
             estimator,
-            looks=2 if video.span / video.interval <= SECOND_LOOK_UP_TO else 1,
+            looks=min(LOOKS_MOST, max(1, int(LOOKS_WANTED * video.interval / video.span))),
             full_look_every=LONG_FULL_LOOK_EVERY if video.is_long else 1,
             on_picture=on_picture,
             on_progress=lambda time: progress(float((time - video.start) / video.span)),

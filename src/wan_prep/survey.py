@@ -13,21 +13,19 @@ from itertools import islice
 import numpy as np
 
 from wan_prep.geometry import Box, Size
-from wan_prep.pose import body as bodies
 from wan_prep.pose import look as looking
 from wan_prep.pose.body import Body, FaceBox
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.look import follow
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import (
-    SMALL_BODY,
+    KEY_LOOKS,
     candidate,
     find_bodies,
     first_look,
     look_until,
     merge,
     refine,
-    same,
 )
 from wan_prep.pose.track import Candidate, Sample, choose_subject, jumps
 from wan_prep.sampling import Picked
@@ -170,12 +168,8 @@ def _finish(
         if index is None or not h.rgb.size:
             continue
         candidate = h.sample.candidates[index]
-        body = candidate.body
-        if is_start and position == 0:
-            body = refine(h.rgb, body, estimator)
-        elif looks > 1 or bodies.body_box(body).height < SMALL_BODY * max(body.size):
-            near = same(body, looking.look(h.rgb, looking.around(body, 1.5), estimator))
-            body = bodies.consensus([body, *near])
+        is_template = is_start and position == 0
+        body = refine(h.rgb, candidate.body, estimator, KEY_LOOKS if is_template else looks)
         body = body.with_face(looking.find_face(h.rgb, body, estimator))
         h.sample.candidates[index] = Candidate(body, candidate.colour)
 

@@ -112,9 +112,7 @@ def test_pixels_a_hair_from_square_are_square(make: Any) -> None:
 
 
 def test_a_damaged_video_says_what_is_missing(make: Any) -> None:
-    cut = make.video(
-        is_truncated=True, duration=Fraction(8), duration_from_header=Fraction(12)
-    )
+    cut = make.video(is_truncated=True, duration=Fraction(8), duration_from_header=Fraction(12))
     finding = make.result("WP117", make.pair(video=cut)).finding
     assert (finding.severity, finding.measured) == (Severity.WARNING, 0)
     assert "8.00 s of 12.00 s" in finding.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -81,11 +82,13 @@ def presence(context: PairContext) -> Answer:
         fix=_TRIM,
         spans_s=spans,
     )
+    severity = context.profile.severity
     if first is not None and first.subject is None and share > 0.5:
-        return judged
+        # Neither the first frame nor most of the clip: an error by definition.
+        return replace(judged, score=min(judged.score, 0.9 * severity.error_below))
     # With the person in the first frame or most of the clip it is a part that fails, not all.
-    floor = (context.profile.severity.error_below + context.profile.severity.warning_below) / 3.0
-    return Judged(**{**judged.__dict__, "score": max(judged.score, floor)})
+    floor = (severity.error_below + severity.warning_below) / 3.0
+    return replace(judged, score=max(judged.score, floor))
 
 
 def late_entry(context: PairContext) -> Answer:

@@ -20,8 +20,11 @@ from wan_prep.pose.plausible import doubts
 from wan_prep.pose.skeleton import HIPS, SHOULDERS
 from wan_prep.pose.track import Candidate
 
-KEY_FACTORS = (1.1, 1.3, 1.5)
-"""Extents of the looks that refine a key picture, as multiples of the body."""
+CLOSER_LOOKS = ((1.5, False), (1.3, False), (1.5, True), (1.1, False), (1.3, True))
+"""Further looks at a body in the order of their worth: extent as a multiple of the body, and
+whether the picture is mirrored. Beyond 1.5 padding begins to move the joints."""
+KEY_LOOKS = 1 + len(CLOSER_LOOKS)
+"""Looks at a picture that everything is held against: a still, the template."""
 SMALL_BODY = 0.35
 """Below this share of the picture's longer side a body is looked at again, closer."""
 SAME_BODY_IOU = 0.45
@@ -38,15 +41,21 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator) -> list[Candidate]:
     if not found:
         small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
-    return [candidate(rgb, body) for body in closer(rgb, found, estimator)]
+    return [candidate(rgb, body) for body in found]
 
 
-def refine(rgb: Rgb, body: Body, estimator: PoseEstimator) -> Body:
-    """The same body from several looks of different extent and one mirrored: their consensus."""
+def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOKS) -> Body:
+    """The same body from `looks` looks in all: their consensus.
+
+    A small body counts anew from a crop, where the network sees it larger.
+    """
     seen = [body]
-    for factor in KEY_FACTORS:
-        seen += same(body, looking.look(rgb, looking.around(body, factor), estimator))
-    seen += same(body, looking.look(rgb, looking.around(body, 1.5), estimator, mirror=True))
+    if bodies.body_box(body).height < SMALL_BODY * max(body.size):
+        near = same(body, looking.look(rgb, looking.around(body, 1.6), estimator))
+        seen = near[:1] or seen
+    for factor, mirror in CLOSER_LOOKS[: looks - 1]:
+        region = looking.around(seen[0], factor)
+        seen += same(body, looking.look(rgb, region, estimator, mirror=mirror))
     return bodies.consensus(seen)
 
 
@@ -108,18 +117,6 @@ def same(body: Body, seen: Iterable[Body]) -> list[Body]:
         for other in seen
         if not doubts(other) and bodies.body_box(other).iou(box) >= SAME_BODY_IOU
     ]
-
-
-def closer(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list[Body]:
-    """Small bodies looked at again on a crop, where the network sees them larger."""
-    closer = []
-    for body in found:
-        if bodies.body_box(body).height < SMALL_BODY * max(body.size):
-            near = same(body, looking.look(rgb, looking.around(body, 1.6), estimator))
-            closer.append(near[0] if near else body)
-        else:
-            closer.append(body)
-    return closer
 
 
 def retry_regions(body: Body) -> list[Box]:

@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wan_prep.analyzers.subject import absent_share, absent_spans
+from wan_prep.evidence import Face
+from wan_prep.findings import Applicability, Inconclusive, NotApplicable, Severity
+from wan_prep.geometry import Box
+from wan_prep.pose.skeleton import Joint
+from wan_prep.profile import default_profile
+
+SCORES = {name: t.score for name, t in default_profile().tolerances.items()}
+OF_VIDEO = ["WP502", "WP503", "WP504", "WP506", "WP507", "WP509", "WP511", "WP512", "WP513"]
+OF_IMAGE = ["WP501", "WP505", "WP508", "WP510"]
+
+
+def square_face(px: float, confidence: float = 1.0, yaw: float | None = 0.0) -> Face:
+    """A square face of so many px in a picture of 720 x 1280."""
+    return Face(
+        box=Box(0.4, 0.1, 0.4 + px / 720, 0.1 + px / 1280),
+        yaw_deg=yaw,
+        pitch_deg=None if yaw is None else 0.0,
+        confidence=confidence,
+    )
+
+
+@pytest.mark.parametrize("code", [*OF_IMAGE, *OF_VIDEO])
+def test_one_person_who_stays_and_faces_the_camera_passes(make: Any, code: str) -> None:
+    result = make.result(code, make.pair())
+    assert result.finding is None
+    assert result.score is not None
+    assert result.score >= 0.95
+
+
+@pytest.mark.parametrize("code", OF_IMAGE)
+def test_of_an_unreadable_image_nothing_is_asked(make: Any, code: str) -> None:
+    result = make.result(code, make.pair(make.unreadable("image")))
+    assert isinstance(result.answer, NotApplicable)
+
+
+@pytest.mark.parametrize("code", OF_VIDEO)
+def test_of_an_unreadable_video_nothing_is_asked(make: Any, code: str) -> None:
+    result = make.result(code, make.pair(video=make.unreadable("video")))
+    assert isinstance(result.answer, NotApplicable)
+
+
+# ------------------------------------------------------------------ presence
+
+
+def test_nobody_in_the_image_is_a_warning_and_no_failure(make: Any) -> None:
+    finding = make.result("WP501", make.pair(make.image(None))).finding
+    assert (finding.severity, finding.status) == (Severity.WARNING, "inconclusive")
+    assert finding.message.startswith(
+        "no human body recognised in the image; if this is a stylised character, its pose could "
+        "not be checked"
+    )
+
+
+def test_nobody_in_the_video_is_an_error(make: Any) -> None:
+    nobody = make.pair(video=make.video([None] * 16))
+    finding = make.result("WP502", nobody).finding
+    assert (finding.severity, finding.status, finding.measured) == (Severity.ERROR, "fail", 0)
+    for code in ("WP503", "WP504", "WP507", "WP509", "WP511", "WP512", "WP513"):
+        assert isinstance(make.result(code, nobody).answer, NotApplicable)
+
+
+def test_a_person_absent_in_part_is_a_warning_with_spans(make: Any) -> None:
+    """Seconds 2 to 3 and 6 to 8 of 8."""
+    samples = [None if k in (4, 5, 12, 13, 14, 15) else "adult" for k in range(16)]
+    finding = make.result("WP503", make.pair(video=make.video(samples))).finding
+    assert finding.severity is Severity.WARNING
+    assert finding.measured == pytest.approx(3 / 8)
+    assert "38% of the clip: 2.0-3.0 s, 6.0-8.0 s" in finding.message
+    assert finding.span_s == (2.0, 8.0)
+    assert finding.fix.applicability is Applicability.SAFE
+
+
+def test_a_short_absence_is_a_note(make: Any) -> None:
+    samples = [None if k == 5 else "adult" for k in range(16)]
+    finding = make.result("WP503", make.pair(video=make.video(samples))).finding
+    assert finding.severity is Severity.INFO
+    assert finding.measured == pytest.approx(1 / 16)
+
+
+@pytest.mark.parametrize("present", [1, 4, 6, 7])
+def test_neither_first_frame_nor_most_of_the_clip_is_an_error(make: Any, present: int) -> None:
+    samples = [None] * (16 - present) + ["adult"] * present
+    finding = make.result("WP503", make.pair(video=make.video(samples))).finding
+    assert finding.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("absent", "severity"), [(50, Severity.WARNING), (51, Severity.ERROR), (54, Severity.ERROR)]
+)
+def test_more_than_half_is_most_of_the_clip(make: Any, absent: int, severity: Severity) -> None:
+    adult = make.subject()
+    video = make.video([None] * absent + [adult] * (100 - absent), every=Fraction(8, 100))
+    assert make.result("WP503", make.pair(video=video)).finding.severity is severity
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        ["adult"] + [None] * 15,  # the first frame at least
+        [None] * 8 + ["adult"] * 8,  # half of the clip
+    ],
+)
+def test_the_first_frame_or_half_of_the_clip_saves_it_from_an_error(
+    make: Any, samples: list
+) -> None:
+    finding = make.result("WP503", make.pair(video=make.video(samples))).finding
+    assert finding.severity is Severity.WARNING
+
+
+def test_a_longer_absence_scores_less(make: Any) -> None:
+    scores = [
+        make.result("WP503", make.pair(video=make.video([None] * n + ["adult"] * (16 - n)))).score
+        for n in range(1, 16)
+    ]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[7] > scores[8]
+
+
+def test_a_late_entry(make: Any) -> None:
+    late = make.pair(video=make.video([None, None, None, "adult", "adult"]))
+    finding = make.result("WP504", late).finding
+    assert (finding.severity, finding.measured) == (Severity.WARNING, 1.5)
+    assert "from 1.50 s on" in finding.message
+    assert finding.span_s == (0.0, 1.5)
+    started = late.starting_at(late.video.observations[3])
+    assert make.result("WP504", started).finding is None
+
+
+def test_absent_spans_run_to_the_next_sample_and_to_the_end(make: Any) -> None:
+    video = make.video(["adult", None, None, "adult", None], duration=Fraction(3))
+    assert absent_spans(video) == ((0.5, 1.5), (2.0, 3.0))
+    assert absent_share(video) == pytest.approx(2 / 3)
+    assert absent_spans(make.video()) == ()
+    assert absent_share(make.video([None, None], duration=Fraction(1))) == 1.0
+
+
+def test_only_the_part_that_counts_counts(make: Any) -> None:
+    """From 2 s to 4 s of 8: the last of four samples shows nobody."""
+    clip = make.video(["adult"] * 4)
+    shifted = tuple(
+        o.model_copy(update={"time": o.time + 2, **({"subject": None} if k == 3 else {})})
+        for k, o in enumerate(clip.observations)
+    )
+    part = clip.model_copy(
+        update={"start": Fraction(2), "end": Fraction(4), "observations": shifted}
+    )
+    assert absent_spans(part) == ((3.5, 4.0),)
+    assert absent_share(part) == pytest.approx(0.25)
+
+
+# ------------------------------------------------------------------ several people
+
+
+def beside(share_of_subject: float, make: Any) -> Box:
+    """Somebody else of so much of the adult's area, in the corner."""
+    area = share_of_subject * make.subject().box.area
+    return Box(0.0, 0.0, area**0.5, area**0.5)
+
+
+@pytest.mark.parametrize("code", ["WP505", "WP506"])
+@pytest.mark.parametrize(
+    ("share", "severity"),
+    [(0.1, None), (0.4, Severity.INFO), (0.9, Severity.WARNING), (3.0, Severity.WARNING)],
+)
+def test_others_beside_the_subject(
+    make: Any, code: str, share: float, severity: Severity | None
+) -> None:
+    other = beside(share, make)
+    if code == "WP505":
+        pair = make.pair(make.image(others=[other]))
+    else:
+        pair = make.pair(video=make.video(others={3: [other]}))
+    result = make.result(code, pair)
+    assert result.score == pytest.approx(SCORES["other_person"](share))
+    assert (result.finding and result.finding.severity) == severity
+    if result.finding is not None:
+        assert f"{share:.0%} of the main person's size" in result.finding.message
+        assert f"{other.area:.0%} of the frame" in result.finding.message
+        assert ("most at 1.50 s" in result.finding.message) == (code == "WP506")
+        assert result.finding.measured == pytest.approx(share, abs=1e-3)
+
+
+def test_the_most_people_at_once_are_counted(make: Any) -> None:
+    several = {2: [beside(0.5, make)], 5: [beside(0.4, make)] * 3}
+    finding = make.result("WP506", make.pair(video=make.video(others=several))).finding
+    assert finding.message.startswith("3 other people are in the video, up to 50%")
+
+
+def test_specks_in_the_crowd_are_not_counted(make: Any) -> None:
+    speck = {2: [Box(0.0, 0.0, 0.09, 0.1)]}
+    assert make.result("WP506", make.pair(video=make.video(others=speck))).finding is None
+
+
+def test_the_models_own_rule_takes_the_largest(make: Any) -> None:
+    larger = {k: [beside(1.2, make)] for k in (2, 3)}
+    finding = make.result("WP507", make.pair(video=make.video(others=larger))).finding
+    assert (finding.severity, finding.measured) == (Severity.WARNING, 2)
+    assert "at 1.0, 1.5 s that is not the main one" in finding.message
+    assert finding.span_s == (1.0, 1.5)
+    smaller = {k: [beside(0.95, make)] for k in (2, 3)}
+    assert make.result("WP507", make.pair(video=make.video(others=smaller))).finding is None
+
+
+# ------------------------------------------------------------------ faces
+
+
+@pytest.mark.parametrize(
+    ("px", "severity"),
+    [(100.0, None), (60.0, Severity.INFO), (32.0, Severity.WARNING), (10.0, Severity.WARNING)],
+)
+def test_small_faces_in_the_image(make: Any, px: float, severity: Severity | None) -> None:
+    image = make.image(make.subject(face=square_face(px)))
+    result = make.result("WP508", make.pair(image))
+    assert result.score == pytest.approx(SCORES["face_px"](px), rel=1e-3)
+    assert (result.finding and result.finding.severity) == severity
+    if result.finding is not None:
+        assert f"only {px:.0f} px across at the output's size" in result.finding.message
+        assert result.finding.measured == pytest.approx(px, rel=1e-3)
+
+
+def test_the_image_is_measured_at_the_outputs_size(make: Any) -> None:
+    """720 x 1280 becomes 464 x 832 at 480p: 0.644 of it."""
+    image = make.image(make.subject(face=square_face(60.0)))
+    finding = make.result("WP508", make.pair(image, resolution="480p")).finding
+    assert finding.measured == pytest.approx(60 * 464 / 720, rel=1e-3)
+
+
+def test_the_video_is_measured_where_the_mode_takes_the_face_from(make: Any) -> None:
+    """The file's own pixels for animate, the output's for replace."""
+    small = make.subject(make.body(), face=square_face(60.0))
+    video = make.video([small] * 4)
+    own = make.result("WP509", make.pair(video=video, resolution="480p")).finding
+    assert own.measured == pytest.approx(60.0, rel=1e-3)
+    assert "in the file's own pixels" in own.message
+    scaled = make.result("WP509", make.pair(video=video, mode="replace", resolution="480p")).finding
+    assert scaled.measured == pytest.approx(60 * 464 / 720, rel=1e-3)
+    assert "at the output's size" in scaled.message
+
+
+def test_the_videos_face_is_the_median_of_the_sure_ones(make: Any) -> None:
+    faces = [square_face(px, c) for px, c in ((30, 1), (50, 1), (70, 1), (400, 0.3), (400, 0.3))]
+    video = make.video([make.subject(face=f) for f in faces])
+    finding = make.result("WP509", make.pair(video=video)).finding
+    assert finding.measured == pytest.approx(50.0, rel=1e-3)
+
+
+def test_a_head_without_a_recognised_face_is_inconclusive(make: Any) -> None:
+    unsure = make.subject(face=square_face(40.0, 0.3, None))
+    for code, pair in (
+        ("WP508", make.pair(make.image(unsure))),
+        ("WP509", make.pair(video=make.video([unsure] * 4))),
+    ):
+        finding = make.result(code, pair).finding
+        assert (finding.status, finding.severity) == ("inconclusive", Severity.INFO)
+        assert "40 px" in finding.message
+
+
+def test_a_face_outside_the_picture(make: Any) -> None:
+    faceless = make.subject(face=None)
+    image = make.result("WP508", make.pair(make.image(faceless)))
+    assert image.finding.status == "inconclusive"
+    video = make.result("WP509", make.pair(video=make.video([faceless] * 3)))
+    assert isinstance(video.answer, NotApplicable)
+
+
+def test_nobody_has_no_face(make: Any) -> None:
+    for code in ("WP508", "WP510"):
+        result = make.result(code, make.pair(make.image(None)))
+        assert isinstance(result.answer, NotApplicable)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "severity"),
+    [(20.0, None), (45.0, Severity.INFO), (-80.0, Severity.WARNING)],
+)
+def test_turned_faces(make: Any, yaw: float, severity: Severity | None) -> None:
+    image = make.image(make.subject(face=square_face(200.0, 1.0, yaw)))
+    result = make.result("WP510", make.pair(image))
+    assert result.score == pytest.approx(SCORES["face_turn"](abs(yaw)))
+    assert (result.finding and result.finding.severity) == severity
+    if result.finding is not None:
+        assert f"turned {abs(yaw):.0f} deg" in result.finding.message
+
+
+def test_a_face_that_only_the_pose_tells_of_is_inconclusive(make: Any) -> None:
+    image = make.image(make.subject(face=square_face(200.0, 0.3, None)))
+    result = make.result("WP510", make.pair(image))
+    assert isinstance(result.answer, Inconclusive)
+    assert result.finding.severity is Severity.WARNING
+
+
+def test_frames_without_a_face(make: Any) -> None:
+    faceless, unsure = make.subject(face=None), make.subject(face=square_face(90, 0.3, None))
+    one = make.pair(video=make.video(["adult"] * 15 + [faceless]))
+    assert make.result("WP511", one).finding is None
+    half = make.pair(video=make.video([faceless] * 2 + [unsure] * 2 + ["adult"] * 4))
+    finding = make.result("WP511", half).finding
+    assert (finding.severity, finding.measured) == (Severity.WARNING, 0.5)
+    assert "in 50% of the looked-at frames" in finding.message
+    assert "0.0, 0.5, 1.0, 1.5 s" in finding.message
+    some = make.pair(video=make.video([faceless] * 4 + ["adult"] * 12))
+    assert make.result("WP511", some).finding.severity is Severity.INFO
+    none = make.pair(video=make.video([faceless] * 5))
+    assert make.result("WP511", none).finding.severity is Severity.WARNING
+    assert "and 1 more" in make.result("WP511", none).finding.message
+
+
+# ------------------------------------------------------------------ the template
+
+
+def hidden_joints(make: Any, *joints: Joint) -> Any:
+    visibility = np.ones(33)
+    visibility[list(joints)] = 0.2
+    return make.subject(visibility=visibility)
+
+
+@pytest.mark.parametrize(
+    ("joints", "share", "severity"),
+    [
+        ((Joint.LEFT_WRIST,), 1 / 8, None),
+        ((Joint.LEFT_ELBOW,), 2 / 8, Severity.INFO),
+        ((Joint.LEFT_ELBOW, Joint.RIGHT_ELBOW), 4 / 8, Severity.WARNING),
+    ],
+)
+def test_hidden_limbs_of_the_template(
+    make: Any, joints: tuple, share: float, severity: Severity | None
+) -> None:
+    video = make.video([hidden_joints(make, *joints), "adult", "adult"])
+    result = make.result("WP512", make.pair(video=video))
+    assert result.score == pytest.approx(SCORES["template_hidden"](share))
+    assert (result.finding and result.finding.severity) == severity
+    if result.finding is not None:
+        assert result.finding.measured == pytest.approx(share)
+        assert "left upper arm" in result.finding.message
+        assert "left forearm" in result.finding.message
+
+
+def test_a_limb_that_points_at_the_camera_is_foreshortened(make: Any) -> None:
+    world = make.adult()
+    for elbow, wrist in (
+        (Joint.LEFT_ELBOW, Joint.LEFT_WRIST),
+        (Joint.RIGHT_ELBOW, Joint.RIGHT_WRIST),
+    ):
+        world[wrist] = world[elbow] + (0.0, 0.05, -0.25)
+    finding = make.result("WP512", make.pair(video=make.video([make.body(world)]))).finding
+    assert finding.measured == pytest.approx(0.25)
+    assert "left forearm, right forearm" in finding.message
+
+
+def test_limbs_outside_the_frame_are_not_hidden(make: Any) -> None:
+    """A half shot shows no legs; that is for the shot's check."""
+    half = make.body(hips=(360.0, 850.0), px_per_m=1000.0)
+    assert make.result("WP512", make.pair(video=make.video([half]))).finding is None
+    face = make.body(hips=(360.0, 2050.0), px_per_m=1500.0)
+    result = make.result("WP512", make.pair(video=make.video([face])))
+    assert isinstance(result.answer, NotApplicable)
+
+
+def test_the_template_is_the_start_that_is_asked_for(make: Any) -> None:
+    elbows = hidden_joints(make, Joint.LEFT_ELBOW, Joint.RIGHT_ELBOW)
+    pair = make.pair(video=make.video([elbows, "adult"]))
+    later = pair.starting_at(pair.video.observations[1])
+    assert make.result("WP512", pair).finding is not None
+    assert make.result("WP512", later).finding is None
+
+
+@pytest.mark.parametrize(
+    ("yaw", "severity"),
+    [(20.0, None), (-45.0, Severity.INFO), (90.0, Severity.WARNING), (180.0, Severity.WARNING)],
+)
+def test_a_turned_template(make: Any, yaw: float, severity: Severity | None) -> None:
+    video = make.video([make.body(make.turned("y", -yaw)), "adult"])
+    result = make.result("WP513", make.pair(video=video))
+    assert result.score == pytest.approx(SCORES["template_turn"](abs(yaw)), abs=1e-3)
+    assert (result.finding and result.finding.severity) == severity
+    if result.finding is not None:
+        assert f"turned {abs(yaw):.0f} deg away" in result.finding.message
+
+
+def test_a_template_without_a_torso_or_without_anybody(make: Any) -> None:
+    unknown = make.pair(video=make.video([make.subject(view_matrix=None)]))
+    finding = make.result("WP513", unknown).finding
+    assert (finding.status, finding.severity) == ("inconclusive", Severity.INFO)
+    empty = make.pair(video=make.video([None, "adult"]))
+    for code in ("WP512", "WP513"):
+        assert isinstance(make.result(code, empty).answer, NotApplicable)

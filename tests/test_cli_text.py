@@ -1,0 +1,220 @@
+"""The words of the command line, letter by letter, for a report written out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wan_prep import api
+from wan_prep.cli import run
+from wan_prep.report.model import Report
+from wan_prep.report.text import printable
+
+SHOT = {"image": "full", "video": "half"}
+FIRST = {"zoom_ratio": 0.96, "offset_x": 0.0, "offset_y": -0.047, "view_angle": 6.2, "yaw": -5.9,
+         "pitch": 2.1, "roll": -1.0, "shot": SHOT, "pose_angle": 12.3, "aspect_gap": 1.25}  # fmt: skip
+
+
+def finding(code: str, severity: str, message: str, **changes: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = dict.fromkeys(("measured", "limit", "unit", "span_s", "fix"))
+    facts |= {"code": code, "name": "a-problem", "severity": severity, "status": "fail"}
+    return facts | {"subject": "pair", "message": message, "source": "seed"} | changes
+
+
+FINDINGS = [
+    finding("WP201", "warning", "the image is 1.000:1 wide and the video 0.800:1; in animate mode "
+            "the image decides the result's shape",
+            fix={"applicability": "safe", "title": "crop and pad both to one ratio"}),
+    finding("WP301", "warning", "nobody could be measured", status="inconclusive"),
+    finding("WP401", "warning", "nobody could be measured", status="inconclusive"),
+    *(finding(f"WP60{k}", "info", f"note {k}") for k in range(1, 8)),
+]  # fmt: skip
+
+
+def report(**changes: Any) -> Report:
+    facts: dict[str, Any] = {
+        "tool": {"name": "wan-prep", "version": "0.0"},
+        "profile": {"name": "wan22_animate", "version": "1", "sha256": "a" * 64},
+        "pose_model": {"name": "fake", "sha256": "b" * 64},
+        "mode": "animate",
+        "resolution": "480p",
+        "verdict": "risky",
+        "score": 93.65,
+        "score_at_best_start": 95.0,
+        "scores": {"media": 1.0, "aspect": 0.728, "framing": 0.05, "pose": None, "subject": 0.3,
+                   "clip": 1.0},
+        "image": {"path": "hero.png", "width": 520, "height": 520, "format": "PNG"},
+        "video": {"path": "dance.mp4", "width": 416, "height": 520, "duration_s": 2.5667,
+                  "fps": 29.97, "is_vfr": True, "codec": "h264", "container": "mp4",
+                  "rotation_deg": 90, "has_audio": False},
+        "subject": {"image": {"found": True}, "video": {"found": True, "presence": 1.0}},
+        "measures": {"first": FIRST, "typical": {"zoom_ratio": 1.0}, "best": FIRST},
+        "best_start_s": 2.4,
+        "cuts_s": (),
+        "output": {"width": 624, "height": 624, "bars_px": 0, "segments": 1},
+        "findings": FINDINGS,
+        "passed": ("WP101", "WP102"),
+        "not_applicable": (),
+        "deselected": ("WP601",),
+        "cost": {"seconds": 5.0, "usd_low": 0.2, "usd_high": 0.2},
+    }  # fmt: skip
+    return Report.model_validate(facts | changes)
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: Report,
+          *options: str) -> str:  # fmt: skip
+    monkeypatch.setattr(api, "check", lambda *_, **__: given)
+    run(["check", "hero.png", "dance.mp4", *options])
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.endswith("\n")
+    assert not [line for line in out.splitlines() if line != line.rstrip()]
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+EXPECTED = """\
+RISKY  93.7 of 100: it may work; read the warnings before you pay
+animate, 480p; $0.20 for 5.0 billed seconds; 95.0 if the clip began at 2.40 s
+
+What to do about it, in order of effect
+  WP201 warning the image is 1.000:1 wide and the video 0.800:1; in animate mode
+                the image decides the result's shape
+                → crop and pad both to one ratio (can be repaired)
+  WP301 unknown nobody could be measured
+  WP401
+
+Worth knowing
+  WP601 info note 1
+  WP602 info note 2
+  WP603 info note 3
+  WP604 info note 4
+  WP605 info note 5
+  and 2 more, shown by -v
+
+Scores
+  media      100.0  ████████████████████
+  aspect      72.8  ███████████████
+  framing      5.0  █
+  pose     unknown
+  subject     30.0  ██████
+  clip       100.0  ████████████████████
+
+Image against video
+                                         first  typical  best (2.40 s)
+  zoom (larger in the image: > 1)         0.96     1.00           0.96
+  placement, right +                     +0.0%        –          +0.0%
+  placement, down +                      -4.7%        –          -4.7%
+  view angle                                6°        –             6°
+    turned                                 -6°        –            -6°
+    tipped                                 +2°        –            +2°
+    leaning                                -1°        –            -1°
+  pose angle                               12°        –            12°
+  shot                             full / half        –    full / half
+  aspect gap                             1.250
+
+Files
+  image   hero.png
+          520 × 520, PNG
+  video   dance.mp4
+          416 × 520, 2.57 s, 29.97 fps, variable, h264 in mp4, silent, turned
+          90° by metadata
+  result  624 × 624, 0 px of bars, 1 segment (predicted from the model's open
+          source)
+
+wan-prep explain CODE says more of each check.
+"""
+
+
+def test_a_report_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = shown(monkeypatch, capsys, report())
+    assert out == EXPECTED
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_verbose_adds_notes_and_checks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shown(monkeypatch, capsys, report(), "-v")
+    assert "note 7" in out
+    assert "and 2 more" not in out
+    assert "passed: WP101, WP102\n  not applicable: none\n  deselected: WP601\n" in out
+
+
+def test_quiet_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shown(monkeypatch, capsys, report(), "-q") == "risky 93.65\n"
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("LANG", "C")])
+def test_no_escape_codes_outside_a_terminal(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = shown(monkeypatch, capsys, report())
+    monkeypatch.setenv(name, value)
+    assert shown(monkeypatch, capsys, report()) == plain
+    assert "\x1b" not in plain
+
+
+@pytest.mark.parametrize("columns", ["-5", "0", "1", "39", "40", "many", "500"])
+def test_any_width_is_survived(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    out = shown(monkeypatch, capsys, report())
+    assert "RISKY" in out
+    assert "WP401" in out
+    assert max(map(len, out.splitlines())) <= max(80, int(columns) if columns == "500" else 0)
+
+
+def test_an_unreadable_pair(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty: dict[str, Any] = {"first": {}, "typical": {}, "best": {}}
+    given = report(
+        verdict="not_ready", image={"path": "a"}, video={"path": "b"}, output=None, cost=None,
+        measures=empty, best_start_s=None, score_at_best_start=None, findings=[],
+    )  # fmt: skip
+    out = shown(monkeypatch, capsys, given)
+    assert out.startswith("NOT READY  ")
+    assert out.count("not readable") == 2
+
+
+HOSTILE = [
+    "a\nb.png", "\x1b[31mred\x1b]0;title\x07.png", "[red]x[/red].png", "[link=x]y[/link]",
+    "\u202egpj.exe", "\r\x08\x7f\x9b", "bad\udcff.png", ":smile:", "tab\there", "x" * 300,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", HOSTILE, ids=lambda p: p[:12].encode("unicode_escape").decode())
+def test_hostile_names_are_printed_inertly(
+    path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "\udcff" in path:
+        given = report().model_copy(
+            update={"image": report().image.model_copy(update={"path": path})}
+        )
+    else:
+        given = report(image={"path": path}, findings=[finding("WP101", "error", f"see {path}")])
+    out = shown(monkeypatch, capsys, given)
+    assert all(character.isprintable() for character in out.replace("\n", ""))
+    inert = printable(path)
+    assert inert.isprintable()
+    assert inert.replace(" ", "") in "".join(out.split()), "shown whole, if wrapped"
+
+
+def test_a_name_without_controls_is_shown_as_it_is() -> None:
+    assert printable("Zoë – 測試 [x].png") == "Zoë – 測試 [x].png"
+    assert printable("") == ""
