@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import settings
 from wan_prep.analyzers import BY_CODE
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.findings import PairContext
-from wan_prep.geometry import UNIT_BOX, Box, Size, ray_rotation
+from wan_prep.geometry import UNIT_BOX, Box, Size
 from wan_prep.measures import Seat
 from wan_prep.media.types import ImageInfo, VideoInfo
 from wan_prep.pose import body as bodies
@@ -258,16 +259,14 @@ class Make:
         """One rule's answer, with the finding that the profile makes of it."""
         return evaluate(context, [BY_CODE[code]])[0]
 
+    @cached_property
+    def _the_adult(self) -> Subject:
+        return self.subject()
+
     def _as_subject(self, given: Subject | Body | str | None) -> Subject | None:
         if given == "adult":
-            return self.subject()
+            return self._the_adult
         return self.subject(given) if isinstance(given, Body) else given  # type: ignore[return-value]
-
-    @staticmethod
-    def unturned(world: np.ndarray, body: Body, fov_deg: float) -> np.ndarray:
-        """`world` as a network sees it that looks at the body's torso."""
-        center = body.keypoints_xy[[11, 12, 23, 24]].mean(axis=0)
-        return world @ ray_rotation(center, body.size, fov_deg)
 
 
 @pytest.fixture(scope="session")

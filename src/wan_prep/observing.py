@@ -28,7 +28,7 @@ from wan_prep.pose.look import find_face
 from wan_prep.pose.search import find_bodies, refine
 from wan_prep.pose.track import Sample, choose_subject
 from wan_prep.profile import Profile
-from wan_prep.sampling import WORK_SIDE_PX, Sampler
+from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
 from wan_prep.survey import Seen, survey
 
 # Nothing the checks speak of may last longer unseen than half a second; short clips are cheap,
@@ -43,6 +43,7 @@ LOOKS_MOST = 3
 # smaller, and between full looks the one body is followed (two thirds of a search's time).
 LONG_FROM_S = 20
 LONG_SIDE_PX = 768
+LONG_AHEAD = 40
 LONG_FULL_LOOK_EVERY = 8
 # Black bars do not come and go; a few pictures tell them.
 LONG_BARS_EVERY = 8
@@ -131,7 +132,12 @@ class OpenedVideo:
             path, self.info, start=start, end=end, skip_nonref=self.is_long, log=self.log
         )
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
-        self.samples = Sampler(mark_cuts(frames), interval_s=self.interval, side_px=self.side_px)
+        self.samples = Sampler(
+            mark_cuts(frames),
+            interval_s=self.interval,
+            side_px=self.side_px,
+            ahead=LONG_AHEAD if self.is_long else AHEAD,
+        )
 
     def __enter__(self) -> Self:
         return self

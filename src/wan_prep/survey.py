@@ -6,7 +6,8 @@ The pictures live in a window of a few samples, so memory does not grow with the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 
@@ -52,7 +53,9 @@ class _Held:
     sample: Sample
     rgb: Rgb
     repaired: bool = False
-    faces: dict[int, FaceBox | None] = field(default_factory=dict)
+    subject: int | None = None
+    """Which candidate the face below belongs to."""
+    face: Future[FaceBox | None] | None = None
 
 
 def survey(
@@ -73,17 +76,21 @@ def survey(
     history: list[_Held] = []  # without pictures
     visit = _Visitor(estimator, full_look_every)
     coming = iter(samples)
-    while True:
-        held: list[_Held] = []  # and the window before lets go of its pictures
-        for sample, rgb in islice(coming, WINDOW):
-            on_picture(rgb)
-            held.append(visit(sample, rgb))
-            on_progress(sample.time)
-        if not held:
-            break
-        _mend(history[-1:], held, estimator)
-        _finish(history[-1:], held, estimator, looks, is_start=not history)
-        history += [_Held(h.sample, _NO_PICTURE, h.repaired, h.faces) for h in held]
+    # Faces are found beside the bodies of the next window, on another core.
+    with ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside:
+        while True:
+            held: list[_Held] = []  # and the window before lets go of its pictures
+            for sample, rgb in islice(coming, WINDOW):
+                on_picture(rgb)
+                held.append(visit(sample, rgb))
+                on_progress(sample.time)
+            # At most one window of pictures waits for its faces.
+            wait(h.face for h in history[-WINDOW:] if h.face is not None)
+            if not held:
+                break
+            _mend(history[-1:], held, estimator)
+            _finish(history[-1:], held, estimator, looks, beside, is_start=not history)
+            history += [replace(h, rgb=_NO_PICTURE) for h in held]
     chosen = choose_subject([h.sample for h in history])
     return [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
 
@@ -159,7 +166,13 @@ def _neighbour_regions(
 
 
 def _finish(
-    before: list[_Held], held: list[_Held], estimator: PoseEstimator, looks: int, *, is_start: bool
+    before: list[_Held],
+    held: list[_Held],
+    estimator: PoseEstimator,
+    looks: int,
+    beside: Executor,
+    *,
+    is_start: bool,
 ) -> None:
     """What still needs the pictures: closer looks, the template's refinement, faces."""
     line = [*before, *held]
@@ -170,16 +183,19 @@ def _finish(
         candidate = h.sample.candidates[index]
         is_template = is_start and position == 0
         body = refine(h.rgb, candidate.body, estimator, KEY_LOOKS if is_template else looks)
-        body = body.with_face(looking.find_face(h.rgb, body, estimator))
         h.sample.candidates[index] = Candidate(body, candidate.colour)
+        h.subject, h.face = index, beside.submit(looking.find_face, h.rgb, body, estimator)
 
 
 def _seen(h: _Held, index: int | None) -> Seen:
     candidates = h.sample.candidates
+    subject = None if index is None else candidates[index].body
+    if subject is not None and h.face is not None and h.subject == index:
+        subject = subject.with_face(h.face.result())
     return Seen(
         time=h.sample.time,
         scene=h.sample.scene,
-        subject=None if index is None else candidates[index].body,
+        subject=subject,
         others=tuple(c.body for k, c in enumerate(candidates) if k != index),
         repaired=h.repaired,
     )

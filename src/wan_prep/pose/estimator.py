@@ -71,7 +71,10 @@ class PoseEstimator(Protocol):
         ...
 
     def face(self, rgb: Rgb) -> RawFace | None:
-        """The most evident face of a crop around one head; None where there is none."""
+        """The most evident face of a crop around one head; None where there is none.
+
+        May be called from one thread while another looks for bodies.
+        """
         ...
 
     def __enter__(self) -> Self: ...

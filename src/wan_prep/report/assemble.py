@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wan_prep import cost as costing
@@ -44,7 +44,7 @@ from wan_prep.report.model import (
     VideoFacts,
     VideoSubject,
 )
-from wan_prep.report.scoring import Result, best_start, effect, evaluate, family_scores, overall
+from wan_prep.report.scoring import Result, best_start, effects, evaluate, family_scores, overall
 from wan_prep.sizing import output_size, segments
 
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -129,13 +129,14 @@ def build_report(
     )
 
 
-def _by_weight(results: Iterable[Result], mode: Mode, profile: Profile) -> list[Result]:
+def _by_weight(results: Sequence[Result], mode: Mode, profile: Profile) -> list[Result]:
     found = [r for r in results if r.finding is not None]
+    costs = effects(results, mode, profile)
     return sorted(
         found,
         key=lambda r: (
             _RANK[r.finding.severity] if r.finding else 0,
-            -effect(r, mode, profile),
+            -costs[r.rule.code],
             r.rule.code,
         ),
     )

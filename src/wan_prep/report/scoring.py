@@ -95,18 +95,21 @@ def family_scores(
 def _family(
     results: Sequence[Result], family: Family, mode: Mode, profile: Profile
 ) -> float | None:
-    terms: list[tuple[float, float]] = []
-    measured = False
-    for result in results:
-        weight = profile.check_weight(mode, result.rule.code)
-        if result.rule.family != family or weight <= 0:
-            continue
-        if isinstance(result.answer, Judged):
-            measured = True
-            terms.append((weight, result.answer.score))
-        elif isinstance(result.answer, Inconclusive) and result.answer.required:
-            terms.append((weight, profile.severity.unknown_score))
-    return geometric_mean(terms) if measured else None
+    entering = [r for r in results if r.rule.family == family and _weight(r, mode, profile) > 0]
+    if not any(isinstance(r.answer, Judged) for r in entering):
+        return None
+    return geometric_mean([(_weight(r, mode, profile), _score(r, profile)) for r in entering])
+
+
+def _weight(result: Result, mode: Mode, profile: Profile) -> float:
+    """With which weight an answer enters its family; 0 for what was neither measured nor due."""
+    answer = result.answer
+    enters = isinstance(answer, Judged) or (isinstance(answer, Inconclusive) and answer.required)
+    return profile.check_weight(mode, result.rule.code) if enters else 0.0
+
+
+def _score(result: Result, profile: Profile) -> float:
+    return profile.severity.unknown_score if result.score is None else result.score
 
 
 def overall(scores: dict[Family, float | None], mode: Mode, profile: Profile) -> float:
@@ -125,12 +128,19 @@ def geometric_mean(terms: Sequence[tuple[float, float]]) -> float:
     return math.exp(sum(weight * math.log(score) for weight, score in terms) / total)
 
 
-def effect(result: Result, mode: Mode, profile: Profile) -> float:
-    """How many points of log score a check costs the pair: what is worth doing first."""
-    score = profile.severity.unknown_score if result.score is None else result.score
-    family = result.rule.family
-    within = profile.check_weight(mode, result.rule.code)
-    return -math.log(score) * within * profile.family_weights[mode].get(family, 0.0)
+def effects(results: Sequence[Result], mode: Mode, profile: Profile) -> dict[str, float]:
+    """By code, how much of the overall score's logarithm a check takes: what to mend first."""
+    families = profile.family_weights[mode]
+    within: dict[Family, float] = dict.fromkeys(FAMILIES, 0.0)
+    for result in results:
+        within[result.rule.family] += _weight(result, mode, profile)
+    costs = {}
+    for result in results:
+        family, weight = result.rule.family, _weight(result, mode, profile)
+        share = weight / within[family] if weight else 0.0
+        loss = -math.log(_score(result, profile))
+        costs[result.rule.code] = share * loss * families[family] / sum(families.values())
+    return costs
 
 
 def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart | None:
@@ -140,7 +150,7 @@ def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart
     """
     if not context.moments:
         return None
-    fixed = [r for r in evaluate(context, rules) if not r.rule.at_start]
+    fixed = evaluate(context, [rule for rule in rules if not rule.at_start])
     moving = [rule for rule in rules if rule.at_start]
 
     def score_of(candidate: PairContext) -> float:

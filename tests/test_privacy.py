@@ -1,0 +1,121 @@
+"""What is checked stays on the machine, and stays as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+pytestmark = pytest.mark.model
+
+
+def state_of(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Every file below a folder: size, time of change, content."""
+    return {
+        str(path.relative_to(folder)): (
+            path.stat().st_size,
+            path.stat().st_mtime_ns,
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def checked(folder: Path, *before: str) -> subprocess.CompletedProcess[str]:
+    command = [*before, sys.executable, "-m", "wan_prep", "check", "reference.png", "driving.mp4"]
+    return subprocess.run(
+        [*command, "--format", "json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+        env=os.environ | {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")},
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The pair alone, with a home and a place for temporary files of its own."""
+    for name in ("reference.png", "driving.mp4"):
+        shutil.copy(FIXTURES / name, tmp_path / name)
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def test_no_internet_socket_is_opened(folder: Path) -> None:
+    """From outside, so that native code is seen as well; unix sockets stay on the machine."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    trial = subprocess.run(
+        [strace, "-f", "-qq", "true"], capture_output=True, text=True, check=False
+    )
+    if trial.returncode != 0:
+        pytest.skip(f"strace may not trace here: {trial.stderr.strip()[-120:]}")
+    log = folder / "tmp" / "calls.txt"
+    done = checked(folder, strace, "-f", "-qq", "-e", "trace=network", "-o", str(log))
+    assert done.returncode in (0, 1), done.stderr
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["subject"]["image"]["found"]
+    calls = log.read_text("utf-8", "replace")
+    assert re.findall(r".*AF_(?:INET|INET6|PACKET)\b.*", calls) == []
+
+
+def test_strace_would_have_seen_one(tmp_path: Path) -> None:
+    """The watch itself is watched: a socket that is opened is a line."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    code = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()"
+    log = tmp_path / "calls.txt"
+    command = [
+        strace,
+        "-f",
+        "-qq",
+        "-e",
+        "trace=network",
+        "-o",
+        str(log),
+        sys.executable,
+        "-c",
+        code,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"strace may not trace here: {done.stderr.strip()[-120:]}")
+    assert "AF_INET" in log.read_text("utf-8")
+
+
+def test_inputs_are_left_alone_and_nothing_is_left_behind(folder: Path) -> None:
+    before = state_of(folder)
+    done = checked(folder)
+    assert done.returncode in (0, 1), done.stderr
+    assert state_of(folder) == before
+
+
+def test_a_pair_that_nobody_may_write_to_is_checked(folder: Path) -> None:
+    for name in ("reference.png", "driving.mp4"):
+        (folder / name).chmod(0o444)
+    folder.chmod(0o555)
+    try:
+        assert checked(folder).returncode in (0, 1)
+    finally:
+        folder.chmod(0o755)
+
+
+def test_the_report_names_no_folder_that_was_not_given(folder: Path) -> None:
+    done = checked(folder)
+    assert str(folder) not in done.stdout
+    assert str(Path.home()) not in done.stdout
