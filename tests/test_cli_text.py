@@ -13,8 +13,18 @@ from wan_prep.report.model import Report
 from wan_prep.report.text import printable
 
 SHOT = {"image": "full", "video": "half"}
-FIRST = {"zoom_ratio": 0.96, "offset_x": 0.0, "offset_y": -0.047, "view_angle": 6.2, "yaw": -5.9,
-         "pitch": 2.1, "roll": -1.0, "shot": SHOT, "pose_angle": 12.3, "aspect_gap": 1.25}  # fmt: skip
+FIRST = {
+    "zoom_ratio": 0.96,
+    "offset_x": 0.0,
+    "offset_y": -0.047,
+    "view_angle": 6.2,
+    "yaw": -5.9,
+    "pitch": 2.1,
+    "roll": -1.0,
+    "shot": SHOT,
+    "pose_angle": 12.3,
+    "aspect_gap": 1.25,
+}
 
 
 def finding(code: str, severity: str, message: str, **changes: Any) -> dict[str, Any]:

@@ -54,18 +54,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_no_internet_socket_is_opened(folder: Path) -> None:
-    """From outside, so that native code is seen as well; unix sockets stay on the machine."""
+@pytest.fixture
+def watched(tmp_path: Path) -> tuple[list[str], Path]:
+    """What to put before a command to have its network calls, and where they are written."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed")
-    trial = subprocess.run(
-        [strace, "-f", "-qq", "true"], capture_output=True, text=True, check=False
-    )
+    log = tmp_path / "calls.txt"
+    prefix = [strace, "-f", "-qq", "-e", "trace=network", "-o", str(log)]
+    trial = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
     if trial.returncode != 0:
         pytest.skip(f"strace may not trace here: {trial.stderr.strip()[-120:]}")
-    log = folder / "tmp" / "calls.txt"
-    done = checked(folder, strace, "-f", "-qq", "-e", "trace=network", "-o", str(log))
+    return prefix, log
+
+
+def test_no_internet_socket_is_opened(folder: Path, watched: tuple[list[str], Path]) -> None:
+    """From outside, so that native code is seen as well; unix sockets stay on the machine."""
+    prefix, log = watched
+    done = checked(folder, *prefix)
     assert done.returncode in (0, 1), done.stderr
     assert done.stderr == ""
     assert json.loads(done.stdout)["subject"]["image"]["found"]
@@ -73,28 +79,10 @@ def test_no_internet_socket_is_opened(folder: Path) -> None:
     assert re.findall(r".*AF_(?:INET|INET6|PACKET)\b.*", calls) == []
 
 
-def test_strace_would_have_seen_one(tmp_path: Path) -> None:
-    """The watch itself is watched: a socket that is opened is a line."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace is not installed")
+def test_a_socket_would_have_been_seen(watched: tuple[list[str], Path]) -> None:
+    prefix, log = watched
     code = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()"
-    log = tmp_path / "calls.txt"
-    command = [
-        strace,
-        "-f",
-        "-qq",
-        "-e",
-        "trace=network",
-        "-o",
-        str(log),
-        sys.executable,
-        "-c",
-        code,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"strace may not trace here: {done.stderr.strip()[-120:]}")
+    subprocess.run([*prefix, sys.executable, "-c", code], check=True, capture_output=True)
     assert "AF_INET" in log.read_text("utf-8")
 
 

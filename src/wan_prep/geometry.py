@@ -89,6 +89,19 @@ def torso_frame(left_shoulder: ArrayLike, right_shoulder: ArrayLike, spine_up: A
     return np.column_stack([left, up, np.cross(left, up)])
 
 
+def fitted_frame(template: Floats, points: Floats) -> Floats | None:
+    """(3, 3) rotation that best turns (N, 3) template points, body axes, into (N, 3) points.
+
+    Kabsch 1976 on centred point sets; None where the points lie on a line or coincide.
+    """
+    a, b = template - template.mean(axis=0), points - points.mean(axis=0)
+    covariance = b.T @ a
+    singular = np.linalg.svd(covariance, compute_uv=False)
+    if singular[1] < 1e-3 * max(float(singular[0]), 1e-12):
+        return None
+    return nearest_rotation(covariance)
+
+
 def view_angles(view_matrix: Floats) -> ViewAngles:
     """Yaw, pitch and roll of a (3, 3) view matrix, in degrees."""
     toward_camera = view_matrix.T @ np.array([0.0, 0.0, -1.0])

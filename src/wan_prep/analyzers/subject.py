@@ -126,11 +126,11 @@ def others_in_video(context: PairContext) -> Answer:
 
 
 def _others(observations: Iterable[Observation], which: str, context: PairContext) -> Answer:
-    """The largest other person, by area relative to the subject; only those the model counts."""
+    """The largest other person, by area relative to the subject; specks are left out."""
     least = context.profile.limits["other_person_share"]
     worst, share, count, when = 0.0, 0.0, 0, 0.0
     for o in observations:
-        big = [box.area for box in o.others if box.area >= least.value / 10.0]
+        big = [box.area for box in o.others if box.area >= least.value]
         if o.subject is None or not big:
             continue
         ratio = max(big) / max(o.subject.box.area, 1e-6)

@@ -15,7 +15,7 @@ from wan_prep.geometry import (
     Floats,
     Size,
     bounding_box,
-    torso_frame,
+    fitted_frame,
     view_angle_deg,
     weak_perspective_scale,
 )
@@ -32,6 +32,12 @@ VISIBLE = 0.5
 # Adult head: eyes half way up, mouth about 0.3 of the head below them (Farkas,
 # Anthropometry of the Head and Face, 1994), so the crown is 1.7 eye-mouth distances above.
 CROWN_ABOVE_EYES = 1.7
+
+# Left and right shoulder, left and right hip of an adult in body axes, in m: joint centres 0.34
+# and 0.20 apart, the spine between them 0.5 (Winter, Biomechanics and Motor Control, 2009).
+TORSO_TEMPLATE_M: Floats = np.array(
+    [[0.17, 0.5, 0.0], [-0.17, 0.5, 0.0], [0.10, 0.0, 0.0], [-0.10, 0.0, 0.0]]
+)
 
 
 class FaceBox(NamedTuple):
@@ -102,13 +108,12 @@ def px_per_m(body: Body) -> float | None:
 
 
 def view_matrix(body: Body) -> Floats | None:
-    """(3, 3) rotation of the torso frame into camera axes; None where it degenerates."""
-    world = body.world_xyz
-    spine = midpoint(world, skeleton.SHOULDERS) - midpoint(world, skeleton.HIPS)
-    try:
-        return torso_frame(world[Joint.LEFT_SHOULDER], world[Joint.RIGHT_SHOULDER], spine)
-    except ValueError:
-        return None
+    """(3, 3) rotation of the torso frame into camera axes; None where it degenerates.
+
+    The shoulder line, the hip line and the spine each have their noise; a rigid torso fitted to
+    all four joints turns less with any one of them than the shoulder line alone.
+    """
+    return fitted_frame(TORSO_TEMPLATE_M, body.world_xyz[list(skeleton.TORSO)])
 
 
 def body_box(body: Body) -> Box:

@@ -105,7 +105,7 @@ def build_report(
         mode=mode,
         resolution=resolution,
         verdict=_verdict(f.severity for f in (r.finding for r in found) if f is not None),
-        score=overall(scores, mode, profile),
+        score=overall(scores, mode, profile, {rule.family for rule in rules}),
         score_at_best_start=None if best is None else best.score,
         scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
         image=image_facts(image),

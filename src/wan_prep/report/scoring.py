@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from wan_prep.analyzers import RULES
@@ -84,9 +84,10 @@ def _severity(rule: Rule, answer: Answer, profile: Profile) -> Severity | None:
 def family_scores(
     results: Sequence[Result], mode: Mode, profile: Profile
 ) -> dict[Family, float | None]:
-    """Weighted geometric mean of a family's checks; None where none of them measured anything.
+    """Product of each family's checks, to the power of their weights; None where nothing was
+    measured.
 
-    Where some did, those that could not enter at the profile's unknown score: not knowing is
+    Where something was, what could not be enters at the profile's unknown score: not knowing is
     neither a pass nor a failure.
     """
     return {family: _family(results, family, mode, profile) for family in FAMILIES}
@@ -98,7 +99,9 @@ def _family(
     entering = [r for r in results if r.rule.family == family and _weight(r, mode, profile) > 0]
     if not any(isinstance(r.answer, Judged) for r in entering):
         return None
-    return geometric_mean([(_weight(r, mode, profile), _score(r, profile)) for r in entering])
+    loss = sum(_weight(r, mode, profile) * -math.log(_score(r, profile)) for r in entering)
+    # Never exactly 0, however many flaws come together.
+    return math.exp(-min(loss, 50.0))
 
 
 def _weight(result: Result, mode: Mode, profile: Profile) -> float:
@@ -112,13 +115,21 @@ def _score(result: Result, profile: Profile) -> float:
     return profile.severity.unknown_score if result.score is None else result.score
 
 
-def overall(scores: dict[Family, float | None], mode: Mode, profile: Profile) -> float:
-    """0 … 100, two decimals: the weighted geometric mean of the families."""
+def overall(
+    scores: dict[Family, float | None],
+    mode: Mode,
+    profile: Profile,
+    asked: Collection[Family] = FAMILIES,
+) -> float:
+    """0 … 100, two decimals: the weighted geometric mean of the families that were asked."""
     unknown = profile.severity.unknown_score
     terms = [
         (weight, unknown if (score := scores[family]) is None else score)
         for family, weight in profile.family_weights[mode].items()
+        if family in asked
     ]
+    if not sum(weight for weight, _ in terms):
+        return round(100.0 * unknown, 2)
     return round(100.0 * geometric_mean(terms), 2)
 
 
@@ -131,16 +142,13 @@ def geometric_mean(terms: Sequence[tuple[float, float]]) -> float:
 def effects(results: Sequence[Result], mode: Mode, profile: Profile) -> dict[str, float]:
     """By code, how much of the overall score's logarithm a check takes: what to mend first."""
     families = profile.family_weights[mode]
-    within: dict[Family, float] = dict.fromkeys(FAMILIES, 0.0)
-    for result in results:
-        within[result.rule.family] += _weight(result, mode, profile)
-    costs = {}
-    for result in results:
-        family, weight = result.rule.family, _weight(result, mode, profile)
-        share = weight / within[family] if weight else 0.0
-        loss = -math.log(_score(result, profile))
-        costs[result.rule.code] = share * loss * families[family] / sum(families.values())
-    return costs
+    return {
+        result.rule.code: _weight(result, mode, profile)
+        * -math.log(_score(result, profile))
+        * families[result.rule.family]
+        / sum(families.values())
+        for result in results
+    }
 
 
 def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart | None:
@@ -152,11 +160,12 @@ def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart
         return None
     fixed = evaluate(context, [rule for rule in rules if not rule.at_start])
     moving = [rule for rule in rules if rule.at_start]
+    asked = {rule.family for rule in rules}
 
     def score_of(candidate: PairContext) -> float:
         results = [*fixed, *evaluate(candidate, moving)]
         scores = family_scores(results, context.mode, context.profile)
-        return overall(scores, context.mode, context.profile)
+        return overall(scores, context.mode, context.profile, asked)
 
     at_first = score_of(context)
     scored = [

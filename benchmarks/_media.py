@@ -1,0 +1,140 @@
+"""Pictures and pairs that the benchmarks measure on, with exact ground truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+import wan_prep
+from wan_prep.evidence import Evidence
+from wan_prep.media.frames import frames_at
+from wan_prep.pose.mediapipe import MediapipeEstimator
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared/data"
+PAIRS = DATA / "pairs"
+
+
+@dataclass
+class Row:
+    """One figure of a table. target None: reported, not judged."""
+
+    item: str
+    what: str
+    figure: float
+    target: str
+    passed: bool | None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def at_most(item: str, what: str, figure: float, limit: float, **details: Any) -> Row:
+    return Row(item, what, figure, f"<= {limit:g}", bool(figure <= limit), details)
+
+
+def at_least(item: str, what: str, figure: float, limit: float, **details: Any) -> Row:
+    return Row(item, what, figure, f">= {limit:g}", bool(figure >= limit), details)
+
+
+class Lab:
+    """One pose network and every file looked at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.estimator = MediapipeEstimator()
+        self._seen: dict[tuple[str, str], Evidence] = {}
+        self._count = 0
+
+    def seen(self, path: Path, kind: str) -> Evidence:
+        key = (str(path), kind)
+        if key not in self._seen:
+            self._seen[key] = wan_prep.observe(path, kind=kind, estimator=self.estimator)
+        return self._seen[key]
+
+    def at(self, path: Path, times: list[Fraction]) -> Evidence:
+        return wan_prep.observe(path, at=times, estimator=self.estimator)
+
+    def picture(self, rgb: np.ndarray) -> Evidence:
+        """Evidence of a picture in memory, through a file as a user's would be."""
+        self._count += 1
+        path = self.folder / f"{self._count}.png"
+        Image.fromarray(rgb).save(path, compress_level=1)
+        evidence = wan_prep.observe(path, kind="image", estimator=self.estimator)
+        path.unlink()
+        return evidence
+
+
+def pair_names() -> list[str]:
+    return sorted(p.name for p in PAIRS.iterdir())
+
+
+def pair_image(name: str) -> Path:
+    return next((PAIRS / name).glob("image.*"))
+
+
+def pair_video(name: str) -> Path:
+    return PAIRS / name / "video.mp4"
+
+
+def frames_of(lab: Lab, path: Path, times: list[Fraction]) -> Iterator[tuple[Fraction, np.ndarray]]:
+    info = lab.seen(path, "video").video_info
+    assert info is not None
+    for frame in frames_at(path, info, times):
+        yield frame.time, frame.rgb()
+
+
+# ------------------------------------------------------------------ known transforms
+
+
+def zoomed(rgb: np.ndarray, zoom: float, center_xy: tuple[float, float]) -> np.ndarray:
+    """The window of 1/zoom of both sides, as near to `center_xy` as fits, at the full size."""
+    height, width = rgb.shape[:2]
+    left, top = (
+        min(max(c - length / zoom / 2, 0.0), length - length / zoom)
+        for c, length in zip(center_xy, (width, height), strict=True)
+    )
+    # Pixel centres: p maps to (p + 0.5 - left) * zoom - 0.5.
+    matrix = np.array(
+        [
+            [zoom, 0.0, (0.5 - left) * zoom - 0.5],
+            [0.0, zoom, (0.5 - top) * zoom - 0.5],
+        ]
+    )
+    return cv2.warpAffine(rgb, matrix, (width, height), flags=cv2.INTER_CUBIC)
+
+
+def shifted(rgb: np.ndarray, share_x: float, share_y: float) -> np.ndarray:
+    """Moved right and down by shares of width and height; the edge is repeated."""
+    height, width = rgb.shape[:2]
+    matrix = np.array([[1.0, 0.0, share_x * width], [0.0, 1.0, share_y * height]])
+    return cv2.warpAffine(
+        rgb, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def rolled(rgb: np.ndarray, clockwise_deg: float) -> np.ndarray:
+    """Turned about its middle; the edge is repeated."""
+    height, width = rgb.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -clockwise_deg, 1.0)
+    return cv2.warpAffine(
+        rgb, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def narrowed(rgb: np.ndarray, share: float, center_x: float) -> np.ndarray:
+    """Cropped to a share of its width around a column."""
+    width = rgb.shape[1]
+    keep = max(2, round(width * share))
+    left = min(max(round(center_x - keep / 2), 0), width - keep)
+    return np.ascontiguousarray(rgb[:, left : left + keep])
+
+
+def percentile(values: list[float], share: float) -> float:
+    return float(np.percentile(values, share)) if values else math.nan
