@@ -158,8 +158,8 @@ def test_in_replace_mode_place_and_zoom_weigh_less() -> None:
 
 
 def test_an_unnamed_check_weighs_one() -> None:
-    assert "WP202" not in PROFILE.check_weights["animate"]
-    assert PROFILE.check_weight("animate", "WP202") == 1.0
+    assert "WP101" not in PROFILE.check_weights["animate"]
+    assert PROFILE.check_weight("animate", "WP101") == 1.0
     assert PROFILE.check_weight("animate", "WP403") == 0.0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from wan_prep.geometry import Box, Size
@@ -463,6 +463,7 @@ def test_retries_lie_around_the_head_even_where_it_left_the_picture(person: Any)
 
 @given(width=st.integers(64, 4000), height=st.integers(64, 4000))
 def test_tiles_cover_the_picture_and_stay_in_it(width: int, height: int) -> None:
+    assume(max(width, height) <= 6 * min(width, height))
     boxes = tiles(Size(width, height))
     assert min(b.left for b in boxes) == pytest.approx(0.0, abs=1e-6)
     assert max(b.right for b in boxes) == pytest.approx(width)
@@ -558,3 +559,8 @@ def test_samples_run_ahead_in_order_and_no_further_than_asked() -> None:
             assert len(drawn) <= len(seen) + 5
     assert len(seen) == 50
     assert seen == sorted(seen)
+
+
+def test_a_very_long_picture_is_searched_in_few_tiles() -> None:
+    assert len(tiles(Size(1, 5000))) <= 40
+    assert len(tiles(Size(5000, 200))) <= 40

@@ -83,7 +83,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     others = tuple(_share_box(c.body) for k, c in enumerate(candidates) if k != chosen)
     return Evidence(
         kind="image",
-        path=str(path),
+        path=_shown(path),
         info=info,
         pose_model=model,
         content=_content(meter),
@@ -250,7 +250,7 @@ def _video_evidence(
     )
     return Evidence(
         kind="video",
-        path=str(path),
+        path=_shown(path),
         info=info,
         pose_model=model,
         content=_content(meter),
@@ -260,13 +260,18 @@ def _video_evidence(
     )
 
 
+def _shown(path: str | Path) -> str:
+    """The path as text that JSON can carry, bytes that are no UTF-8 as escapes."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _unreadable(
     kind: str, path: str | Path, model: ModelId, exc: MediaUnreadable | None
 ) -> Evidence:
     exc = exc or MediaUnreadable("corrupt", "it cannot be read")
     defect = Defect(kind=exc.kind, message=str(exc))
     return Evidence.model_validate(
-        {"kind": kind, "path": str(path), "pose_model": model, "defects": (defect,)}
+        {"kind": kind, "path": _shown(path), "pose_model": model, "defects": (defect,)}
     )
 
 

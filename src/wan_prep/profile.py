@@ -108,7 +108,7 @@ class Service(_Part):
     default_resolution: Resolution
     source: str
     usd_per_s: dict[Resolution, Decimal]
-    pixel_budget: dict[Resolution, int]
+    pixel_budget: dict[Resolution, Annotated[int, Field(ge=65536)]]
 
 
 class Profile(_Part):
@@ -155,6 +155,8 @@ def load_profile(path: str | Path) -> Profile:
         ProfileError: the file is missing, not TOML, names an entry that does not exist, or
             gives one a value it cannot have.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ProfileError(f"{path}: expected a TOML file, found a directory or a device")
     try:
         given = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as exc:

@@ -388,20 +388,20 @@ def test_the_gravest_comes_first(check: Any, pairs: dict, kind: str) -> None:
 
 
 def test_within_a_severity_the_costliest_comes_first(check: Any, make: Any) -> None:
-    """Cuts score less than bars, but the family of bars has fewer checks to share its weight."""
+    """Cuts: 0.6 * -ln 0.3 = 0.72; bars: 0.5 * -ln 0.4 = 0.46; both families weigh 1.5."""
     content, cuts = Box(0.0, 0.1, 1.0, 0.9), (Fraction(1),)
     both = make.video(evidence={"content": content, "cuts": cuts})
     image = make.image(evidence={"content": content})
     report = check(image, both, ignore=("WP203",))
-    assert [f.code for f in report.warnings] == ["WP204", "WP604"]
+    assert [f.code for f in report.warnings] == ["WP604", "WP204"]
 
 
 def test_the_scores_of_a_pair_that_matches(check: Any) -> None:
     report = check()
-    assert report.score > 99.9
+    assert report.score > 99.5
     assert report.score_at_best_start == report.score
     assert report.best_start_s == 0.0
-    assert all(v is not None and v > 0.99 for v in report.scores.model_dump().values())
+    assert all(v is not None and v > 0.97 for v in report.scores.model_dump().values())
 
 
 def test_the_score_has_two_decimals(check: Any, pairs: dict) -> None:

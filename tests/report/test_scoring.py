@@ -152,7 +152,7 @@ def test_a_mean_lies_between_the_best_and_the_worst(terms: list[tuple[float, flo
     assert min(scores) * (1 - 1e-9) <= geometric_mean(terms) <= max(scores) * (1 + 1e-9)
 
 
-def test_a_family_is_the_weighted_mean_of_its_checks() -> None:
+def test_a_family_is_the_product_of_its_checks_to_the_power_of_their_weights() -> None:
     profile = weighing({"WP301": 3.0, "WP302": 1.0, "WP303": 0.0})
     scored = results(
         ("WP301", Judged(0.5, "")),
@@ -161,7 +161,7 @@ def test_a_family_is_the_weighted_mean_of_its_checks() -> None:
         ("WP401", Judged(0.2, "")),
     )
     families = family_scores(scored, "animate", profile)
-    assert families["framing"] == pytest.approx(0.5**0.75)
+    assert families["framing"] == pytest.approx(0.5**3 * 1.0)
     assert families["pose"] == pytest.approx(0.2)
     assert families["media"] is None
     assert list(families) == list(FAMILIES)
@@ -175,7 +175,7 @@ def test_in_a_family_the_unknown_enters_at_a_half_where_it_was_required() -> Non
     def framing(*answers: tuple[str, Answer]) -> float | None:
         return family_scores(results(*answers), "animate", profile)["framing"]
 
-    assert framing(measured, ("WP302", unknown)) == pytest.approx(math.sqrt(0.8 * 0.5))
+    assert framing(measured, ("WP302", unknown)) == pytest.approx(0.8 * 0.5)
     assert framing(measured, ("WP302", optional)) == pytest.approx(0.8)
     assert framing(measured, ("WP302", NotApplicable("no question"))) == pytest.approx(0.8)
     assert framing(("WP301", unknown), ("WP302", unknown)) is None
@@ -260,8 +260,8 @@ def test_what_enters_no_score_costs_nothing() -> None:
     )
     assert costs == pytest.approx(
         {
-            "WP301": -math.log(0.25) * 2 / 3 * 3 / 4,
-            "WP302": -math.log(0.5) * 1 / 3 * 3 / 4,
+            "WP301": -math.log(0.25) * 2 * 3 / 4,
+            "WP302": -math.log(0.5) * 1 * 3 / 4,
             "WP303": 0.0,
             "WP304": 0.0,
             "WP403": 0.0,
@@ -277,7 +277,22 @@ def score_of(pair: PairContext) -> float:
 
 
 def test_a_pair_that_matches_scores_full_marks(make: Any) -> None:
-    assert score_of(make.pair()) > 99.9
+    assert score_of(make.pair()) > 99.5
+
+
+def test_what_passed_beside_a_failure_does_not_soften_it() -> None:
+    profile = weighing({"WP101": 1.0, "WP103": 0.5})
+    failed = ("WP101", Judged(0.01, ""))
+    passed = ("WP103", Judged(1.0, ""))
+    alone = family_scores(results(failed), "animate", profile)["media"]
+    beside = family_scores(results(failed, passed), "animate", profile)["media"]
+    assert alone == beside == pytest.approx(0.01)
+
+
+def test_a_deselected_family_does_not_count() -> None:
+    scores = dict.fromkeys(FAMILIES) | {"aspect": 0.8}
+    assert overall(scores, "animate", PROFILE, {"aspect"}) == 80.0
+    assert overall(scores, "animate", PROFILE, set()) == 50.0
 
 
 DEGRADE: dict[str, Callable[[Any, float], Any]] = {

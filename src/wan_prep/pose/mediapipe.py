@@ -168,8 +168,11 @@ def _check_bundle(path: Path) -> None:
         raise PoseModelError(f"{path}: no such pose model; expected a .task bundle")
     if not zipfile.is_zipfile(path):
         raise PoseModelError(f"{path}: not a .task bundle (an uncompressed zip of two networks)")
-    with zipfile.ZipFile(path) as bundle:
-        missing = [part for part in POSE_PARTS if part not in bundle.namelist()]
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            missing = [part for part in POSE_PARTS if part not in bundle.namelist()]
+    except (zipfile.BadZipFile, OSError) as exc:
+        raise PoseModelError(f"{path}: a damaged .task bundle ({exc})") from exc
     if missing:
         raise PoseModelError(f"{path}: not a pose landmarker bundle, it lacks {missing[0]}")
 

@@ -130,12 +130,22 @@ def retry_regions(body: Body) -> list[Box]:
 
 def tiles(size: Size) -> list[Box]:
     """Overlapping squares for people too small for one look at the whole picture."""
-    side = 0.6 * float(min(size))
+    # A very long picture is searched in coarser squares, so that there are never many.
+    side = max(0.6 * float(min(size)), float(max(size)) / 6.0)
     columns = max(2, round(1.5 * size.width / side))
     rows = max(2, round(1.5 * size.height / side))
-    xs = np.linspace(side / 2, size.width - side / 2, columns)
-    ys = np.linspace(side / 2, size.height - side / 2, rows)
-    return [square_around((x, y), side) for y in ys for x in xs]
+    return [
+        square_around((x, y), side)
+        for y in _spread(side, size.height, rows)
+        for x in _spread(side, size.width, columns)
+    ]
+
+
+def _spread(side: float, length: int, count: int) -> Floats:
+    """Centers of spans of `side` over 0 … length; the middle alone where one span covers it."""
+    if side >= length:
+        return np.array([length / 2.0])
+    return np.linspace(side / 2.0, length - side / 2.0, count)
 
 
 def candidate(rgb: Rgb, body: Body) -> Candidate:

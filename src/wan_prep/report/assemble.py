@@ -240,7 +240,7 @@ def video_subject(video: Evidence) -> VideoSubject:
         {
             "found": bool(video.found),
             "presence": round(1.0 - absent_share(video), 4),
-            "people_max": max(people, default=0),
+            "people_max": max(people, default=0) if video.found else 0,
             "absent_s": tuple((round(a, 3), round(b, 3)) for a, b in absent_spans(video)),
             "face_seen": round(len(seen) / len(faces), 4) if faces else None,
             **(_seen(found) if found is not None else {}),
