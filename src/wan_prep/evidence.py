@@ -6,6 +6,7 @@ Evidence is a value: frozen, serializable, made once and used in any number of p
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -147,7 +148,7 @@ class Evidence(_Value):
     def first(self) -> Observation | None:
         return self.observations[0] if self.observations else None
 
-    @property
+    @cached_property
     def found(self) -> tuple[Observation, ...]:
         """The observations that have a subject."""
         return tuple(o for o in self.observations if o.subject is not None)

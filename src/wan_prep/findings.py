@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from fractions import Fraction
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -198,7 +199,12 @@ class PairContext:
         template = self.template
         if template is None:
             return None
-        return next((m.measures for m in self.moments if m.observation.time == template.time), None)
+        return self.measures_at.get(template.time)
+
+    @cached_property
+    def measures_at(self) -> dict[Fraction, PairMeasures]:
+        """Measures by the sample's time, in s."""
+        return {m.observation.time: m.measures for m in self.moments}
 
     @cached_property
     def typical(self) -> PairMeasures | None:
@@ -216,7 +222,10 @@ class PairContext:
     def _with(self, other: PairContext) -> PairContext:
         # The moments do not depend on the start, and they are the costly part.
         other.__dict__.update(
-            image_seat=self.image_seat, moments=self.moments, typical=self.typical
+            image_seat=self.image_seat,
+            moments=self.moments,
+            measures_at=self.measures_at,
+            typical=self.typical,
         )
         return other
 

@@ -6,6 +6,7 @@ Everything here is pure: pixels of the upright picture in, numbers out.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -71,6 +72,10 @@ class Body:
     looks: int = 1
     face: FaceBox | None = None
 
+    @cached_property
+    def px_per_m(self) -> float | None:
+        return _px_per_m(self)
+
     def with_face(self, face: FaceBox | None) -> Body:
         return replace(self, face=face)
 
@@ -101,6 +106,10 @@ def trusted(body: Body) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 def px_per_m(body: Body) -> float | None:
     """Weak-perspective scale over the visible joints in the picture, in px per m."""
+    return body.px_per_m
+
+
+def _px_per_m(body: Body) -> float | None:
     weights = np.zeros(skeleton.JOINT_COUNT)
     joints = list(skeleton.BODY)
     weights[joints] = trusted(body)[joints] * body.visibility[joints]
@@ -118,7 +127,8 @@ def view_matrix(body: Body) -> Floats | None:
 
 def body_box(body: Body) -> Box:
     """Box in px around the visible joints, grown to hold head, hands and feet."""
-    joints = [j for j in skeleton.BODY if trusted(body)[j]] or list(skeleton.HEAD)
+    seen = trusted(body)
+    joints = [j for j in skeleton.BODY if seen[j]] or list(skeleton.HEAD)
     box = bounding_box(body.keypoints_xy[joints])
     top = min(box.top, crown_y(body))
     grow = 0.06 * max(box.height, box.width)

@@ -38,10 +38,6 @@ class Candidate:
     colour: Floats | None = None
 
     @cached_property
-    def px_per_m(self) -> float | None:
-        return bodies.px_per_m(self.body)
-
-    @cached_property
     def prominence(self) -> float:
         return prominence(self.body)
 
@@ -67,7 +63,7 @@ def move_cost(a: Candidate, b: Candidate, seconds: float) -> float:
     """Cost 0 … BREAK_COST of one person being at `a` and, `seconds` later, at `b`."""
     # The pictures of one clip may be of two sizes: all px are those of a's.
     enlarge = a.body.size.width / b.body.size.width
-    scale_a, scale_b = a.px_per_m, b.px_per_m
+    scale_a, scale_b = bodies.px_per_m(a.body), bodies.px_per_m(b.body)
     if scale_a is None or scale_b is None:
         scale_a = scale_b = _size_px(a.body)
     else:
