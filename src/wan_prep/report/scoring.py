@@ -82,7 +82,10 @@ def _severity(rule: Rule, answer: Answer, profile: Profile) -> Severity | None:
 
 
 def family_scores(
-    results: Sequence[Result], mode: Mode, profile: Profile
+    results: Sequence[Result],
+    mode: Mode,
+    profile: Profile,
+    families: Collection[Family] = FAMILIES,
 ) -> dict[Family, float | None]:
     """Product of each family's checks, to the power of their weights; None where nothing was
     measured.
@@ -90,7 +93,7 @@ def family_scores(
     Where something was, what could not be enters at the profile's unknown score: not knowing is
     neither a pass nor a failure.
     """
-    return {family: _family(results, family, mode, profile) for family in FAMILIES}
+    return {family: _family(results, family, mode, profile) for family in families}
 
 
 def _family(
@@ -162,9 +165,12 @@ def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart
     moving = [rule for rule in rules if rule.at_start]
     asked = {rule.family for rule in rules}
 
+    changing = {rule.family for rule in moving}
+    settled = family_scores(fixed, context.mode, context.profile)
+
     def score_of(candidate: PairContext) -> float:
         results = [*fixed, *evaluate(candidate, moving)]
-        scores = family_scores(results, context.mode, context.profile)
+        scores = settled | family_scores(results, context.mode, context.profile, changing)
         return overall(scores, context.mode, context.profile, asked)
 
     at_first = score_of(context)
