@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_prep.geometry import Box
+from wan_prep.geometry import Box, view_angles
 from wan_prep.pose import body as bodies
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import Body, FaceBox
@@ -184,3 +184,31 @@ def test_the_face_of_a_body_can_be_set_and_taken_away(make: Any) -> None:
     body = make.body().with_face(face)
     assert body.face == face
     assert body.with_face(None).face is None
+
+
+def test_hips_that_are_not_seen_do_not_tip_the_torso(make: Any) -> None:
+    """A guess of the network's: the hips 0.4 m nearer than the shoulders, and out of sight."""
+    world = make.turned("y", 30.0)
+    world[23:33, 2] -= 0.4
+    body = make.body(world)
+    tipped = view_angles(bodies.view_matrix(body))
+    assert abs(tipped.pitch) > 30.0
+    visibility = body.visibility.copy()
+    visibility[[23, 24]] = 0.1
+    upright = view_angles(bodies.view_matrix(replace(body, visibility=visibility)))
+    assert upright.pitch == pytest.approx(0.0, abs=0.5)
+    straight = view_angles(bodies.view_matrix(make.body(make.turned("y", 30.0))))
+    assert upright.yaw == pytest.approx(straight.yaw, abs=3.0)
+
+
+def test_a_joint_that_looks_disagree_about_is_seen_less(make: Any) -> None:
+    body = make.body()
+    points = body.keypoints_xy.copy()
+    scale = body.px_per_m
+    assert scale is not None
+    points[25] += (0.0, 0.48 * scale)
+    looks = [body, replace(body, keypoints_xy=points)]
+    agreed = bodies.consensus(looks)
+    # Each look lies 0.24 m from their middle: four times what is still agreement.
+    assert agreed.visibility[25] == pytest.approx(body.visibility[25] / 4, rel=0.05)
+    assert agreed.visibility[26] == pytest.approx(body.visibility[26])

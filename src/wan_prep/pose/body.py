@@ -27,6 +27,9 @@ Shot = Literal["full", "three_quarter", "half", "bust", "face"]
 SHOTS: tuple[Shot, ...] = ("face", "bust", "half", "three_quarter", "full")
 """From the closest to the widest."""
 
+AGREEING_M = 0.06
+"""Looks that differ by more than this about a joint, in m on average, do not see it well; at twice
+as much its visibility is halved."""
 VISIBLE = 0.5
 """Below this the network itself says that a joint is not seen."""
 
@@ -120,9 +123,17 @@ def view_matrix(body: Body) -> Floats | None:
     """(3, 3) rotation of the torso frame into camera axes; None where it degenerates.
 
     The shoulder line, the hip line and the spine each have their noise; a rigid torso fitted to
-    all four joints turns less with any one of them than the shoulder line alone.
+    all four joints turns less with any one of them than the shoulder line alone.  Where the hips
+    are not seen their depth is a guess of the network's, and the torso is taken to stand upright
+    in depth: shoulders tell the turn, the picture tells the lean, nothing tells the tip.
     """
-    return fitted_frame(TORSO_TEMPLATE_M, body.world_xyz[list(skeleton.TORSO)])
+    torso = body.world_xyz[list(skeleton.TORSO)]
+    if not trusted(body)[list(skeleton.HIPS)].all():
+        torso = torso.copy()
+        torso[:, 2] -= torso[:, 2].mean()
+        torso[2:, 2] = torso[:2, 2] * (TORSO_TEMPLATE_M[2, 0] / TORSO_TEMPLATE_M[0, 0])
+        torso[:, 2] -= np.repeat([torso[:2, 2].mean(), torso[2:, 2].mean()], 2)
+    return fitted_frame(TORSO_TEMPLATE_M, torso)
 
 
 def body_box(body: Body) -> Box:
@@ -179,14 +190,22 @@ def consensus(bodies: list[Body]) -> Body:
     """One body from several looks at the same picture.
 
     The looks whose torso is turned furthest from the others are left out first (a look may
-    answer front for back); the rest is the median joint by joint.
+    answer front for back); the rest is the median joint by joint.  A joint that the looks put in
+    different places is less visible than each of them claims.
     """
     if len(bodies) == 1:
         return bodies[0]
     kept = _agreeing(bodies)
+    points = np.array([b.keypoints_xy for b in kept])
+    middle = np.median(points, axis=0)
+    visibility = np.median([b.visibility for b in kept], axis=0)
+    scale = next((s for b in kept if (s := b.px_per_m) is not None), None)
+    if scale is not None:
+        spread_m = np.linalg.norm(points - middle, axis=2).mean(axis=0) / scale
+        visibility = visibility * np.minimum(1.0, AGREEING_M / np.maximum(spread_m, 1e-9))
     return Body(
-        keypoints_xy=np.median([b.keypoints_xy for b in kept], axis=0),
-        visibility=np.median([b.visibility for b in kept], axis=0),
+        keypoints_xy=middle,
+        visibility=visibility,
         world_xyz=np.median([b.world_xyz for b in kept], axis=0),
         local_xyz=np.median([b.local_xyz for b in kept], axis=0),
         size=kept[0].size,
