@@ -77,6 +77,8 @@ class Face(_Value):
     pitch_deg: float | None
     confidence: float
     """1 from a face network; 0.3 where only the pose's head points gave the box."""
+    span_px: float | None = None
+    """Size in px of the upright picture in its full size, whichever way the face is turned."""
 
 
 class Subject(_Value):

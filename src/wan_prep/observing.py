@@ -29,7 +29,7 @@ from wan_prep.pose.search import find_bodies, refine
 from wan_prep.pose.track import Sample, choose_subject
 from wan_prep.profile import Profile
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
-from wan_prep.survey import Seen, survey
+from wan_prep.survey import Seen, steadied, survey
 
 # Nothing the checks speak of may last longer unseen than half a second; short clips are cheap,
 # so they are looked at more densely.
@@ -211,8 +211,16 @@ def observe_video_at(path: str | Path, estimator: PoseEstimator, times: list[Fra
     except MediaUnreadable as exc:
         return _unreadable("video", path, model, exc)
     meter = BarMeter()
-    seen = list(_each(frames, estimator, meter))
+    seen = _steadied_by_time(list(_each(frames, estimator, meter)))
     return _video_evidence(path, info, model, seen, meter)
+
+
+def _steadied_by_time(seen: list[Seen]) -> list[Seen]:
+    """Steadied in the order of time, returned in the order asked."""
+    order = sorted(range(len(seen)), key=lambda i: seen[i].time)
+    steady = steadied([seen[i] for i in order])
+    back = dict(zip(order, steady, strict=True))
+    return [back[i] for i in range(len(seen))]
 
 
 def _each(frames: list[DecodedFrame], estimator: PoseEstimator, meter: BarMeter) -> Iterator[Seen]:
@@ -305,6 +313,9 @@ def _subject(body: Body, full_width: int, repaired: bool = False) -> Subject:
             yaw_deg=body.face.yaw_deg,
             pitch_deg=body.face.pitch_deg,
             confidence=body.face.confidence,
+            span_px=None
+            if body.face.span_px is None
+            else round(body.face.span_px * full_width / width, 3),
         )
     return Subject(
         keypoints_xy=body.keypoints_xy / (width, height),

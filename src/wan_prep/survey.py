@@ -28,7 +28,7 @@ from wan_prep.pose.search import (
     merge,
     refine,
 )
-from wan_prep.pose.track import Candidate, Sample, choose_subject, jumps
+from wan_prep.pose.track import Candidate, Sample, choose_subject, facing_steadily, jumps
 from wan_prep.sampling import Picked
 
 WINDOW = 12
@@ -92,7 +92,18 @@ def survey(
             _finish(history[-1:], held, estimator, looks, beside, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
     chosen = choose_subject([h.sample for h in history])
-    return [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
+    return steadied([_seen(h, index) for h, index in zip(history, chosen, strict=True)])
+
+
+def steadied(seen: list[Seen]) -> list[Seen]:
+    """The same samples, backs that were taken for fronts turned round, shot by shot."""
+    result = list(seen)
+    for scene in sorted({s.scene for s in seen}):
+        places = [i for i, s in enumerate(seen) if s.scene == scene and s.subject is not None]
+        track = [(seen[i].time, s) for i in places if (s := seen[i].subject) is not None]
+        for i, body in zip(places, facing_steadily(track), strict=True):
+            result[i] = replace(result[i], subject=body)
+    return result
 
 
 _NO_PICTURE: Rgb = np.zeros((0, 0, 3), np.uint8)

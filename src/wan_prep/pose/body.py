@@ -49,12 +49,15 @@ class FaceBox(NamedTuple):
 
     yaw_deg and pitch_deg: 0 where the face looks into the camera; None where only the pose's
     head points gave the box.  confidence: 1 from a face network, low from the pose alone.
+    span_px: size of the face whichever way it is turned: the geometric mean of the distance of
+    the outer eye corners and that of forehead and chin, depth included; None without a mesh.
     """
 
     box: Box
     yaw_deg: float | None
     pitch_deg: float | None
     confidence: float
+    span_px: float | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,21 @@ def head_box(body: Body) -> Box:
         float(center[1] - 1.1 * half),
         float(center[0] + half),
         float(center[1] + 1.1 * half),
+    )
+
+
+def turned_round(body: Body) -> Body:
+    """The other body with the same outline: left and right exchanged, depth reversed.
+
+    A network may take a back for a front; both project to the same picture.
+    """
+    flip = np.array([1.0, 1.0, -1.0])
+    return replace(
+        body,
+        keypoints_xy=body.keypoints_xy[MIRROR],
+        visibility=body.visibility[MIRROR],
+        world_xyz=body.world_xyz[MIRROR] * flip,
+        local_xyz=body.local_xyz[MIRROR] * flip,
     )
 
 

@@ -151,8 +151,15 @@ def find_face(rgb: Rgb, body: Body, estimator: PoseEstimator) -> FaceBox | None:
         box = bounding_box(mesh[_FACE_POINTS, :2])
         if box.iou(head) > 0.1:
             yaw, pitch = _face_angles(mesh)
-            return FaceBox(box, yaw, pitch, 1.0)
+            return FaceBox(box, yaw, pitch, 1.0, _face_span(mesh))
     return FaceBox(head, None, None, 0.3)
+
+
+def _face_span(mesh: Floats) -> float:
+    """Size in px that does not change with the face's turn."""
+    across = np.linalg.norm(mesh[_MESH_LEFT_EYE] - mesh[_MESH_RIGHT_EYE])
+    along = np.linalg.norm(mesh[_MESH_FOREHEAD] - mesh[_MESH_CHIN])
+    return float(math.sqrt(across * along))
 
 
 def _face_angles(mesh: Floats) -> tuple[float, float]:

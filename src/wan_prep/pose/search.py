@@ -38,6 +38,8 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator) -> list[Candidate]:
     if not found:
         for body in doubted:
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
+        if doubted and not found:
+            found = look_until(rgb, thirds(looking.size_of(rgb)), estimator, enough=1)
     if not found:
         small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
@@ -126,6 +128,16 @@ def retry_regions(body: Body) -> list[Box]:
     nose = np.clip(body.keypoints_xy[0], (0.0, 0.0), tuple(map(float, body.size)))
     below = nose + (0.0, 0.15 * short)
     return [square_around(below, factor * short) for factor in (1.0, 0.75, 0.55)]
+
+
+def thirds(size: Size) -> list[Box]:
+    """Squares of the shorter side along the longer one: middle, then both ends, then between."""
+    side, length = float(min(size)), float(max(size))
+    places = [0.5, 0.0, 1.0, 0.25, 0.75]
+    centers = [side / 2.0 + place * (length - side) for place in places]
+    if size.width >= size.height:
+        return [square_around((c, size.height / 2.0), side) for c in centers]
+    return [square_around((size.width / 2.0, c), side) for c in centers]
 
 
 def tiles(size: Size) -> list[Box]:

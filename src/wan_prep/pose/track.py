@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wan_prep.geometry import Floats
+from wan_prep.geometry import Floats, view_angle_deg
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 
@@ -136,6 +136,54 @@ def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
         index if index < len(sample.candidates) else None
         for index, sample in zip(path, samples, strict=True)
     ]
+
+
+TURN_DEG_PER_S = 200.0  # a dancer's turn
+TURN_SLACK_DEG = 25.0
+ROUND_COST_DEG = 12.0  # taking a sample for its turned-round twin
+SURE_FACE_COST_DEG = 200.0  # where a face network saw a face
+
+
+def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
+    """The same bodies, those turned round that the network took back for front.
+
+    Each is itself or its twin of the same outline (`body.turned_round`); the sequence that turns
+    least beyond what a person can is taken, by dynamic programming.
+    """
+    if len(bodies_at) < 3:
+        return [body for _, body in bodies_at]
+    states = [(body, bodies.turned_round(body)) for _, body in bodies_at]
+    views = [tuple(bodies.view_matrix(b) for b in pair) for pair in states]
+    own = []
+    for body, _ in states:
+        sure = body.face is not None and body.face.yaw_deg is not None
+        own.append((0.0, SURE_FACE_COST_DEG if sure else ROUND_COST_DEG))
+    costs = [list(own[0])]
+    origins: list[list[int]] = [[0, 0]]
+    for i in range(1, len(states)):
+        seconds = float(bodies_at[i][0] - bodies_at[i - 1][0])
+        allowed = TURN_SLACK_DEG + TURN_DEG_PER_S * seconds
+        row, origin = [], []
+        for k in (0, 1):
+            reach = [
+                costs[-1][j] + _turn_cost(views[i - 1][j], views[i][k], allowed) for j in (0, 1)
+            ]
+            best = int(np.argmin(reach))
+            row.append(own[i][k] + reach[best])
+            origin.append(best)
+        costs.append(row)
+        origins.append(origin)
+    path = [int(np.argmin(costs[-1]))]
+    for origin in reversed(origins[1:]):
+        path.append(origin[path[-1]])
+    path.reverse()
+    return [pair[k] for pair, k in zip(states, path, strict=True)]
+
+
+def _turn_cost(a: Floats | None, b: Floats | None, allowed_deg: float) -> float:
+    if a is None or b is None:
+        return 0.0
+    return max(0.0, view_angle_deg(a, b) - allowed_deg)
 
 
 def jumps(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
