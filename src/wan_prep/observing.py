@@ -24,9 +24,7 @@ from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
-from wan_prep.pose.look import find_face
-from wan_prep.pose.search import find_bodies, refine
-from wan_prep.pose.track import Sample, choose_subject
+from wan_prep.pose.search import main_body
 from wan_prep.profile import Profile
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
 from wan_prep.survey import Seen, steadied, survey
@@ -73,14 +71,9 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     meter = BarMeter()
     rgb = _fitted(full, WORK_SIDE_PX)
     meter.add(rgb)
-    candidates = find_bodies(rgb, estimator)
-    chosen = choose_subject([Sample(Fraction(0), 0, candidates)])[0]
-    subject = None
-    if chosen is not None:
-        body = refine(rgb, candidates[chosen].body, estimator)
-        body = body.with_face(find_face(rgb, body, estimator))
-        subject = _subject(body, info.width)
-    others = tuple(_share_box(c.body) for k, c in enumerate(candidates) if k != chosen)
+    body, more = main_body(rgb, estimator)
+    subject = None if body is None else _subject(body, info.width)
+    others = tuple(_share_box(other) for other in more)
     return Evidence(
         kind="image",
         path=_shown(path),
@@ -227,14 +220,8 @@ def _each(frames: list[DecodedFrame], estimator: PoseEstimator, meter: BarMeter)
     for frame in frames:
         rgb = frame.rgb(WORK_SIDE_PX)
         meter.add(rgb)
-        sample = Sample(frame.time, 0, find_bodies(rgb, estimator))
-        index = choose_subject([sample])[0]
-        subject = None
-        if index is not None:
-            subject = refine(rgb, sample.candidates[index].body, estimator)
-            subject = subject.with_face(find_face(rgb, subject, estimator))
-        others = tuple(c.body for k, c in enumerate(sample.candidates) if k != index)
-        yield Seen(frame.time, 0, subject, others, repaired=False)
+        subject, others = main_body(rgb, estimator)
+        yield Seen(frame.time, 0, subject, tuple(others), repaired=False)
 
 
 def _video_evidence(

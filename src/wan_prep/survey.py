@@ -27,8 +27,18 @@ from wan_prep.pose.search import (
     look_until,
     merge,
     refine,
+    seen_again,
 )
-from wan_prep.pose.track import Candidate, Sample, choose_subject, facing_steadily, jumps
+from wan_prep.pose.track import (
+    CONTINUOUS_COST,
+    Candidate,
+    Sample,
+    choose_subject,
+    facing_steadily,
+    isolated,
+    jumps,
+    move_cost,
+)
 from wan_prep.sampling import Picked
 
 WINDOW = 12
@@ -53,6 +63,7 @@ class _Held:
     sample: Sample
     rgb: Rgb
     repaired: bool = False
+    confirmed: bool = False
     subject: int | None = None
     """Which candidate the face below belongs to."""
     face: Future[FaceBox | None] | None = None
@@ -91,8 +102,17 @@ def survey(
             _mend(history[-1:], held, estimator)
             _finish(history[-1:], held, estimator, looks, beside, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
-    chosen = choose_subject([h.sample for h in history])
-    return steadied([_seen(h, index) for h, index in zip(history, chosen, strict=True)])
+    samples_seen = [h.sample for h in history]
+    chosen = choose_subject(samples_seen)
+    seen = [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
+    for i in isolated(samples_seen, chosen):
+        if not _has_sure_face(seen[i].subject):
+            seen[i] = replace(seen[i], subject=None)
+    return steadied(seen)
+
+
+def _has_sure_face(body: Body | None) -> bool:
+    return body is not None and body.face is not None and body.face.yaw_deg is not None
 
 
 def steadied(seen: list[Seen]) -> list[Seen]:
@@ -194,8 +214,25 @@ def _finish(
         candidate = h.sample.candidates[index]
         is_template = is_start and position == 0
         body = refine(h.rgb, candidate.body, estimator, KEY_LOOKS if is_template else looks)
+        h.confirmed = body.looks > 1 or _goes_on(line[position - 1 : position], h, candidate)
+        if not h.confirmed and not seen_again(h.rgb, body, estimator):
+            # A person is seen by every look; what one look alone saw is nobody.
+            del h.sample.candidates[index]
+            continue
+        h.confirmed = True
         h.sample.candidates[index] = Candidate(body, candidate.colour)
         h.subject, h.face = index, beside.submit(looking.find_face, h.rgb, body, estimator)
+
+
+def _goes_on(before: list[_Held], h: _Held, candidate: Candidate) -> bool:
+    """Whether a confirmed subject of the sample before can have moved to this place."""
+    if not before or before[0].subject is None or not before[0].confirmed:
+        return False
+    last = before[0].sample
+    if last.scene != h.sample.scene:
+        return False
+    seconds = float(h.sample.time - last.time)
+    return move_cost(last.candidates[before[0].subject], candidate, seconds) < CONTINUOUS_COST
 
 
 def _seen(h: _Held, index: int | None) -> Seen:

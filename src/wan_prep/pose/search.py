@@ -7,6 +7,7 @@ bodies again on a crop, and where nobody is seen the picture is searched in tile
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.skeleton import HIPS, SHOULDERS
-from wan_prep.pose.track import Candidate
+from wan_prep.pose.track import Candidate, Sample, choose_subject
 
 CLOSER_LOOKS = ((1.5, False), (1.3, False), (1.5, True), (1.1, False), (1.3, True))
 """Further looks at a body in the order of their worth: extent as a multiple of the body, and
@@ -59,6 +60,33 @@ def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOK
         region = looking.around(seen[0], factor)
         seen += same(body, looking.look(rgb, region, estimator, mirror=mirror))
     return bodies.consensus(seen)
+
+
+def main_body(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[Body]]:
+    """The main person of a still, refined and with its face, and the others.
+
+    A body that half of the closer looks do not find again is none: a network sees one in a cat
+    now and then, a person it sees every time.
+    """
+    candidates = find_bodies(rgb, estimator)
+    while candidates:
+        index = choose_subject([Sample(Fraction(0), 0, candidates)])[0]
+        if index is None:
+            break
+        chosen = candidates.pop(index)
+        body = refine(rgb, chosen.body, estimator)
+        if 2 * body.looks >= KEY_LOOKS:
+            face = looking.find_face(rgb, body, estimator)
+            return body.with_face(face), [c.body for c in candidates]
+    return None, [c.body for c in candidates]
+
+
+def seen_again(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
+    """Whether closer looks find the body again, each of them."""
+    return all(
+        same(body, looking.look(rgb, looking.around(body, factor), estimator))
+        for factor in (1.5, 1.3)
+    )
 
 
 def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:

@@ -22,6 +22,7 @@ from wan_prep.pose.body import Body
 # Costs are in nats: how many e-folds less likely a viewer finds it.
 ABSENT_COST = 5.0  # nobody is followed although somebody may be there
 BREAK_COST = 7.0  # at most: the subject cannot have moved like this
+CONTINUOUS_COST = 2.0  # up to here a move is the same person's beyond doubt
 APPEAR_COST = 1.5  # enters or leaves
 WALK_M_PER_S = 2.0  # a quick walk, across the picture
 SLACK_M = 0.35  # noise of the neck's place, and a step between two samples
@@ -135,6 +136,32 @@ def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
     return [
         index if index < len(sample.candidates) else None
         for index, sample in zip(path, samples, strict=True)
+    ]
+
+
+def isolated(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
+    """Samples whose subject neither comes from the sample before nor goes on to the next one.
+
+    None in clips of fewer than three samples, where that says nothing.
+    """
+    if len(samples) < 3:
+        return []
+
+    def linked(i: int, k: int) -> bool:
+        a, b = chosen[i], chosen[k]
+        if a is None or b is None or samples[i].scene != samples[k].scene:
+            return False
+        seconds = float(samples[k].time - samples[i].time)
+        cost = move_cost(samples[i].candidates[a], samples[k].candidates[b], seconds)
+        return cost < BREAK_COST / 2
+
+    last = len(samples) - 1
+    return [
+        i
+        for i, index in enumerate(chosen)
+        if index is not None
+        and not (i > 0 and linked(i - 1, i))
+        and not (i < last and linked(i, i + 1))
     ]
 
 
