@@ -84,10 +84,22 @@ def pair_video(name: str) -> Path:
 
 
 def frames_of(lab: Lab, path: Path, times: list[Fraction]) -> Iterator[tuple[Fraction, np.ndarray]]:
-    info = lab.seen(path, "video").video_info
+    """Frames without their black bars: a moved bar would be a picture that nobody means."""
+    evidence = lab.seen(path, "video")
+    info, content = evidence.video_info, evidence.content
     assert info is not None
     for frame in frames_at(path, info, times):
-        yield frame.time, frame.rgb()
+        rgb = frame.rgb()
+        height, width = rgb.shape[:2]
+        top, bottom = round(content.top * height), round(content.bottom * height)
+        left, right = round(content.left * width), round(content.right * width)
+        yield frame.time, np.ascontiguousarray(rgb[top:bottom, left:right])
+
+
+def in_content(evidence: Evidence, keypoints_xy: np.ndarray) -> np.ndarray:
+    """Points as fractions of the picture without its black bars."""
+    box = evidence.content
+    return (keypoints_xy - (box.left, box.top)) / (box.width, box.height)
 
 
 # ------------------------------------------------------------------ known transforms

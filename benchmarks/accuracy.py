@@ -31,6 +31,7 @@ from _media import (
     at_least,
     at_most,
     frames_of,
+    in_content,
     narrowed,
     pair_image,
     pair_names,
@@ -85,9 +86,10 @@ def known_transforms(lab: Lab) -> list[Row]:
                 lost += 1
                 continue
             size = np.array([rgb.shape[1], rgb.shape[0]])
-            shoulders = subject.keypoints_xy[[Joint.LEFT_SHOULDER, Joint.RIGHT_SHOULDER]] * size
+            points = in_content(evidence, subject.keypoints_xy) * size
+            shoulders = points[[Joint.LEFT_SHOULDER, Joint.RIGHT_SHOULDER]]
             neck = shoulders.mean(axis=0)
-            nose = subject.keypoints_xy[Joint.NOSE] * size
+            nose = points[Joint.NOSE]
             middle = tuple(float(v) for v in (neck + nose) / 2)
 
             def add(
@@ -175,9 +177,8 @@ def ordering(lab: Lab) -> list[Row]:
             continue
         ((_, rgb),) = frames_of(lab, path, [video.observations[0].time])
         size = np.array([rgb.shape[1], rgb.shape[0]])
-        neck = tuple(
-            float(v) for v in (subject.keypoints_xy[11] + subject.keypoints_xy[12]) / 2 * size
-        )
+        shoulders = in_content(video, subject.keypoints_xy[[11, 12]]) * size
+        neck = tuple(float(value) for value in shoulders.mean(axis=0))
         ladders = {
             "zoom": [zoomed(rgb, z, neck) for z in (1.0, 1.2, 1.5, 2.0)],
             "shift": [shifted(rgb, s, 0.0) for s in (0.0, 0.08, 0.16, 0.24)],

@@ -288,3 +288,90 @@ def test_a_head_outside_the_picture_has_no_face(make: Any) -> None:
     body = make.body(hips=(360.0, 200.0))
     rgb = np.full((1280, 720, 3), 90, np.uint8)
     assert looking.find_face(rgb, body, FaceReader(mesh_at(128.0, 50.0))) is None
+
+
+def deep_face(make: Any, axis: str = "y", degrees: float = 0.0) -> np.ndarray:
+    """A face 100 px tall whose forehead lies 10 px behind the chin, eye corners 50 px apart."""
+    mesh = mesh_at(0.0, 50.0)
+    mesh[[263, 33], 2] = 8.0
+    mesh[10, 2], mesh[152, 2] = 5.0, -5.0
+    return mesh @ make.rotation(axis, degrees).T + (128.0, 128.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("axis", "degrees"),
+    [("y", 0), ("y", 20), ("y", -45), ("y", 60), ("y", -75), ("x", 30), ("x", -30), ("z", 40)],
+)
+def test_the_size_of_a_face_does_not_change_with_its_turn(
+    make: Any, axis: str, degrees: float
+) -> None:
+    """sqrt(50 * sqrt(100^2 + 10^2)) = 70.8868 px of a crop that is 2.2 * 114.4 px wide in 256."""
+    rgb = np.full((1280, 720, 3), 90, np.uint8)
+    found = looking.find_face(rgb, make.body(), FaceReader(deep_face(make, axis, degrees)))
+    assert found is not None
+    assert found.confidence == 1.0
+    assert found.span_px == pytest.approx(70.8868 * 251.68 / 256.0, rel=1e-6)
+    if axis == "y" and abs(degrees) >= 45:
+        # The box does change.
+        assert found.box.width < 0.75 * found.box.height
+
+
+def test_the_size_of_a_face_is_in_px_of_the_picture(make: Any) -> None:
+    """Half as near, the same mesh in its crop is half as large in the picture."""
+    mesh = deep_face(make)
+    near, far = (
+        looking.find_face(
+            np.full((1280, 720, 3), 90, np.uint8), make.body(px_per_m=scale), FaceReader(mesh)
+        )
+        for scale in (500.0, 250.0)
+    )
+    assert near is not None
+    assert far is not None
+    assert near.span_px == pytest.approx(2 * far.span_px)
+
+
+def test_without_a_mesh_of_this_head_a_face_has_no_size(make: Any) -> None:
+    rgb = np.full((1280, 720, 3), 90, np.uint8)
+    for answer in (None, mesh_at(10.0, 5.0)):
+        found = looking.find_face(rgb, make.body(), FaceReader(answer))
+        assert found is not None
+        assert found.span_px is None
+
+
+# ------------------------------------------------------------------ following
+
+
+class Follower(DotReader):
+    """Follows what it reads off the dots, whole pictures only."""
+
+    def follow(self, rgb: np.ndarray) -> RawPose | None:
+        found = self.poses(rgb)
+        return found[0] if found else None
+
+
+@pytest.mark.parametrize("by", [(0, 0), (200, -40), (-290, 15)])
+def test_a_followed_body_is_in_px_and_in_the_camera_of_the_picture(
+    make: Any, by: tuple[int, int]
+) -> None:
+    """640 x 360, padded to a square of 640 px and shown in 512."""
+    moved = [(colour, x + by[0], y + by[1]) for colour, x, y in DOTS]
+    follower = Follower(make.turned("y", 25))
+    (body,) = looking.follow(picture(640, 360, *moved), follower)
+    assert follower.sides == [512]
+    assert body.size == (640, 360)
+    for joint, xy in TRUTH.items():
+        np.testing.assert_allclose(body.keypoints_xy[joint], np.add(xy, by), atol=0.8)
+    np.testing.assert_array_equal(body.local_xyz, follower.world)
+    center = np.mean([TRUTH[Joint(j)] for j in (11, 12, 23, 24)], axis=0) + by
+    turn = ray_rotation(center, Size(640, 360), looking.FOV_DEG)
+    np.testing.assert_allclose(body.world_xyz, follower.world @ turn.T, atol=2e-3)
+
+
+def test_small_pictures_are_followed_in_the_same_size(make: Any) -> None:
+    follower = Follower(make.adult())
+    assert looking.follow(picture(120, 90), follower) == []
+    assert follower.sides == [512]
+
+
+def test_a_body_that_is_lost_is_no_body(make: Any) -> None:
+    assert looking.follow(picture(640, 360), Follower(make.adult())) == []

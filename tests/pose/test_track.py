@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from wan_prep.geometry import Box
 from wan_prep.pose import body as bodies
+from wan_prep.pose.body import Body, FaceBox
 from wan_prep.pose.track import (
     BREAK_COST,
     Candidate,
     Sample,
     choose_subject,
+    facing_steadily,
+    isolated,
     jumps,
     move_cost,
     prominence,
@@ -158,3 +162,199 @@ def test_a_jump_needs_neighbours_of_its_own_shot(person: Any) -> None:
     assert jumps(line(*there_and_back), [0, 0, 0]) == [1]
     assert jumps(line(*there_and_back, scenes=(0, 1, 2)), [0, 0, 0]) == []
     assert jumps(line(*there_and_back), [0, 0, None]) == []
+
+
+# ------------------------------------------------------------------ alone in time
+
+
+def test_a_single_sighting_is_isolated(person: Any) -> None:
+    here = [person(640.0)]
+    assert isolated(line([], here, []), [None, 0, None]) == [1]
+    assert isolated(line(here, [], []), [0, None, None]) == [0]
+    assert isolated(line([], [], here), [None, None, 0]) == [2]
+    assert isolated(line(here, [], here), [0, None, 0]) == [0, 2]
+
+
+def test_two_sightings_that_go_on_are_not(person: Any) -> None:
+    frames = [[], [person(640.0)], [person(700.0)], []]
+    assert isolated(line(*frames), [None, 0, 0, None]) == []
+
+
+def test_one_side_that_goes_on_is_enough(person: Any) -> None:
+    """The third of three is somewhere else altogether."""
+    frames = [[person(100.0)], [person(120.0)], [person(1200.0, 100.0)]]
+    assert isolated(line(*frames), [0, 0, 0]) == [2]
+
+
+@pytest.mark.parametrize(("moved_px", "alone"), [(630.0, []), (636.0, [0, 1])])
+def test_what_can_be_a_walk_goes_on(person: Any, moved_px: float, alone: list[int]) -> None:
+    """At 250 px per m in 0.5 s: (d / 1.35 m)^2 is 3.5, half of a break, at 2.526 m or 631 px."""
+    frames = [[person(320.0)], [person(320.0 + moved_px)], []]
+    assert isolated(line(*frames), [0, 0, None]) == alone
+
+
+def test_nothing_goes_on_across_a_cut(person: Any) -> None:
+    here = [person(640.0)]
+    assert isolated(line(here, here, here), [0, 0, 0]) == []
+    assert isolated(line(here, here, here, scenes=(0, 1, 1)), [0, 0, 0]) == [0]
+    assert isolated(line(here, here, here, scenes=(0, 1, 2)), [0, 0, 0]) == [0, 1, 2]
+
+
+def test_it_is_the_subject_who_goes_on_not_somebody_else(person: Any) -> None:
+    main, other = person(300.0, 250.0), person(1200.0, 120.0, BLUE)
+    samples = line([other], [main, other], [other])
+    assert isolated(samples, [0, 1, 0]) == []
+    assert isolated(samples, [None, 0, None]) == [1]
+    assert isolated(samples, [0, 0, 0]) == [0, 1, 2]
+
+
+def test_fewer_than_three_samples_say_nothing(person: Any) -> None:
+    here, there = [person(100.0)], [person(1200.0, 100.0)]
+    assert isolated([], []) == []
+    assert isolated(line(here), [0]) == []
+    assert isolated(line(here, []), [0, None]) == []
+    assert isolated(line(here, there), [0, 0]) == []
+
+
+# ------------------------------------------------------------------ backs taken for fronts
+
+SURE = FaceBox(Box(0.0, 0.0, 1.0, 1.0), 0.0, 0.0, 1.0)
+UNSURE = FaceBox(Box(0.0, 0.0, 1.0, 1.0), None, None, 0.3)
+
+
+def turning(make: Any, *yaws: float, every: Fraction = HALF) -> list[tuple[Fraction, Body]]:
+    """A person with these yaws, one sample `every` so many seconds."""
+    return [(every * k, make.body(make.turned("y", -yaw))) for k, yaw in enumerate(yaws)]
+
+
+def flipped(track: list[tuple[Fraction, Body]], *places: int) -> list[tuple[Fraction, Body]]:
+    return [
+        (time, bodies.turned_round(body) if k in places else body)
+        for k, (time, body) in enumerate(track)
+    ]
+
+
+def with_face(
+    track: list[tuple[Fraction, Body]], face: FaceBox, *places: int
+) -> list[tuple[Fraction, Body]]:
+    return [(t, b.with_face(face) if k in places else b) for k, (t, b) in enumerate(track)]
+
+
+def assert_same(result: list[Body], track: list[tuple[Fraction, Body]]) -> None:
+    assert len(result) == len(track)
+    for got, (_, expected) in zip(result, track, strict=True):
+        np.testing.assert_array_equal(got.keypoints_xy, expected.keypoints_xy)
+        np.testing.assert_array_equal(got.world_xyz, expected.world_xyz)
+
+
+def assert_untouched(result: list[Body], track: list[tuple[Fraction, Body]]) -> None:
+    assert [id(body) for body in result] == [id(body) for _, body in track]
+
+
+@pytest.mark.parametrize("yaw", [0.0, 180.0, -20.0])
+@pytest.mark.parametrize("places", [(6,), (6, 7, 8), (3, 9, 10, 15)])
+def test_flips_in_the_middle_of_a_steady_track_are_turned_round(
+    make: Any, yaw: float, places: tuple[int, ...]
+) -> None:
+    """A front for a while, a back just as well.  In and out of a run costs 2 * (180 - 125) at
+    least 2 * (140 - 125) = 30 for the one who stands at 20; a run of three costs 36 there."""
+    if yaw == -20.0:
+        places = places[:2]
+    truth = turning(make, *[yaw] * 20)
+    assert_same(facing_steadily(flipped(truth, *places)), truth)
+
+
+def test_a_run_is_turned_round_as_long_as_that_is_cheaper(make: Any) -> None:
+    """At 0.5 s two flips of 180 exceed what is allowed, 25 + 100, by 110: nine times 12 is less,
+    ten times is more."""
+    truth = turning(make, *[0.0] * 40)
+    assert_same(facing_steadily(flipped(truth, *range(12, 21))), truth)
+    ten = flipped(truth, *range(12, 22))
+    assert_untouched(facing_steadily(ten), ten)
+
+
+def test_a_run_at_the_start_is_turned_round_too(make: Any) -> None:
+    """One flip exceeds by 55: four times 12 is less, five times is more."""
+    truth = turning(make, *[0.0] * 20)
+    assert_same(facing_steadily(flipped(truth, 0, 1, 2, 3)), truth)
+    five = flipped(truth, 0, 1, 2, 3, 4)
+    assert_untouched(facing_steadily(five), five)
+
+
+def test_samples_close_in_time_allow_less_of_a_turn(make: Any) -> None:
+    """At 0.1 s 45 degrees are allowed: two flips exceed by 270, 22 times 12 is 264."""
+    truth = turning(make, *[0.0] * 70, every=Fraction(1, 10))
+    assert_same(facing_steadily(flipped(truth, *range(24, 46))), truth)
+    more = flipped(truth, *range(24, 47))
+    assert_untouched(facing_steadily(more), more)
+
+
+@pytest.mark.parametrize(
+    "yaws",
+    [
+        (0, 0, 0, 0, 0, 0),
+        (0, 0, 45, 90, 135, 180, 180, 180),
+        (0, 0, 0, 90, 180, 180, 180),
+        (180, 180, 120, 60, 0, 0, 0),
+        (0, 60, 120, 180, -120, -60, 0),
+        (0, 120, -120, 0, 120, -120, 0),
+    ],
+)
+def test_who_turns_no_faster_than_people_do_is_left_alone(
+    make: Any, yaws: tuple[float, ...]
+) -> None:
+    track = turning(make, *yaws)
+    assert_untouched(facing_steadily(track), track)
+
+
+def test_a_half_turn_between_two_samples_that_lasts_is_a_turn(make: Any) -> None:
+    """55 for the turn, 6 * 12 for turning either side of it round."""
+    track = turning(make, *[0.0] * 6, *[180.0] * 6)
+    assert_untouched(facing_steadily(track), track)
+
+
+def test_flips_within_a_turn_are_turned_round(make: Any) -> None:
+    """Seen from the side both twins agree; before and after that they do not."""
+    truth = turning(make, 0, 0, 0, 0, 30, 60, 90, 120, 150, 180, 180, 180, 180)
+    assert_same(facing_steadily(flipped(truth, 2, 10)), truth)
+
+
+def test_a_sample_with_a_sure_face_is_not_turned_round(make: Any) -> None:
+    """Nor are, for its sake, 12 others on either side: 288 against 110."""
+    truth = turning(make, *[0.0] * 25)
+    sure = with_face(flipped(truth, 12), SURE, 12)
+    assert_untouched(facing_steadily(sure), sure)
+    unsure = with_face(flipped(truth, 12), UNSURE, 12)
+    result = facing_steadily(unsure)
+    assert_same(result, truth)
+    assert result[12].face == UNSURE
+
+
+def test_a_sure_face_decides_for_few_others(make: Any) -> None:
+    """Four times 12 against 110."""
+    back = turning(make, *[180.0] * 5)
+    truth = turning(make, *[0.0] * 5)
+    result = facing_steadily(with_face(flipped(back, 2), SURE, 2))
+    assert_same(result, flipped(back, 0, 1, 2, 3, 4))
+    np.testing.assert_allclose(
+        [bodies.view_matrix(b) for b in result],
+        [bodies.view_matrix(b) for _, b in truth],
+        atol=1e-9,
+    )
+
+
+def test_fewer_than_three_bodies_are_returned_as_they_are(make: Any) -> None:
+    assert facing_steadily([]) == []
+    for yaws in ((0.0,), (0.0, 180.0)):
+        track = turning(make, *yaws, every=Fraction(1, 30))
+        assert_untouched(facing_steadily(track), track)
+    three = turning(make, 0.0, 180.0, 0.0, every=Fraction(1, 30))
+    assert_same(facing_steadily(three)[1:2], [(HALF, bodies.turned_round(three[1][1]))])
+
+
+def test_a_body_without_a_view_says_nothing(make: Any) -> None:
+    """Between two unknown ones a flip contradicts nobody."""
+    nothing = make.body(np.zeros((33, 3)))
+    front = turning(make, *[0.0] * 9)
+    track = [(t, nothing if k in (3, 5) else b) for k, (t, b) in enumerate(flipped(front, 4))]
+    assert_untouched(facing_steadily(track), track)

@@ -28,6 +28,8 @@ KEY_LOOKS = 1 + len(CLOSER_LOOKS)
 """Looks at a picture that everything is held against: a still, the template."""
 SMALL_BODY = 0.35
 """Below this share of the picture's longer side a body is looked at again, closer."""
+MAIN_SHARE = 0.06
+"""A body this large is taken for the main one without looking for a larger one."""
 SAME_BODY_IOU = 0.45
 CONFIRMING_FACTORS = (1.2, 1.6, 2.4)
 CONFIRMING_SCALE = 0.15
@@ -39,8 +41,10 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator) -> list[Candidate]:
     if not found:
         for body in doubted:
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
-        if doubted and not found:
-            found = look_until(rgb, thirds(looking.size_of(rgb)), estimator, enough=1)
+    if not any(_share(body) >= MAIN_SHARE for body in found):
+        # Whoever is large may still have been missed: a curtain or a hat is enough for that.
+        for region in thirds(looking.size_of(rgb)):
+            found = merge(found, look_until(rgb, [region], estimator, enough=1))
     if not found:
         small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
@@ -87,6 +91,11 @@ def seen_again(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
         same(body, looking.look(rgb, looking.around(body, factor), estimator))
         for factor in (1.5, 1.3)
     )
+
+
+def _share(body: Body) -> float:
+    """Share of the picture that the body's box takes, 0 … 1."""
+    return bodies.body_box(body).area / (body.size.width * body.size.height)
 
 
 def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
