@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wan_prep.geometry import Box
 from wan_prep.measures import (
+    HEADS_ALIKE,
     PairMeasures,
     Seat,
     aspect_gap,
@@ -28,6 +29,7 @@ from wan_prep.measures import (
     seat,
     shot_class,
     typical,
+    zoom_ratio,
 )
 from wan_prep.pose.skeleton import ANKLES, HEAD, HIPS, KNEES, SHOULDERS, Joint
 
@@ -396,3 +398,90 @@ def test_a_seat_is_the_subject_in_its_picture(make: Any) -> None:
     assert (s.content, s.size) == (content, (720, 1280))
     assert replace(s, content=Box(0, 0, 1, 1)).subject is s.subject
     assert make.image().span == Fraction(0)
+
+
+# ------------------------------------------------------------------ zoom by joints and by faces
+
+
+def sized(make: Any, px_per_m: float | None, span_px: float | None, **seat_of: Any) -> Seat:
+    """720 x 1280 with this scale of the joints and this size of the face; None: unknown."""
+    face = make.face.model_copy(update={"span_px": span_px})
+    return make.seat(px_per_m=px_per_m, face=face, **seat_of)
+
+
+NO_FACE_SIZE = [
+    pytest.param(lambda make, scale: make.seat(px_per_m=scale, face=None), id="no face"),
+    pytest.param(lambda make, scale: sized(make, scale, None), id="no mesh"),
+    pytest.param(lambda make, scale: sized(make, scale, 0.0), id="a mesh of one point"),
+]
+
+
+@pytest.mark.parametrize("faceless", NO_FACE_SIZE)
+def test_without_both_faces_the_joints_decide(make: Any, faceless: Any) -> None:
+    assert zoom_ratio(faceless(make, 500.0), sized(make, 400.0, 80.0)) == pytest.approx(1.25)
+    assert zoom_ratio(sized(make, 500.0, 80.0), faceless(make, 400.0)) == pytest.approx(1.25)
+    assert zoom_ratio(faceless(make, 500.0), faceless(make, 400.0)) == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize(
+    ("joints", "faces", "zoom"),
+    [
+        # No disagreement, no matter.
+        (2.0, 2.0, 2.0),
+        # ln(2 / 2.1) = -0.048790; its weight exp(-0.243951^2) = 0.942224;
+        # 2 exp(0.942224 * 0.048790) = 2.094089.
+        (2.0, 2.1, 2.094089),
+        # ln(1 / 1.1) = -0.095310; exp(-0.476551^2) = 0.796840; exp(0.075947) = 1.078905.
+        (1.0, 1.1, 1.078905),
+        # As far apart as HEADS_ALIKE: weight 1 / e, exp(0.2 / e) = 1.076350.
+        (1.0, math.exp(0.2), 1.076350),
+        # ln 0.8 - ln 0.76 = 0.051293; exp(-0.256466^2) = 0.936341; 0.8 exp(-0.048028) = 0.762486.
+        (0.8, 0.76, 0.762486),
+    ],
+)
+def test_faces_decide_as_far_as_the_joints_agree(
+    make: Any, joints: float, faces: float, zoom: float
+) -> None:
+    assert HEADS_ALIKE == 0.2
+    image, video = sized(make, 400.0 * joints, 60.0 * faces), sized(make, 400.0, 60.0)
+    assert zoom_ratio(image, video) == pytest.approx(zoom, abs=2e-6)
+    assert zoom_ratio(video, image) == pytest.approx(1 / zoom, abs=4e-6)
+    assert measure(image, video).zoom_ratio == zoom_ratio(image, video)
+
+
+def test_a_head_twice_as_large_in_proportion_hardly_counts(make: Any) -> None:
+    """exp(-(0.693147 / 0.2)^2) = exp(-12.0113) = 6.0750e-6 of a factor of 2."""
+    character, driver = sized(make, 500.0, 140.0), sized(make, 500.0, 70.0)
+    zoom = zoom_ratio(character, driver)
+    assert zoom is not None
+    assert math.log2(zoom) == pytest.approx(6.0750e-6, rel=1e-4)
+
+
+def test_without_joints_faces_alone_say_nothing(make: Any) -> None:
+    known, unknown = sized(make, 500.0, 70.0), sized(make, None, 70.0)
+    assert zoom_ratio(unknown, known) is None
+    assert zoom_ratio(known, unknown) is None
+    assert zoom_ratio(unknown, unknown) is None
+
+
+def test_faces_too_are_taken_without_black_bars(make: Any) -> None:
+    """1280 of 1760 px are content in both; with the bars 1.375 would lie between the two."""
+    body = make.body(hips=(360.0, 240.0 + 600.0), size=(720, 1760))
+    content = Box(0.0, 240 / 1760, 1.0, 1520 / 1760)
+    barred = sized(make, 500.0, 66.0, body=body, content=content)
+    # 1.0 by the joints, 66 / 60 by the faces.
+    assert zoom_ratio(barred, sized(make, 500.0, 60.0)) == pytest.approx(1.078905, abs=2e-6)
+    assert zoom_ratio(sized(make, 500.0, 60.0), barred) == pytest.approx(0.926866, abs=2e-6)
+
+
+def test_the_faces_of_pictures_of_two_sizes_compare(make: Any) -> None:
+    small = make.body(hips=(90.0, 150.0), px_per_m=125.0, size=(180, 320))
+    image = sized(make, 125.0, 16.5, body=small)
+    assert zoom_ratio(image, sized(make, 500.0, 60.0)) == pytest.approx(1.078905, abs=2e-6)
+
+
+@given(joints=st.floats(0.2, 5.0), faces=st.floats(0.2, 5.0))
+def test_zoom_lies_between_joints_and_faces(make: Any, joints: float, faces: float) -> None:
+    zoom = zoom_ratio(sized(make, 400.0 * joints, 60.0 * faces), sized(make, 400.0, 60.0))
+    assert zoom is not None
+    assert min(joints, faces) * (1 - 1e-9) <= zoom <= max(joints, faces) * (1 + 1e-9)

@@ -18,7 +18,15 @@ from wan_prep.geometry import Box, Size
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import RawFace, RawPose
-from wan_prep.pose.search import find_bodies, refine, retry_regions, tiles
+from wan_prep.pose.search import (
+    find_bodies,
+    main_body,
+    refine,
+    retry_regions,
+    seen_again,
+    thirds,
+    tiles,
+)
 from wan_prep.pose.skeleton import HIPS, MIRROR, SHOULDERS, Joint
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
 from wan_prep.survey import WINDOW, Seen
@@ -564,3 +572,242 @@ def test_samples_run_ahead_in_order_and_no_further_than_asked() -> None:
 def test_a_very_long_picture_is_searched_in_few_tiles() -> None:
     assert len(tiles(Size(1, 5000))) <= 40
     assert len(tiles(Size(5000, 200))) <= 40
+
+
+# ------------------------------------------------------------------ seen by every look
+
+
+class Facing(Onlooker):
+    """Sees a face in the middle of every head it is shown, and counts the heads."""
+
+    def __init__(self, answer: Callable[[int, Box], list[Body]]) -> None:
+        super().__init__(answer)
+        self.heads = 0
+
+    def face(self, rgb: np.ndarray) -> RawFace | None:
+        self.heads += 1
+        mesh = np.full((468, 3), 128.0)
+        mesh[93], mesh[336] = (78.0, 178.0, 0.0), (178.0, 78.0, 0.0)
+        mesh[263], mesh[33] = (153.0, 103.0, 0.0), (103.0, 103.0, 0.0)
+        mesh[10], mesh[152] = (128.0, 78.0, 0.0), (128.0, 178.0, 0.0)
+        return RawFace(mesh)
+
+
+def looks_at(estimator: Onlooker, number: int) -> list[Box]:
+    return [region for seen, region in estimator.looks if seen == number]
+
+
+def neck_x(body: Body | None) -> float | None:
+    return None if body is None else round(float(bodies.neck_xy(body)[0]))
+
+
+def test_a_person_found_each_time_is_refined_and_gets_a_face(person: Any) -> None:
+    estimator = Facing(lambda n, r: [person(170.0), person(50.0, 55.0)])
+    body, others = main_body(painted(1), estimator)
+    assert body is not None
+    assert (neck_x(body), body.looks) == (170, 6)
+    assert body.face is not None
+    assert (body.face.yaw_deg, body.face.confidence) == (0.0, 1.0)
+    assert body.face.box.center == pytest.approx(bodies.head_box(body).center, abs=0.5)
+    assert [neck_x(other) for other in others] == [50]
+    # The whole picture, and five closer looks at the one person.
+    assert (len(estimator.looks), estimator.heads) == (6, 1)
+
+
+def test_a_body_that_closer_looks_do_not_find_is_nobody_and_the_next_one_is_taken(
+    person: Any,
+) -> None:
+    """A large ghost in the middle, somebody on the left and somebody small on the right."""
+    ghost, somebody, small = person(150.0), person(50.0, 55.0), person(235.0, 25.0, 215.0)
+
+    def answer(number: int, region: Box) -> list[Body]:
+        return [somebody, small, ghost] if whole_picture(region) else [somebody, small]
+
+    estimator = Facing(answer)
+    body, others = main_body(painted(1), estimator)
+    assert body is not None
+    assert (neck_x(body), body.looks) == (50, 6)
+    assert body.face is not None
+    assert [neck_x(other) for other in others] == [235]
+    assert (len(estimator.looks), estimator.heads) == (1 + 5 + 5, 1)
+
+
+def test_a_picture_of_ghosts_shows_nobody(person: Any) -> None:
+    ghosts = [person(170.0), person(50.0, 55.0)]
+    estimator = Facing(lambda n, r: ghosts if whole_picture(r) else [])
+    assert main_body(painted(1), estimator) == (None, [])
+    assert (len(estimator.looks), estimator.heads) == (1 + 5 + 5, 0)
+
+
+def test_an_empty_picture_shows_nobody() -> None:
+    assert main_body(painted(1), Onlooker(lambda n, r: [])) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("found", "looks"), [("11111", 6), ("01101", 4), ("11100", 4), ("00100", None)]
+)
+def test_half_of_the_closer_looks_decide(person: Any, found: str, looks: int | None) -> None:
+    answers = iter("1" + found)
+    estimator = Facing(lambda n, r: [person()] if next(answers) == "1" else [])
+    body, others = main_body(painted(1), estimator)
+    assert (None if body is None else body.looks) == looks
+    assert others == []
+    assert next(answers, None) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "again", "factors"),
+    [("11", True, [1.5, 1.3]), ("10", False, [1.5, 1.3]), ("0", False, [1.5])],
+)
+def test_seen_again_is_seen_by_two_closer_looks(
+    person: Any, found: str, again: bool, factors: list[float]
+) -> None:
+    answers = iter(found)
+    estimator = Onlooker(lambda n, r: [person()] if next(answers) == "1" else [])
+    body = person()
+    assert seen_again(painted(1), body, estimator) is again
+    height = bodies.body_box(body).height
+    widths = [region.width for region in looks_at(estimator, 1)]
+    assert widths == pytest.approx([factor * height for factor in factors], rel=0.02)
+
+
+def test_neither_somebody_else_nor_a_doubtful_body_is_the_same_seen_again(
+    make: Any, person: Any
+) -> None:
+    body = person(90.0, 55.0)
+    beside, hanging = person(150.0, 55.0), person(90.0, 55.0, world=make.turned("z", 180.0))
+    assert not seen_again(painted(1), body, Onlooker(lambda n, r: [beside, hanging]))
+    assert seen_again(painted(1), body, Onlooker(lambda n, r: [beside, hanging, body]))
+
+
+def test_thirds_of_a_wide_and_of_a_tall_picture() -> None:
+    lefts = [280.0, 0.0, 560.0, 140.0, 420.0]
+    assert thirds(Size(1280, 720)) == [Box(x, 0.0, x + 720.0, 720.0) for x in lefts]
+    assert thirds(Size(720, 1280)) == [Box(0.0, y, 720.0, y + 720.0) for y in lefts]
+
+
+@given(width=st.integers(16, 4000), height=st.integers(16, 4000))
+def test_thirds_are_five_squares_inside_the_picture(width: int, height: int) -> None:
+    boxes = thirds(Size(width, height))
+    assert len(boxes) == 5
+    for box in boxes:
+        assert (box.width, box.height) == pytest.approx((min(width, height),) * 2)
+        assert min(box.left, box.top) >= -1e-6
+        assert box.right <= width + 1e-6
+        assert box.bottom <= height + 1e-6
+    assert min(b.left for b in boxes) == min(b.top for b in boxes) == pytest.approx(0.0)
+    assert max(b.right for b in boxes) == pytest.approx(width)
+    assert max(b.bottom for b in boxes) == pytest.approx(height)
+
+
+# ------------------------------------------------------------------ confirmed subjects
+
+
+def test_a_subject_that_only_the_first_look_saw_is_dropped(person: Any) -> None:
+    def answer(number: int, region: Box) -> list[Body]:
+        return [person()] if number == 3 and whole_picture(region) else []
+
+    estimator = Facing(answer)
+    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    assert [(s.subject, s.others) for s in result.seen] == [(None, ())] * 5
+    # One closer look that does not find it is enough, and nobody looks for its face.
+    assert (len(looks_at(estimator, 3)), estimator.heads) == (2, 0)
+
+
+def test_a_clip_of_which_only_first_looks_see_somebody_shows_nobody(person: Any) -> None:
+    estimator = Facing(lambda n, r: [person()] if whole_picture(r) else [])
+    result = survey(clip(list(range(1, 6))), estimator, interval_s=HALF, looks=1)
+    assert [s.subject for s in result.seen] == [None] * 5
+    assert estimator.heads == 0
+
+
+def test_who_continues_a_confirmed_subject_is_kept_without_further_looks(person: Any) -> None:
+    """They walk 0.3 m in half a second; no closer look would have found them."""
+
+    def answer(number: int, region: Box) -> list[Body]:
+        seen = number == 1 or whole_picture(region)
+        return [person(80.0 + 20.0 * number)] if seen else []
+
+    estimator = Facing(answer)
+    result = survey(clip([1, 2, 3, 4]), estimator, interval_s=HALF, looks=1)
+    assert [neck_x(s.subject) for s in result.seen] == [100, 120, 140, 160]
+    assert [s.subject.looks for s in result.seen if s.subject] == [6, 1, 1, 1]
+    assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == [6, 1, 1, 1]
+    assert estimator.heads == 4
+    assert all(s.subject.face is not None for s in result.seen if s.subject)
+
+
+def test_the_chain_of_confirmed_subjects_goes_on_over_the_edge_of_a_window(person: Any) -> None:
+    numbers = list(range(1, WINDOW + 3))
+    estimator = Facing(lambda n, r: [person()] if n == 1 or whole_picture(r) else [])
+    result = survey(clip(numbers), estimator, interval_s=HALF, looks=1)
+    assert all(s.subject is not None for s in result.seen)
+    assert [len(looks_at(estimator, n)) for n in numbers] == [6] + [1] * (WINDOW + 1)
+
+
+@pytest.mark.parametrize("truly_there", [True, False])
+def test_after_a_cut_a_subject_is_looked_at_again(person: Any, truly_there: bool) -> None:
+    """In the same place; that it was there before the cut says nothing."""
+    estimator = Facing(lambda n, r: [person()] if n < 3 or truly_there or whole_picture(r) else [])
+    result = survey(clip([1, 2, 3, 4], cuts=(2,)), estimator, interval_s=HALF, looks=1)
+    assert [s.subject is not None for s in result.seen] == [True, True, *[truly_there] * 2]
+    expected = [6, 1, 3, 1] if truly_there else [6, 1, 2, 2]
+    assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == expected
+
+
+def test_after_a_gap_a_subject_is_looked_at_again(person: Any) -> None:
+    estimator = Facing(lambda n, r: [] if n in (2, 3) else [person()])
+    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    assert [s.subject is not None for s in result.seen] == [True, False, False, True, True]
+    # The first look and two more; then it goes on.
+    assert [len(looks_at(estimator, n)) for n in (4, 5)] == [3, 1]
+
+
+def test_with_two_looks_the_second_one_confirms(person: Any) -> None:
+    estimator = Facing(lambda n, r: [] if n == 1 else [person()])
+    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=2)
+    assert [s.subject.looks if s.subject else 0 for s in result.seen] == [0, 2, 2]
+    assert [len(looks_at(estimator, n)) for n in (2, 3)] == [2, 2]
+
+
+@pytest.mark.parametrize("network", [Onlooker, Facing])
+def test_an_isolated_sighting_is_kept_for_a_sure_face_only(person: Any, network: Any) -> None:
+    """Every look sees the body in one sample of five."""
+    estimator = network(lambda n, r: [person()] if n == 3 else [])
+    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    expected = 128 if network is Facing else None
+    assert [neck_x(s.subject) for s in result.seen] == [None, None, expected, None, None]
+    assert len(looks_at(estimator, 3)) == 3
+    kept = result.seen[2].subject
+    if kept is not None:
+        assert kept.face is not None
+        assert kept.face.yaw_deg == 0.0
+
+
+def test_two_sightings_that_go_on_need_no_face(person: Any) -> None:
+    estimator = Onlooker(lambda n, r: [person()] if n in (3, 4) else [])
+    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    assert [neck_x(s.subject) for s in result.seen] == [None, None, 128, 128, None]
+
+
+def test_of_two_samples_neither_is_isolated(person: Any) -> None:
+    estimator = Onlooker(lambda n, r: [person()] if n == 1 else [])
+    result = survey(clip([1, 2]), estimator, interval_s=HALF, looks=1)
+    assert [neck_x(s.subject) for s in result.seen] == [128, None]
+
+
+def test_a_back_among_fronts_is_turned_round(person: Any) -> None:
+    back = bodies.turned_round(person())
+    estimator = Onlooker(lambda n, r: [back if n in (4, 5) else person()])
+    result = survey(clip(list(range(1, 10))), estimator, interval_s=HALF, looks=1)
+    for s in result.seen:
+        assert s.subject is not None
+        assert s.subject.keypoints_xy[Joint.LEFT_WRIST] == pytest.approx((142.0, 131.5), abs=0.5)
+
+
+def test_fronts_after_a_cut_say_nothing_of_backs_before_it(person: Any) -> None:
+    back = bodies.turned_round(person())
+    estimator = Onlooker(lambda n, r: [back if n in (4, 5, 6) else person()])
+    result = survey(clip(list(range(1, 10)), cuts=(3, 6)), estimator, interval_s=HALF, looks=1)
+    wrists = [s.subject.keypoints_xy[Joint.LEFT_WRIST, 0] for s in result.seen if s.subject]
+    assert wrists == pytest.approx([142.0] * 3 + [114.0] * 3 + [142.0] * 3, abs=0.5)
