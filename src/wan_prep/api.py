@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from wan_prep.errors import DependencyMissing, MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
@@ -61,6 +61,13 @@ def check(
         WanPrepError: a setting that cannot be (an unknown check, an empty part of the clip).
     """
     figures = profile or default_profile()
+    if mode not in get_args(Mode) or resolution not in get_args(Resolution):
+        raise WanPrepError(
+            f"mode {mode!r} at {resolution!r}: expected {' or '.join(get_args(Mode))} at "
+            f"{' or '.join(get_args(Resolution))}"
+        )
+    if isinstance(select, str) or isinstance(ignore, str):
+        raise WanPrepError("select and ignore take a list of codes, such as ['WP3']")
     selection = Selection(tuple(select), tuple(ignore)).validated()
     begin, stop = _part(start, end)
     for given in (image, video):

@@ -63,7 +63,15 @@ class Sampler:
         self._thread.start()
 
     def __iter__(self) -> Iterator[Picked]:
-        while (item := self._waiting.get()) is not None:
+        while not self._stop.is_set():
+            try:
+                item = self._waiting.get(timeout=0.5)
+            except queue.Empty:
+                if self._thread.is_alive():
+                    continue
+                return
+            if item is None:
+                return
             if isinstance(item, BaseException):
                 raise item
             yield item

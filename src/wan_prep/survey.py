@@ -63,7 +63,6 @@ class _Held:
     sample: Sample
     rgb: Rgb
     repaired: bool = False
-    confirmed: bool = False
     subject: int | None = None
     """Which candidate the face below belongs to."""
     face: Future[FaceBox | None] | None = None
@@ -207,32 +206,34 @@ def _finish(
 ) -> None:
     """What still needs the pictures: closer looks, the template's refinement, faces."""
     line = [*before, *held]
-    chosen = choose_subject([h.sample for h in line])
-    for position, (h, index) in enumerate(zip(line, chosen, strict=True)):
+    samples = [h.sample for h in line]
+    chosen, position = choose_subject(samples), 0
+    while position < len(line):
+        h, index = line[position], chosen[position]
         if index is None or not h.rgb.size:
+            position += 1
             continue
         candidate = h.sample.candidates[index]
         is_template = is_start and position == 0
         body = refine(h.rgb, candidate.body, estimator, KEY_LOOKS if is_template else looks)
-        h.confirmed = body.looks > 1 or _goes_on(line[position - 1 : position], h, candidate)
-        if not h.confirmed and not seen_again(h.rgb, body, estimator):
-            # A person is seen by every look; what one look alone saw is nobody.
+        known = body.looks > 1 or (position > 0 and _goes_on(line[position - 1], h, candidate))
+        if not known and not seen_again(h.rgb, body, estimator):
+            # A person is seen by every look; what one look alone saw is nobody. Whom else?
             del h.sample.candidates[index]
+            chosen = choose_subject(samples)
             continue
-        h.confirmed = True
         h.sample.candidates[index] = Candidate(body, candidate.colour)
         h.subject, h.face = index, beside.submit(looking.find_face, h.rgb, body, estimator)
+        position += 1
 
 
-def _goes_on(before: list[_Held], h: _Held, candidate: Candidate) -> bool:
-    """Whether a confirmed subject of the sample before can have moved to this place."""
-    if not before or before[0].subject is None or not before[0].confirmed:
-        return False
-    last = before[0].sample
-    if last.scene != h.sample.scene:
+def _goes_on(before: _Held, h: _Held, candidate: Candidate) -> bool:
+    """Whether the confirmed subject of the sample before can have moved to this place."""
+    last = before.sample
+    if before.subject is None or last.scene != h.sample.scene:
         return False
     seconds = float(h.sample.time - last.time)
-    return move_cost(last.candidates[before[0].subject], candidate, seconds) < CONTINUOUS_COST
+    return move_cost(last.candidates[before.subject], candidate, seconds) < CONTINUOUS_COST
 
 
 def _seen(h: _Held, index: int | None) -> Seen:

@@ -120,10 +120,10 @@ def test_proportions(make: Any, factor: float, severity: Severity | None) -> Non
 def test_proportions_name_the_worst_part_and_the_mode(make: Any) -> None:
     world = make.adult()
     for joint in (Joint.LEFT_ANKLE, Joint.RIGHT_ANKLE):
-        world[joint, 1] = 0.45
+        world[joint, 1] = 0.36
     video = make.video([make.body(world)] * 3)
     finding = make.result("WP404", make.pair(video=video, mode="replace")).finding
-    assert "the legs are 2.00 times longer in the image (replace mode" in finding.message
+    assert "the legs are 2.50 times longer in the image (replace mode" in finding.message
     assert finding.fix.applicability is Applicability.MANUAL
     assert finding.severity is Severity.WARNING
 

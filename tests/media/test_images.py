@@ -98,7 +98,8 @@ def test_modes(tmp_path: Path, mode: str, value: object, expected: tuple[int, ..
     Image.new(mode, (5, 4), value).save(path)
     info = probe_image(path, max_pixels=LIMIT)
     assert info.color_mode == mode
-    assert info.has_alpha == (mode in ("LA", "RGBA"))
+    opaque = mode not in ("LA", "RGBA") or (isinstance(value, tuple) and value[-1] == 255)
+    assert info.has_alpha == (not opaque)
     assert info.bit_depth == {"I;16": 16, "1": 1}.get(mode, 8)
     assert read(path).tolist() == [[list(expected)] * 5] * 4
 

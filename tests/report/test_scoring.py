@@ -130,7 +130,7 @@ def test_a_finding_carries_the_whole_answer(make: Any) -> None:
         "limit": 1.5,
         "unit": "ratio",
         "source": "here",
-        "span_s": [1.0, 7.0],
+        "span_s": [5.0, 7.0],
         "fix": {"applicability": "safe", "title": "mend it"},
     }
 

@@ -322,6 +322,14 @@ def template_turned(context: PairContext) -> Answer:
 # ------------------------------------------------------------------ presence over time
 
 
+def presence_share(video: Evidence) -> float:
+    """Share of the part that counts in which the person is seen; of the frames that were asked
+    for, where single times were."""
+    if video.sample_interval is None:
+        return len(video.found) / max(len(video.observations), 1)
+    return 1.0 - absent_share(video)
+
+
 def absent_share(video: Evidence) -> float:
     """Share of the part that counts, in which nobody is seen; each sample stands for its time."""
     total = float(video.span)
@@ -331,7 +339,10 @@ def absent_share(video: Evidence) -> float:
 
 
 def absent_spans(video: Evidence) -> tuple[tuple[float, float], ...]:
-    """Spans [start, end] in s between the last sample with and the next one with the person."""
+    """Spans [start, end] in s from the first sample without the person to the next one with; none
+    where single times were asked for instead of the clip."""
+    if video.sample_interval is None:
+        return ()
     spans: list[tuple[float, float]] = []
     end_of_clip = float(video.start + video.span)
     for i, observation in enumerate(video.observations):

@@ -65,7 +65,7 @@ def probe_image(path: str | PathLike[str], *, max_pixels: int) -> ImageInfo:
             exif_orientation=orientation,
             color_mode=mode,
             bit_depth=bit_depth,
-            has_alpha=_has_alpha(image),
+            has_alpha=_is_transparent(image),
             has_icc_profile=bool(image.info.get("icc_profile")),
             frame_count=_frame_count(image) if image_format in _ANIMATED else 1,
         )
@@ -172,7 +172,17 @@ def _frame_count(image: Image.Image) -> int:
 
 
 def _has_alpha(image: Image.Image) -> bool:
+    """Whether the picture says anything of transparency."""
     return bool(image.has_transparency_data)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel is; an alpha channel that is opaque throughout changes nothing."""
+    if not _has_alpha(image):
+        return False
+    if "A" not in image.getbands():
+        return True
+    return bool(np.asarray(image.getchannel("A")).min() < 255)
 
 
 def _bit_depth(image: Image.Image) -> int:

@@ -36,7 +36,7 @@ class ImageInfo(_Facts):
     """Pillow's mode: `RGB`, `RGBA`, `L`, `CMYK`, `I;16`, `P`, …"""
     bit_depth: int
     has_alpha: bool
-    """Whether any pixel may be transparent."""
+    """Whether any pixel is transparent."""
     has_icc_profile: bool
     frame_count: int
     """1 for a still; more for an animation, of which only the first frame counts."""

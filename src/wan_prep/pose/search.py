@@ -19,7 +19,7 @@ from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.skeleton import HIPS, SHOULDERS
-from wan_prep.pose.track import Candidate, Sample, choose_subject
+from wan_prep.pose.track import Candidate, Sample, choose_subject, facing_steadily
 
 CLOSER_LOOKS = ((1.5, False), (1.3, False), (1.5, True), (1.1, False), (1.3, True))
 """Further looks at a body in the order of their worth: extent as a multiple of the body, and
@@ -43,7 +43,7 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator) -> list[Candidate]:
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
     if not any(_share(body) >= MAIN_SHARE for body in found):
         # Whoever is large may still have been missed: a curtain or a hat is enough for that.
-        for region in thirds(looking.size_of(rgb)):
+        for region in dict.fromkeys(thirds(looking.size_of(rgb))):
             found = merge(found, look_until(rgb, [region], estimator, enough=1))
     if not found:
         small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
@@ -62,14 +62,15 @@ def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOK
         seen = near[:1] or seen
     for factor, mirror in CLOSER_LOOKS[: looks - 1]:
         region = looking.around(seen[0], factor)
-        seen += same(body, looking.look(rgb, region, estimator, mirror=mirror))
+        # One answer a look: two overlapping ones are no agreement.
+        seen += same(body, looking.look(rgb, region, estimator, mirror=mirror))[:1]
     return bodies.consensus(seen)
 
 
 def main_body(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[Body]]:
     """The main person of a still, refined and with its face, and the others.
 
-    A body that half of the closer looks do not find again is none: a network sees one in a cat
+    A body that most of the closer looks do not find again is none: a network sees one in a cat
     now and then, a person it sees every time.
     """
     candidates = find_bodies(rgb, estimator)
@@ -80,8 +81,9 @@ def main_body(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[Bod
         chosen = candidates.pop(index)
         body = refine(rgb, chosen.body, estimator)
         if 2 * body.looks >= KEY_LOOKS:
-            face = looking.find_face(rgb, body, estimator)
-            return body.with_face(face), [c.body for c in candidates]
+            body = body.with_face(looking.find_face(rgb, body, estimator))
+            (facing,) = facing_steadily([(Fraction(0), body)])
+            return facing, [c.body for c in candidates]
     return None, [c.body for c in candidates]
 
 

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wan_prep.geometry import Floats, view_angle_deg
+from wan_prep.geometry import Floats, view_angle_deg, view_angles, wrap_deg
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 
@@ -142,10 +142,8 @@ def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
 def isolated(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
     """Samples whose subject neither comes from the sample before nor goes on to the next one.
 
-    None in clips of fewer than three samples, where that says nothing.
+    Only in shots of three samples and more; in shorter ones that says nothing.
     """
-    if len(samples) < 3:
-        return []
 
     def linked(i: int, k: int) -> bool:
         a, b = chosen[i], chosen[k]
@@ -160,6 +158,7 @@ def isolated(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[in
         i
         for i, index in enumerate(chosen)
         if index is not None
+        and sum(s.scene == samples[i].scene for s in samples) >= 3
         and not (i > 0 and linked(i - 1, i))
         and not (i < last and linked(i, i + 1))
     ]
@@ -167,24 +166,27 @@ def isolated(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[in
 
 TURN_DEG_PER_S = 200.0  # a dancer's turn
 TURN_SLACK_DEG = 25.0
-ROUND_COST_DEG = 12.0  # taking a sample for its turned-round twin
-SURE_FACE_COST_DEG = 200.0  # where a face network saw a face
+ROUND_COST_DEG = 20.0  # taking a sample for its turned-round twin
+NECK_DEG = 100.0  # how far a head turns on its shoulders, with the noise of both
+FRONTAL_FACE_DEG = 60.0  # a face turned further away says little about the body
+NO_FACE_COST_DEG = 10.0  # a front without a recognised face
 
 
 def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
     """The same bodies, those turned round that the network took back for front.
 
     Each is itself or its twin of the same outline (`body.turned_round`); the sequence that turns
-    least beyond what a person can is taken, by dynamic programming.
+    least beyond what a person can, and agrees best with the faces, is taken, by dynamic
+    programming.
     """
-    if len(bodies_at) < 3:
-        return [body for _, body in bodies_at]
+    if not bodies_at:
+        return []
     states = [(body, bodies.turned_round(body)) for _, body in bodies_at]
     views = [tuple(bodies.view_matrix(b) for b in pair) for pair in states]
-    own = []
-    for body, _ in states:
-        sure = body.face is not None and body.face.yaw_deg is not None
-        own.append((0.0, SURE_FACE_COST_DEG if sure else ROUND_COST_DEG))
+    own = [
+        (_face_cost(body, pair[0]), ROUND_COST_DEG + _face_cost(body, pair[1]))
+        for (_, body), pair in zip(bodies_at, views, strict=True)
+    ]
     costs = [list(own[0])]
     origins: list[list[int]] = [[0, 0]]
     for i in range(1, len(states)):
@@ -205,6 +207,19 @@ def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
         path.append(origin[path[-1]])
     path.reverse()
     return [pair[k] for pair, k in zip(states, path, strict=True)]
+
+
+def _face_cost(body: Body, view: Floats | None) -> float:
+    """Degrees by which a body's turn contradicts its face; backs need none."""
+    if view is None:
+        return 0.0
+    yaw = view_angles(view).yaw
+    face = body.face
+    if face is None or face.yaw_deg is None:
+        return NO_FACE_COST_DEG if abs(yaw) < FRONTAL_FACE_DEG else 0.0
+    if abs(face.yaw_deg) > FRONTAL_FACE_DEG:
+        return 0.0
+    return max(0.0, abs(wrap_deg(yaw - face.yaw_deg)) - NECK_DEG)
 
 
 def _turn_cost(a: Floats | None, b: Floats | None, allowed_deg: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wan_prep import cost as costing
 from wan_prep.analyzers import RULES
 from wan_prep.analyzers.aspect import deciding
-from wan_prep.analyzers.subject import absent_share, absent_spans
+from wan_prep.analyzers.subject import absent_spans, presence_share
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import NotApplicable, PairContext, Severity
@@ -88,6 +88,8 @@ def build_report(
     """Judge a pair. Pure: the same evidence and settings give the same report."""
     chosen = (selection or Selection()).validated()
     rules = [rule for rule in RULES if chosen.wants(rule.code, rule.name)]
+    if not rules:
+        raise WanPrepError("no check is left by this selection; `wan-prep rules` lists them")
     context = PairContext(image, video, mode, resolution, profile)
     best = best_start(context, rules)
     if best is not None:
@@ -104,7 +106,9 @@ def build_report(
         ),
         mode=mode,
         resolution=resolution,
-        verdict=_verdict(f.severity for f in (r.finding for r in found) if f is not None),
+        verdict=_verdict(r.finding.severity for r in found if r.finding is not None)
+        if context.readable
+        else "not_ready",  # whatever was asked of the pair, there is nothing to submit
         score=overall(scores, mode, profile, {rule.family for rule in rules}),
         score_at_best_start=None if best is None else best.score,
         scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
@@ -239,7 +243,7 @@ def video_subject(video: Evidence) -> VideoSubject:
     return VideoSubject.model_validate(
         {
             "found": bool(video.found),
-            "presence": round(1.0 - absent_share(video), 4),
+            "presence": round(presence_share(video), 4),
             "people_max": max(people, default=0) if video.found else 0,
             "absent_s": tuple((round(a, 3), round(b, 3)) for a, b in absent_spans(video)),
             "face_seen": round(len(seen) / len(faces), 4) if faces else None,

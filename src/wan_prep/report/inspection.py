@@ -73,8 +73,16 @@ def build_inspection(
     image, video = (evidence, nothing) if evidence.kind == "image" else (nothing, evidence)
     context = PairContext(image, video, mode, resolution, profile)
     chosen = (selection or Selection()).validated()
-    own = [r for r in RULES if r.about == evidence.kind and chosen.wants(r.code, r.name)]
     is_image = evidence.kind == "image"
+    # Single frames say nothing of the clip they are from.
+    single = not is_image and evidence.sample_interval is None and bool(evidence.observations)
+    own = [
+        r
+        for r in RULES
+        if r.about == evidence.kind
+        and chosen.wants(r.code, r.name)
+        and not (single and r.family in ("subject", "clip"))
+    ]
     return Inspection(
         tool=tool,
         kind=evidence.kind,

@@ -232,8 +232,11 @@ class Report(_Part):
         try:
             scratch.write_text(self.model_dump_json(), encoding="utf-8")
             scratch.replace(target)
+        except OSError as exc:
+            raise InputPathError(f"{path}: cannot write this report ({exc.strerror})") from exc
         finally:
-            scratch.unlink(missing_ok=True)
+            if scratch.exists():
+                scratch.unlink()
 
     @classmethod
     def load(cls, path: str | Path) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from wan_prep.analyzers import RULES
 from wan_prep.findings import (
@@ -59,7 +60,10 @@ def _result(rule: Rule, answer: Answer, profile: Profile) -> Result:
         limit=judged.limit if judged else None,
         unit=judged.unit if judged else None,
         source=judged.source if judged else "",
-        span_s=(spans[0][0], spans[-1][1]) if spans else None,
+        # Several spans do not make one: the longest is named; scattered moments have none.
+        span_s=max(spans, key=lambda s: s[1] - s[0])
+        if spans and (len(spans) == 1 or any(b > a for a, b in spans))
+        else None,
         fix=answer.fix if isinstance(answer, Judged | Inconclusive) else None,
     )
     return Result(rule, answer, finding)
@@ -174,8 +178,12 @@ def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart
         return overall(scores, context.mode, context.profile, asked)
 
     at_first = score_of(context)
+    # What is left must be worth a submission: half of the clip, or what hosts ask for.
+    end = context.video.start + context.video.span
+    least = min(context.video.span / 2, Fraction(str(context.profile.limit("video_s_min"))))
     scored = [
         BestStart(m.observation, score_of(context.starting_at(m.observation)), at_first)
         for m in context.moments
+        if m is context.moments[0] or end - m.observation.time >= least
     ]
     return max(scored, key=lambda start: (start.score, -start.observation.time))

@@ -25,9 +25,9 @@ _VERDICT_WORDS = {
 }
 _SEVERITY_STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _APPLICABILITY = {
-    Applicability.SAFE: "can be repaired",
-    Applicability.UNSAFE: "can be repaired at a price",
-    Applicability.MANUAL: "by hand",
+    Applicability.SAFE: "a plain edit",
+    Applicability.UNSAFE: "an edit that costs something",
+    Applicability.MANUAL: "needs other material",
 }
 
 
@@ -79,7 +79,7 @@ def _headline(report: Report) -> RenderableType:
         price = f"${low:.2f}" if low == high else f"${low:.2f} to ${high:.2f}"
         details += f"; {price} for {report.cost.seconds:.1f} billed seconds"
     best, score = report.best_start_s, report.score_at_best_start
-    if best is not None and score is not None and score - report.score >= 0.1:
+    if best is not None and score is not None and score - report.score >= 1.0:
         details += f"; {score:.1f} if the clip began at {best:.2f} s"
     return Group(line, Text(details, style="dim"))
 
