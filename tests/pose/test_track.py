@@ -269,27 +269,27 @@ def test_flips_in_the_middle_of_a_steady_track_are_turned_round(
 
 
 def test_a_run_is_turned_round_as_long_as_that_is_cheaper(make: Any) -> None:
-    """At 0.5 s two flips of 180 exceed what is allowed, 25 + 100, by 110.  A back taken for a
-    front without a face costs 20 + 10: three times is less, four times is more."""
+    """At 0.5 s two flips of 180 exceed what is allowed, 25 + 100, by 110: five times 20 is less,
+    six times is more."""
     truth = turning(make, *[0.0] * 40)
-    assert_same(facing_steadily(flipped(truth, *range(12, 15))), truth)
-    four = flipped(truth, *range(12, 16))
-    assert_untouched(facing_steadily(four), four)
+    assert_same(facing_steadily(flipped(truth, *range(12, 17))), truth)
+    six = flipped(truth, *range(12, 18))
+    assert_untouched(facing_steadily(six), six)
 
 
 def test_a_run_at_the_start_is_turned_round_too(make: Any) -> None:
-    """One flip exceeds by 55: 30 is less, 60 is more."""
+    """One flip exceeds by 55: two times 20 is less, three times is more."""
     truth = turning(make, *[0.0] * 20)
-    assert_same(facing_steadily(flipped(truth, 0)), truth)
-    two = flipped(truth, 0, 1)
-    assert_untouched(facing_steadily(two), two)
+    assert_same(facing_steadily(flipped(truth, 0, 1)), truth)
+    three = flipped(truth, 0, 1, 2)
+    assert_untouched(facing_steadily(three), three)
 
 
 def test_samples_close_in_time_allow_less_of_a_turn(make: Any) -> None:
-    """At 0.1 s 45 degrees are allowed: two flips exceed by 270; 8 * 30 is less, 10 * 30 more."""
+    """At 0.1 s 45 degrees are allowed: two flips exceed by 270; 13 * 20 is less, 14 * 20 more."""
     truth = turning(make, *[0.0] * 70, every=Fraction(1, 10))
-    assert_same(facing_steadily(flipped(truth, *range(24, 32))), truth)
-    more = flipped(truth, *range(24, 34))
+    assert_same(facing_steadily(flipped(truth, *range(24, 37))), truth)
+    more = flipped(truth, *range(24, 38))
     assert_untouched(facing_steadily(more), more)
 
 

@@ -169,7 +169,6 @@ TURN_SLACK_DEG = 25.0
 ROUND_COST_DEG = 20.0  # taking a sample for its turned-round twin
 NECK_DEG = 100.0  # how far a head turns on its shoulders, with the noise of both
 FRONTAL_FACE_DEG = 60.0  # a face turned further away says little about the body
-NO_FACE_COST_DEG = 10.0  # a front without a recognised face
 
 
 def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
@@ -210,16 +209,16 @@ def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
 
 
 def _face_cost(body: Body, view: Floats | None) -> float:
-    """Degrees by which a body's turn contradicts its face; backs need none."""
-    if view is None:
-        return 0.0
-    yaw = view_angles(view).yaw
+    """Degrees by which a body's turn contradicts its face.
+
+    A face that is not recognised says nothing: it may be small, hidden or blurred.
+    """
     face = body.face
-    if face is None or face.yaw_deg is None:
-        return NO_FACE_COST_DEG if abs(yaw) < FRONTAL_FACE_DEG else 0.0
+    if view is None or face is None or face.yaw_deg is None:
+        return 0.0
     if abs(face.yaw_deg) > FRONTAL_FACE_DEG:
         return 0.0
-    return max(0.0, abs(wrap_deg(yaw - face.yaw_deg)) - NECK_DEG)
+    return max(0.0, abs(wrap_deg(view_angles(view).yaw - face.yaw_deg)) - NECK_DEG)
 
 
 def _turn_cost(a: Floats | None, b: Floats | None, allowed_deg: float) -> float:
