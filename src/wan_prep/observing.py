@@ -41,7 +41,7 @@ LOOKS_MOST = 3
 # smaller, and between full looks the one body is followed (two thirds of a search's time).
 LONG_FROM_S = 20
 LONG_SIDE_PX = 768
-LONG_AHEAD = 40
+LONG_AHEAD = 24
 LONG_FULL_LOOK_EVERY = 8
 # Black bars do not come and go; a few pictures tell them.
 LONG_BARS_EVERY = 8

@@ -228,9 +228,12 @@ def _finish(
 
 
 def _goes_on(before: _Held, h: _Held, candidate: Candidate) -> bool:
-    """Whether the confirmed subject of the sample before can have moved to this place."""
+    """Whether the confirmed subject of the sample before can have moved to this place.
+
+    Over a cut too: the same clothes, place and size are the same person.
+    """
     last = before.sample
-    if before.subject is None or last.scene != h.sample.scene:
+    if before.subject is None:
         return False
     seconds = float(h.sample.time - last.time)
     return move_cost(last.candidates[before.subject], candidate, seconds) < CONTINUOUS_COST
