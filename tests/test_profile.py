@@ -277,3 +277,17 @@ def test_a_value_that_cannot_be(tmp_path: Path, text: str, where: str) -> None:
     path = profile_file(tmp_path, text)
     message = refusal(path)
     assert message.startswith(f"{path}: {where}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[limits.billed_min]\nvalue = 0",
+        "[limits.size_multiple]\nvalue = 0",
+        "[limits.segment_frames]\nvalue = 1",
+    ],
+)
+def test_what_is_divided_by_is_never_zero(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    assert "limits." in refusal(path)

@@ -70,6 +70,11 @@ def check(
         raise WanPrepError("select and ignore take a list of codes, such as ['WP3']")
     selection = Selection(tuple(select), tuple(ignore)).validated()
     begin, stop = _part(start, end)
+    if isinstance(video, Evidence) and (begin > 0 or stop is not None):
+        raise WanPrepError(
+            "start and end apply to a path; observe the part of the clip instead: "
+            "wan_prep.observe(video, start=…, end=…)"
+        )
     for given in (image, video):
         if not isinstance(given, Evidence):
             _must_open(given)

@@ -124,6 +124,16 @@ class Profile(_Part):
     family_weights: dict[Mode, Annotated[dict[Family, _Weight], AfterValidator(_some_weight)]]
     check_weights: dict[Mode, dict[str, _Weight]]
 
+    @model_validator(mode="after")
+    def _divisors(self) -> Profile:
+        """What sizes and costs are divided by."""
+        for name in ("billed_min", "size_multiple", "segment_frames", "model_fps"):
+            if self.limits[name].value < 1:
+                raise ValueError(f"limits.{name} must be at least 1")
+        if self.limits["segment_overlap"].value >= self.limits["segment_frames"].value:
+            raise ValueError("limits.segment_overlap must be below segment_frames")
+        return self
+
     def limit(self, name: str) -> float:
         return self.limits[name].value
 

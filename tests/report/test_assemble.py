@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import wan_prep
 from wan_prep.analyzers import RULES
 from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
@@ -580,3 +581,9 @@ def test_what_cannot_be_read_is_never_ready_whatever_is_asked(check: Any, make: 
     nothing = Evidence(kind="video", path="gone.mp4")
     report = check(make.image(), nothing, select=("WP3",))
     assert report.verdict == "not_ready"
+
+
+def test_a_part_of_evidence_is_refused_not_ignored(make: Any) -> None:
+    pair = make.pair()
+    with pytest.raises(WanPrepError, match="apply to a path"):
+        wan_prep.check(pair.image, pair.video, start=1.0)
