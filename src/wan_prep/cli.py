@@ -98,7 +98,7 @@ PoseModelOpt = Annotated[
     str | None,
     typer.Option("--pose-model", metavar="FILE", help="Another pose landmarker bundle (.task)."),
 ]
-QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="The verdict line alone.")]
+QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="One line: the answer alone.")]
 VerboseOpt = Annotated[bool, typer.Option("-v", "--verbose", help="Every note and check.")]
 
 

@@ -27,7 +27,7 @@ class Severity(StrEnum):
 
 
 class Applicability(StrEnum):
-    """safe: applied by default · unsafe: may cost something that shows · manual: by a person."""
+    """safe: an edit that loses nothing shown · unsafe: one that may · manual: by a person."""
 
     SAFE = "safe"
     UNSAFE = "unsafe"

@@ -154,8 +154,8 @@ def ray_rotation(xy: ArrayLike, size: Size, fov_deg: float) -> Floats:
 def weak_perspective_scale(world_xy: Floats, keypoints_xy: Floats, weights: Floats) -> float | None:
     """Least-squares scale in px per m between (N, 2) metres and (N, 2) pixels.
 
-    Minimises sum w |s (X - mean X) - (x - mean x)|^2, then once more with the points that fit
-    worst given less weight (one Huber step), so that one stray joint does not move it.
+    Minimises sum w |s (X - mean X) - (x - mean x)|^2, then three times more with the points that
+    fit worst given less weight (Huber's), so that one stray joint does not move it.
     None with fewer than three weighted points, or where the points coincide.
     """
     used = weights > 0

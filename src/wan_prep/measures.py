@@ -249,8 +249,8 @@ def limb_angles_in_plane(image: Seat, video: Seat) -> dict[str, float]:
 def body_parts_px(s: Seat) -> dict[str, float]:
     """Lengths in px of the parts that the picture shows un-foreshortened.
 
-    head: eyes to mouth; shoulders; torso: neck to hips; legs: hips to ankles, or the thighs
-    doubled where the ankles are out of the picture.
+    head: eyes to mouth; shoulders; torso: neck to hips; legs: hips to ankles. A part
+    with an end out of sight is left out.
     """
     points = s.subject.keypoints_xy * s.size
     seen = trusted(s)

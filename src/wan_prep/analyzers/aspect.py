@@ -102,7 +102,7 @@ def _bars(evidence: Evidence, which: str, context: PairContext) -> Answer:
         if share * length >= 0.5
     ]
     # A line of one or two pixels is no bar that a viewer would see.
-    score = flaw.score if lost > 0.01 else 1.0 - (1.0 - context.profile.severity.pass_from)
+    score = flaw.score if lost > 0.01 else context.profile.severity.pass_from
     return Judged(
         score=score,
         message=f"the {which} has black bars: {', '.join(sides)}",

@@ -37,7 +37,7 @@ def printable(text: str) -> str:
 
 
 def render_report(report: Report, console: Console, *, verbose: bool = False) -> None:
-    """Print a report; `verbose` adds notes, limb angles and what passed."""
+    """Print a report; `verbose` adds the other notes and where every check stands."""
     console.print(_headline(report))
     serious = [f for f in report.findings if f.severity is not Severity.INFO]
     notes = [f for f in report.findings if f.severity is Severity.INFO]
