@@ -42,6 +42,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("measures", "findings"),
     ("analyzers",),
     ("report",),
+    ("planning",),
     ("api",),
     ("settings", "cli", "__main__"),
 )

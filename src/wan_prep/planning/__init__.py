@@ -1,0 +1,1 @@
+"""Report with Evidence → frozen operations. Pure: nothing is opened, nothing is written."""
