@@ -14,9 +14,12 @@ import numpy as np
 from PIL import Image
 
 import wan_prep
-from wan_prep.evidence import Evidence
+from wan_prep import api
+from wan_prep.evidence import Evidence, Subject
+from wan_prep.measures import PairMeasures, measure, seat
 from wan_prep.media.frames import frames_at
 from wan_prep.pose.mediapipe import MediapipeEstimator
+from wan_prep.report.model import Report
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared/data"
@@ -100,6 +103,19 @@ def in_content(evidence: Evidence, keypoints_xy: np.ndarray) -> np.ndarray:
     """Points as fractions of the picture without its black bars."""
     box = evidence.content
     return (keypoints_xy - (box.left, box.top)) / (box.width, box.height)
+
+
+def subject_of(evidence: Evidence) -> Subject | None:
+    return evidence.first.subject if evidence.first else None
+
+
+def compare(image: Evidence, video: Evidence) -> PairMeasures | None:
+    a, b = subject_of(image), subject_of(video)
+    return None if a is None or b is None else measure(seat(image, a), seat(video, b))
+
+
+def report(image: Evidence, video: Evidence, mode: str = "animate") -> Report:
+    return api.check(image, video, mode=mode)  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------------ known transforms

@@ -18,6 +18,7 @@ from wan_prep.measures import (
     aspect_gap,
     body_parts_px,
     compare_proportions,
+    confidences,
     cut_edges,
     display_aspect,
     frame_height_m,
@@ -31,7 +32,7 @@ from wan_prep.measures import (
     typical,
     zoom_ratio,
 )
-from wan_prep.pose.skeleton import ANKLES, HEAD, HIPS, KNEES, SHOULDERS, Joint
+from wan_prep.pose.skeleton import ANKLES, HEAD, HIPS, KNEES, LIMBS, SHOULDERS, Joint
 
 
 def moved(make: Any, **places: tuple[float, float, float]) -> np.ndarray:
@@ -485,3 +486,57 @@ def test_zoom_lies_between_joints_and_faces(make: Any, joints: float, faces: flo
     zoom = zoom_ratio(sized(make, 400.0 * joints, 60.0 * faces), sized(make, 400.0, 60.0))
     assert zoom is not None
     assert min(joints, faces) * (1 - 1e-9) <= zoom <= max(joints, faces) * (1 + 1e-9)
+
+
+# ------------------------------------------------------------------ confidence
+
+
+def test_a_body_seen_whole_is_believed(make: Any) -> None:
+    found = confidences(make.seat(), make.seat())
+    assert set(found) == {
+        "zoom_ratio",
+        "offset",
+        "shot",
+        "view_angle",
+        "pose_angle",
+        "proportions",
+    }
+    assert min(found.values()) > 0.85
+    assert (found["offset"], found["shot"], found["view_angle"]) == (1.0, 1.0, 1.0)
+
+
+def test_hidden_hips_leave_the_turn_three_fifths_believed(make: Any) -> None:
+    hidden = hide(make.seat(), *HIPS)  # visibility 0.1: 0.6 x 1 + 0.4 x 0.1
+    assert confidences(hidden, make.seat())["view_angle"] == pytest.approx(0.64)
+    assert confidences(make.seat(), hidden)["view_angle"] == pytest.approx(0.64)
+
+
+def test_a_renamed_back_and_disputed_looks_halve_what_is_told_in_space(make: Any) -> None:
+    good = make.seat()
+    doubtful = [
+        replace(good, subject=good.subject.model_copy(update=change))
+        for change in ({"turned": True}, {"agreement": 0.5})
+    ]
+    sure = confidences(good, good)
+    for seat_ in doubtful:
+        found = confidences(good, seat_)
+        assert found["view_angle"] == pytest.approx(sure["view_angle"] / 2)
+        assert found["pose_angle"] == pytest.approx(sure["pose_angle"] / 2, abs=1e-4)
+        assert found["zoom_ratio"] == sure["zoom_ratio"]
+
+
+def test_no_limb_in_both_is_no_confidence_in_the_pose(make: Any) -> None:
+    arms_and_legs = [j for limb in LIMBS.values() for j in limb]
+    assert confidences(hide(make.seat(), *arms_and_legs), make.seat())["pose_angle"] == 0.0
+
+
+@given(visibility=st.floats(0.0, 1.0), lower=st.floats(0.0, 1.0))
+def test_seeing_less_never_makes_surer(make: Any, visibility: float, lower: float) -> None:
+    def seen(share: float) -> Seat:
+        s = make.seat()
+        return replace(s, subject=s.subject.model_copy(update={"visibility": np.full(33, share)}))
+
+    more, less = max(visibility, lower), min(visibility, lower)
+    a, b = confidences(make.seat(), seen(more)), confidences(make.seat(), seen(less))
+    assert all(b[name] <= a[name] + 1e-9 for name in a if name != "shot")
+    assert all(0.0 <= value <= 1.0 for value in (*a.values(), *b.values()))

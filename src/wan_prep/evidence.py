@@ -99,6 +99,10 @@ class Subject(_Value):
     face: Face | None
     looks: int
     """How many looks at the picture agree in it."""
+    agreement: float = 1.0
+    """Share of the looks taken that agree in it, 0 … 1."""
+    turned: bool = False
+    """The network took its back for its front; its sides were renamed, its depth is doubtful."""
     repaired: bool = False
     """The first look was wrong; a closer one found the body."""
 

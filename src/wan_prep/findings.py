@@ -125,6 +125,17 @@ def by_tolerance(
     )
 
 
+def believed(answer: Answer, confidence: float | None, profile: Profile) -> Answer:
+    """The answer, or `Inconclusive` where too little is seen to stand by it."""
+    least = profile.limit("confidence_min")
+    if not isinstance(answer, Judged) or confidence is None or confidence >= least:
+        return answer
+    return Inconclusive(
+        f"too little is seen to be sure that {answer.message} (confidence {confidence:.2f}, "
+        f"{least:g} is asked)"
+    )
+
+
 # ------------------------------------------------------------------ what a check is given
 
 
@@ -158,6 +169,10 @@ class PairContext:
     """The sample taken as the model's template; None stands for the first."""
     best: BestStart | None = None
     """The start that would score best, where it was looked for."""
+
+    def tolerance(self, name: str) -> Tolerance:
+        """The profile's tolerance in this mode."""
+        return self.profile.tolerance(name, self.mode)
 
     @property
     def readable(self) -> bool:

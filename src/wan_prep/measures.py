@@ -29,6 +29,9 @@ from wan_prep.pose.skeleton import LIMBS, Joint
 
 HEADS_ALIKE = 0.2
 """Log ratio of joint scale to face scale up to which two heads count as of one proportion."""
+_TURNED = 0.5
+"""Of a body whose sides were renamed: the turn is right to 17 deg then, against 14, its limbs'
+depth is anybody's guess."""
 # A limb that points this much towards the camera has no direction in the picture.
 _FORESHORTENED = 0.5
 
@@ -51,6 +54,7 @@ class PairMeasures:
     yaw, pitch, roll: deg, image - video; view_angle: geodesic, deg.
     pose_angle: deg, mean over limbs visible in both, in the torso frame.
     proportions: ratio image / video of each part relative to the torso.
+    confidence: 0 … 1 by measure (`confidences`).
     """
 
     zoom_ratio: float | None = None
@@ -68,6 +72,7 @@ class PairMeasures:
     limbs: dict[str, float] = field(default_factory=dict)
     limbs_in_plane: dict[str, float] = field(default_factory=dict)
     proportions: dict[str, float] = field(default_factory=dict)
+    confidence: dict[str, float] = field(default_factory=dict)
 
     @property
     def placement(self) -> float | None:
@@ -179,7 +184,52 @@ def measure(image: Seat, video: Seat) -> PairMeasures:
         limbs=limbs,
         limbs_in_plane=limb_angles_in_plane(image, video),
         proportions=compare_proportions(image, video),
+        confidence=confidences(image, video),
     )
+
+
+def confidences(image: Seat, video: Seat) -> dict[str, float]:
+    """How far each measure deserves trust, 0 … 1: that of the side which is seen worse.
+
+    It grows with the visibility of the joints that the measure rests on (out of the picture: 0),
+    and with their number where more of them make it surer; angles in space are believed less where
+    looks at the picture disagree, or where a back was taken for a front. Two face meshes that
+    agree with the joints make a zoom sure.
+    """
+    limbs = [(near, far) for _, near, far in _limbs_in_both(image, video)]
+    sides = [_confidence(s, limbs) for s in (image, video)]
+    least = {name: min(side[name] for side in sides) for name in sides[0]}
+    by_faces, by_joints = _zoom_by_faces(image, video), _zoom_by_joints(image, video)
+    if by_faces and by_joints:
+        alike = _heads_alike(by_joints, by_faces)
+        least["zoom_ratio"] = max(least["zoom_ratio"], alike)
+    return {name: round(value, 4) for name, value in least.items()}
+
+
+def _confidence(s: Seat, limbs: Sequence[tuple[Joint, Joint]]) -> dict[str, float]:
+    seen = s.subject.visibility * inside(s)
+    shoulders = float(seen[list(skeleton.SHOULDERS)].mean())
+    hips = float(seen[list(skeleton.HIPS)].mean())
+    known = s.subject.agreement * (_TURNED if s.subject.turned else 1.0)
+    joints = float(seen[list(skeleton.BODY)].sum())
+    stretched = [min(seen[near], seen[far]) for near, far in limbs]
+    # Whether a joint in the picture is seen or hidden decides the shot class.
+    lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if inside(s)[j]]
+    decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]
+    return {
+        "zoom_ratio": _more_the_better(joints / 2.0),
+        "offset": shoulders,
+        "shot": float(np.mean(decided)) if decided else 1.0,
+        # Shoulders tell the turn and the lean; hips also the tip.
+        "view_angle": (0.6 * shoulders + 0.4 * hips) * known,
+        "pose_angle": _more_the_better(float(sum(stretched))) * known,
+        "proportions": _more_the_better(max(0.0, len(body_parts_px(s)) - 1.0)),
+    }
+
+
+def _more_the_better(count: float) -> float:
+    """0 for none, a half for one, 1 for many."""
+    return 1.0 - math.pow(0.5, count)
 
 
 def zoom_ratio(image: Seat, video: Seat) -> float | None:
@@ -190,14 +240,21 @@ def zoom_ratio(image: Seat, video: Seat) -> float | None:
     heads, and a character's head need not have the driver's proportion.  So the faces decide as
     far as both agree: with weight exp(-(ln(joints / faces) / HEADS_ALIKE)^2).
     """
-    heights = frame_height_m(image), frame_height_m(video)
-    by_joints = None if None in heights else heights[1] / heights[0]  # type: ignore[operator]
-    by_faces = _zoom_by_faces(image, video)
+    by_joints, by_faces = _zoom_by_joints(image, video), _zoom_by_faces(image, video)
     if by_joints is None or by_faces is None:
         return by_joints
-    apart = math.log(by_joints / by_faces)
-    weight = math.exp(-((apart / HEADS_ALIKE) ** 2))
-    return math.exp(math.log(by_joints) - weight * apart)
+    weight = _heads_alike(by_joints, by_faces)
+    return math.exp((1.0 - weight) * math.log(by_joints) + weight * math.log(by_faces))
+
+
+def _heads_alike(by_joints: float, by_faces: float) -> float:
+    """Near 1 where both scales agree, so that the heads must be of one proportion."""
+    return math.exp(-((math.log(by_joints / by_faces) / HEADS_ALIKE) ** 2))
+
+
+def _zoom_by_joints(image: Seat, video: Seat) -> float | None:
+    here, there = frame_height_m(image), frame_height_m(video)
+    return None if here is None or there is None else there / here
 
 
 def _zoom_by_faces(image: Seat, video: Seat) -> float | None:
@@ -330,6 +387,7 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
         limbs=middle_of("limbs"),
         limbs_in_plane=middle_of("limbs_in_plane"),
         proportions=middle_of("proportions"),
+        confidence=middle_of("confidence"),
     )
 
 

@@ -314,5 +314,7 @@ def _subject(body: Body, full_width: int, repaired: bool = False) -> Subject:
         crown_y=bodies.crown_y(body) / height,
         face=face,
         looks=body.looks,
+        agreement=round(body.agreement, 5),
+        turned=body.turned,
         repaired=repaired,
     )

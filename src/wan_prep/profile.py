@@ -120,9 +120,18 @@ class Profile(_Part):
     severity: Severities
     limits: dict[str, Limit]
     tolerances: dict[str, Tolerance]
+    mode_tolerances: dict[Mode, dict[str, Tolerance]]
+    """Those that differ from `tolerances` in one mode."""
     flaws: dict[str, Flaw]
     family_weights: dict[Mode, Annotated[dict[Family, _Weight], AfterValidator(_some_weight)]]
     check_weights: dict[Mode, dict[str, _Weight]]
+
+    @model_validator(mode="after")
+    def _known_tolerances(self) -> Profile:
+        for mode, own in self.mode_tolerances.items():
+            if unknown := sorted(set(own) - set(self.tolerances)):
+                raise ValueError(f"mode_tolerances.{mode} names unknown {', '.join(unknown)}")
+        return self
 
     @model_validator(mode="after")
     def _divisors(self) -> Profile:
@@ -136,6 +145,9 @@ class Profile(_Part):
 
     def limit(self, name: str) -> float:
         return self.limits[name].value
+
+    def tolerance(self, name: str, mode: Mode) -> Tolerance:
+        return self.mode_tolerances.get(mode, {}).get(name) or self.tolerances[name]
 
     def check_weight(self, mode: Mode, code: str) -> float:
         return self.check_weights[mode].get(code, 1.0)

@@ -223,3 +223,15 @@ def test_framing_is_judged_at_the_start_that_is_asked_for(make: Any) -> None:
     later = pair.starting_at(pair.video.observations[1])
     assert make.result("WP304", later).finding is None
     np.testing.assert_array_equal(later.template_seat.subject.view_matrix, np.diag([1, -1, -1]))
+
+
+@pytest.mark.parametrize("code", ["WP304", "WP305", "WP401"])
+def test_what_is_hardly_seen_is_not_judged(make: Any, code: str) -> None:
+    pair = make.pair()
+    subject = pair.image.first.subject.model_copy(update={"agreement": 0.3})
+    seen = pair.image.first.model_copy(update={"subject": subject})
+    doubtful = pair.image.model_copy(update={"observations": (seen,)})
+    result = make.result(code, make.pair(doubtful, pair.video))
+    assert (result.finding.status, result.finding.severity) == ("inconclusive", Severity.WARNING)
+    assert "too little is seen" in result.finding.message
+    assert "(confidence 0.30, 0.5 is asked)" in result.finding.message

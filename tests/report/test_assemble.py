@@ -143,6 +143,7 @@ MEASURES = closed(
         "limbs": RATIOS,
         "limbs_in_plane": RATIOS,
         "proportions": RATIOS,
+        "confidence": RATIOS,
     }
 )
 SEEN = {

@@ -38,7 +38,7 @@ def aspect_mismatch(context: PairContext) -> Answer:
     a, b = display_aspect(context.image), display_aspect(context.video)
     if gap is None or a is None or b is None:
         return _UNREADABLE
-    tolerance = context.profile.tolerances["aspect_gap"]
+    tolerance = context.tolerance("aspect_gap")
     _, which = deciding(context)
     other = "video" if which == "image" else "image"
     return by_tolerance(
@@ -62,7 +62,7 @@ def output_bars(context: PairContext) -> Answer:
     size = output_size(
         evidence.info.width, evidence.info.height, context.resolution, context.profile
     )
-    tolerance = context.profile.tolerances["bars"]
+    tolerance = context.tolerance("bars")
     return by_tolerance(
         tolerance,
         size.bars_share,

@@ -15,6 +15,7 @@ from wan_prep.findings import (
     PairContext,
     Rule,
     Severity,
+    believed,
     by_tolerance,
 )
 from wan_prep.measures import PairMeasures, cut_edges, headroom
@@ -34,9 +35,9 @@ _SHOT_NAMES = {
 
 
 def at_first(
-    judge: Callable[[PairMeasures, PairContext], Answer],
+    judge: Callable[[PairMeasures, PairContext], Answer], measure: str | None = None
 ) -> Callable[[PairContext], Answer]:
-    """A check of the measures at the template."""
+    """A check of the measures at the template, believed as far as `measure` deserves it."""
 
     def check(context: PairContext) -> Answer:
         if not context.readable:
@@ -47,13 +48,14 @@ def at_first(
             return Inconclusive(
                 "no body was recognised in the first frame, so this was not measured"
             )
-        return judge(context.first, context)
+        answer = judge(context.first, context)
+        return believed(answer, context.first.confidence.get(measure or ""), context.profile)
 
     return check
 
 
 def at_typical(
-    judge: Callable[[PairMeasures, PairContext], Answer],
+    judge: Callable[[PairMeasures, PairContext], Answer], measure: str | None = None
 ) -> Callable[[PairContext], Answer]:
     """A check of the median over the clip; whoever misses it misses the first frame's too."""
 
@@ -62,7 +64,8 @@ def at_typical(
             return NotApplicable("a file cannot be read")
         if context.typical is None:
             return NotApplicable("no body was recognised in both")
-        return judge(context.typical, context)
+        answer = judge(context.typical, context)
+        return believed(answer, context.typical.confidence.get(measure or ""), context.profile)
 
     return check
 
@@ -79,7 +82,7 @@ def _zoom(measures: PairMeasures, context: PairContext, tolerance_name: str, whe
     ratio = measures.zoom_ratio
     if ratio is None:
         return Inconclusive("too few joints are seen to tell the distance of the camera")
-    tolerance = context.profile.tolerances[tolerance_name]
+    tolerance = context.tolerance(tolerance_name)
     larger = "image" if ratio > 1 else "video"
     factor = max(ratio, 1.0 / ratio)
     return by_tolerance(
@@ -107,7 +110,7 @@ def placement(measures: PairMeasures, context: PairContext) -> Answer:
     if image is not None and video is not None:
         room = f" (room above the head {headroom(image):.0%} against {headroom(video):.0%})"
     return by_tolerance(
-        context.profile.tolerances["placement"],
+        context.tolerance("placement"),
         distance,
         f"in the image the person stands {' and '.join(where) or 'elsewhere'} than in the first "
         f"frame{room}",
@@ -122,7 +125,7 @@ def shot(measures: PairMeasures, context: PairContext) -> Answer:
     hidden = measures.only_video or measures.only_image
     side = "video" if measures.only_video else "image"
     more = f"; only the {side} shows {_listed(hidden)}" if hidden and distance else ""
-    tolerance = context.profile.tolerances["shot"]
+    tolerance = context.tolerance("shot")
     return by_tolerance(
         tolerance,
         float(distance),
@@ -146,7 +149,7 @@ def view(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.view_angle is None or measures.yaw is None or measures.pitch is None:
         return Inconclusive("the torso is not seen well enough to tell the direction of view")
     return by_tolerance(
-        context.profile.tolerances["view"],
+        context.tolerance("view"),
         measures.view_angle,
         f"the body is seen from another side: {measures.view_angle:.0f} deg between image and "
         f"first frame (turned {measures.yaw:+.0f}, tipped {measures.pitch:+.0f})",
@@ -158,7 +161,7 @@ def tilt(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.roll is None:
         return Inconclusive("the spine is not seen well enough to tell a tilt")
     return by_tolerance(
-        context.profile.tolerances["roll"],
+        context.tolerance("roll"),
         abs(measures.roll),
         f"the body leans {abs(measures.roll):.0f} deg more to the "
         f"{'right' if measures.roll > 0 else 'left'} in the image than in the first frame",
@@ -172,7 +175,7 @@ def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
         return Inconclusive("no body was recognised in both")
     here, there = set(cut_edges(image)), set(cut_edges(video))
     differing = sorted(here ^ there)
-    tolerance = context.profile.tolerances["shot"]
+    tolerance = context.tolerance("shot")
     said = [
         f"the {'image' if edge in here else 'first frame'} cuts it at the {edge}"
         for edge in differing
@@ -194,7 +197,7 @@ RULES = (
         "zoom-mismatch",
         "framing",
         "pair",
-        at_first(zoom),
+        at_first(zoom, "zoom_ratio"),
         Explanation(
             "How many metres of the person's plane each frame shows from top to bottom, the "
             "video's over the image's. It comes from the joints' weak-perspective scale, so it "
@@ -211,7 +214,7 @@ RULES = (
         "placement-mismatch",
         "framing",
         "pair",
-        at_first(placement),
+        at_first(placement, "offset"),
         Explanation(
             "Where the neck lies, as fractions of width and height, image minus video.",
             "The makers ask for the same composition; a person elsewhere in the frame drags the "
@@ -226,7 +229,7 @@ RULES = (
         "shot-mismatch",
         "framing",
         "pair",
-        at_first(shot),
+        at_first(shot, "shot"),
         Explanation(
             "The shot class of each, by the lowest joints seen: face, bust, half, three-quarter, "
             "full; and the joints that only one side shows.",
@@ -241,7 +244,7 @@ RULES = (
         "view-mismatch",
         "framing",
         "pair",
-        at_first(view),
+        at_first(view, "view_angle"),
         Explanation(
             "The angle between the two torso frames (shoulder line, spine and their cross "
             "product), each turned into its own camera.",
@@ -256,7 +259,7 @@ RULES = (
         "tilt-mismatch",
         "framing",
         "pair",
-        at_first(tilt),
+        at_first(tilt, "view_angle"),
         Explanation(
             "The spine's lean in the picture, image minus video.",
             "A tilted camera against a level one makes the character fall over.",
@@ -285,7 +288,7 @@ RULES = (
         "zoom-mismatch-typical",
         "framing",
         "pair",
-        at_typical(typical_zoom),
+        at_typical(typical_zoom, "zoom_ratio"),
         Explanation(
             "The zoom ratio of WP301 as the median over the clip.",
             "A person who comes to the camera, or a camera that zooms, leaves the framing of the "

@@ -31,7 +31,7 @@ def pose(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.pose_angle is None:
         return Inconclusive("no limb is seen in both the image and the first frame")
     return by_tolerance(
-        context.profile.tolerances["pose"],
+        context.tolerance("pose"),
         measures.pose_angle,
         f"the limbs point {measures.pose_angle:.0f} deg apart on average in the first frame"
         f"{_worst(measures)}",
@@ -43,7 +43,7 @@ def typical_pose(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.pose_angle is None:
         return NotApplicable("no limb is seen in both")
     return by_tolerance(
-        context.profile.tolerances["typical_pose"],
+        context.tolerance("typical_pose"),
         measures.pose_angle,
         f"over the clip the limbs point {measures.pose_angle:.0f} deg away from the image's, "
         f"typically{_worst(measures)}",
@@ -66,7 +66,7 @@ def proportions(measures: PairMeasures, context: PairContext) -> Answer:
             "no body part besides the torso is seen straight on in both", required=False
         )
     part, ratio = max(measures.proportions.items(), key=lambda item: abs(math.log(item[1])))
-    tolerance = context.profile.tolerances["proportions"]
+    tolerance = context.tolerance("proportions")
     plural = "are" if part in ("legs", "shoulders") else "is"
     compared = "longer" if part == "legs" else "larger"
     side = "image" if ratio > 1 else "video"
@@ -119,7 +119,7 @@ RULES = (
         "pose-mismatch",
         "pose",
         "pair",
-        at_first(pose),
+        at_first(pose, "pose_angle"),
         Explanation(
             "The mean angle between the directions of limbs visible in both, in the torso frame, "
             "so that turning the whole body does not count here.",
@@ -135,7 +135,7 @@ RULES = (
         "pose-mismatch-typical",
         "pose",
         "pair",
-        at_typical(typical_pose),
+        at_typical(typical_pose, "pose_angle"),
         Explanation(
             "The pose angle of WP401 as the median over the clip.",
             "A clip that spends its time far from the image's pose shows sides of the character "

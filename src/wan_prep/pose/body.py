@@ -67,7 +67,8 @@ class Body:
     keypoints_xy (33, 2) px · visibility (33,) 0 … 1 · world_xyz (33, 3) m, hip-centred, turned
     into the camera of the whole picture · local_xyz (33, 3) m as the network gave them, in the
     camera that looks at the body; only the scale is read from these.
-    looks: how many looks at the picture agree in it.
+    looks: how many looks at the picture agree in it; agreement: the share of all looks taken.
+    turned: the network took its back for its front, and its sides were renamed.
     """
 
     keypoints_xy: Floats
@@ -76,6 +77,8 @@ class Body:
     local_xyz: Floats
     size: Size
     looks: int = 1
+    agreement: float = 1.0
+    turned: bool = False
     face: FaceBox | None = None
 
     @cached_property
@@ -187,6 +190,7 @@ def turned_round(body: Body) -> Body:
         visibility=body.visibility[MIRROR],
         world_xyz=body.world_xyz[MIRROR],
         local_xyz=body.local_xyz[MIRROR],
+        turned=not body.turned,
     )
 
 
@@ -228,6 +232,7 @@ def consensus(bodies: list[Body]) -> Body:
         local_xyz=np.median([b.local_xyz for b in kept], axis=0),
         size=kept[0].size,
         looks=len(kept),
+        agreement=len(kept) / len(bodies),
         face=kept[0].face,
     )
 

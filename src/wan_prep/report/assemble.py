@@ -287,6 +287,7 @@ def _measured(m: PairMeasures | None, gap: float | None) -> Measures:
         limbs=rounded(m.limbs),
         limbs_in_plane=rounded(m.limbs_in_plane),
         proportions=rounded(m.proportions),
+        confidence=rounded(m.confidence),
         aspect_gap=_rounded(gap),
     )
 

@@ -144,6 +144,8 @@ class Measures(_Part):
     limbs_in_plane: dict[str, float] = Field(default_factory=dict)
     proportions: dict[str, float] = Field(default_factory=dict)
     aspect_gap: float | None = None
+    confidence: dict[str, float] = Field(default_factory=dict)
+    """0 … 1 by measure; below the profile's `confidence_min` its check is inconclusive."""
 
 
 class MeasuresOverTime(_Part):
