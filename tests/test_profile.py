@@ -255,7 +255,7 @@ def test_an_entry_that_does_not_exist(tmp_path: Path, text: str, entry: str) -> 
         ("[limits.clip_max]\nvalue = nan", "limits.clip_max.value"),
         ("[limits.clip_max]\nvalue = inf", "limits.clip_max.value"),
         ("[limits.clip_max]\nvalue = -1", "limits.clip_max.value"),
-        ("[tolerances.zoom]\nfine = 1.1", "tolerances.zoom"),
+        ("[tolerances.zoom]\nfine = 0.98", "tolerances.zoom"),
         ("[tolerances.zoom]\nfine = 0", "tolerances.zoom.fine"),
         ("[tolerances.zoom]\nworthless = inf", "tolerances.zoom.worthless"),
         ("[flaws.hdr]\nscore = 0", "flaws.hdr.score"),
@@ -291,3 +291,24 @@ def test_what_is_divided_by_is_never_zero(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     assert "limits." in refusal(path)
+
+
+def test_replace_forgives_where_the_image_stands() -> None:
+    for name in ("zoom", "placement", "typical_zoom"):
+        animate, replace = (PROFILE.tolerance(name, mode) for mode in ("animate", "replace"))
+        assert animate == PROFILE.tolerances[name]
+        assert replace.fine > animate.fine
+    assert PROFILE.tolerance("view", "replace") == PROFILE.tolerances["view"]
+
+
+def test_a_tolerance_of_ones_own_holds_in_both_modes(tmp_path: Path) -> None:
+    mine = load_profile(profile_file(tmp_path, "[tolerances.zoom]\nfine = 0.5"))
+    assert mine.tolerance("zoom", "replace").fine == mine.tolerance("zoom", "animate").fine == 0.5
+    assert mine.tolerance("placement", "replace") == PROFILE.tolerance("placement", "replace")
+
+
+def test_a_mode_cannot_name_a_tolerance_that_nobody_asks_for(tmp_path: Path) -> None:
+    text = "[mode_tolerances.replace.zoom]\nfine = 0.3\n"
+    assert load_profile(profile_file(tmp_path, text)).tolerance("zoom", "replace").fine == 0.3
+    message = refusal(profile_file(tmp_path, text.replace("zoom", "sharpness")))
+    assert "sharpness" in message

@@ -187,7 +187,7 @@ def load_profile(path: str | Path) -> Profile:
         raise ProfileError(f"{path}: not a TOML file ({exc})") from exc
     # A profile of one's own is a different profile, also by name.
     try:
-        merged = _merged(_default_figures(), {"name": Path(path).stem, **given}, ())
+        merged = _merged(_own_in_every_mode(given), {"name": Path(path).stem, **given}, ())
         return Profile.model_validate(merged)
     except KeyError as exc:
         raise ProfileError(f"{path}: {exc.args[0]}") from exc
@@ -195,6 +195,18 @@ def load_profile(path: str | Path) -> Profile:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ProfileError(f"{path}: {where}: {first['msg']}") from exc
+
+
+def _own_in_every_mode(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The default figures, without what would take a tolerance of one's own back in one mode."""
+    base = _default_figures()
+    own = given.get("tolerances")
+    names = set(own) if isinstance(own, Mapping) else set()
+    kept = {
+        mode: {name: t for name, t in tolerances.items() if name not in names}
+        for mode, tolerances in base["mode_tolerances"].items()
+    }
+    return {**base, "mode_tolerances": kept}
 
 
 def _merged(

@@ -201,9 +201,9 @@ def test_views_that_degenerate_are_inconclusive(make: Any) -> None:
 @pytest.mark.parametrize(
     ("roll", "severity", "side"),
     [
-        (4.0, None, ""),
+        (3.0, None, ""),
         (10.0, Severity.INFO, "right"),
-        (-30.0, Severity.WARNING, "left"),
+        (-20.0, Severity.WARNING, "left"),
         (50.0, Severity.ERROR, "right"),
     ],
 )
@@ -217,7 +217,7 @@ def test_tilt(make: Any, roll: float, severity: Severity | None, side: str) -> N
 
 
 def test_framing_is_judged_at_the_start_that_is_asked_for(make: Any) -> None:
-    turned = make.body(make.turned("y", 90.0))
+    turned = make.body(make.turned("y", 70.0))
     pair = make.pair(video=make.video([turned, "adult", "adult"]))
     assert make.result("WP304", pair).finding.severity is Severity.WARNING
     later = pair.starting_at(pair.video.observations[1])

@@ -107,7 +107,7 @@ def large_headed(make: Any, factor: float) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("factor", "severity"), [(1.25, None), (1.5, Severity.INFO), (2.5, Severity.WARNING)]
+    ("factor", "severity"), [(1.1, None), (1.5, Severity.INFO), (2.5, Severity.WARNING)]
 )
 def test_proportions(make: Any, factor: float, severity: Severity | None) -> None:
     result = make.result("WP404", make.pair(make.image(large_headed(make, factor))))
