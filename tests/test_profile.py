@@ -312,3 +312,13 @@ def test_a_mode_cannot_name_a_tolerance_that_nobody_asks_for(tmp_path: Path) -> 
     assert load_profile(profile_file(tmp_path, text)).tolerance("zoom", "replace").fine == 0.3
     message = refusal(profile_file(tmp_path, text.replace("zoom", "sharpness")))
     assert "sharpness" in message
+
+
+def test_an_entry_in_words_says_where_its_score_is_what() -> None:
+    # the curve through fine 0.08 and worthless 0.98: one half at their geometric mean
+    animate, replace = PROFILE.described("zoom")
+    assert animate.startswith("zoom: scores 0.95 at 0.08, 0.5 at 0.28, 0.1 at 0.713 abs log ratio")
+    assert replace.startswith("zoom in replace: scores 0.95 at 0.09, ")
+    assert PROFILE.described("clip_max") == ("clip_max: 120 s (seed)",)
+    assert PROFILE.described("hdr")[0].startswith("hdr: scores 0.4 where it is found")
+    assert PROFILE.described("sharpness") == ()

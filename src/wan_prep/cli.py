@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from wan_prep.findings import Rule
     from wan_prep.profile import Profile
     from wan_prep.settings import Settings
 
@@ -246,7 +247,7 @@ def rules(
     from wan_prep.analyzers import RULES
 
     if format is Format.json:
-        _print_document(_as_json([_described(rule, full=False) for rule in RULES]))
+        _print_document(_as_json([_described(rule) for rule in RULES]))
         return
     from wan_prep.report.text import render_rules
 
@@ -258,6 +259,7 @@ def rules(
 def explain(
     code: Annotated[str, typer.Argument(metavar="CODE", help="Code or name, such as WP301.")],
     format: FormatOpt = Format.text,
+    profile: ProfileOpt = None,
 ) -> None:
     """Explain one check: what it measures, why, how to fix it, where its limit comes from.
 
@@ -269,33 +271,36 @@ def explain(
     rule = next((r for r in RULES if wanted.upper() == r.code or wanted.lower() == r.name), None)
     if rule is None:
         raise WanPrepError(f"no check is called {code!r}; `wan-prep rules` lists them")
+    settings = _settings()
+    figures = _profile(settings.profile if profile is None else profile)
     if format is Format.json:
-        _print_document(_as_json(_described(rule, full=True)))
+        _print_document(_as_json(_described(rule, figures)))
         return
     from wan_prep.report.text import render_explanation
 
     with _stdout() as console:
-        render_explanation(rule, console)
+        render_explanation(rule, figures, console)
 
 
 # ------------------------------------------------------------------ plumbing
 
 
-def _described(rule: Any, *, full: bool) -> dict[str, Any]:
-    described = {
+def _described(rule: Rule, profile: Profile | None = None) -> dict[str, Any]:
+    described: dict[str, Any] = {
         "code": rule.code,
         "name": rule.name,
         "family": rule.family,
         "about": rule.about,
         "at_most": rule.cap.value,
     }
-    if full:
+    if profile is not None:
         texts = rule.explanation
         described |= {
             "measures": texts.measures,
             "why": texts.why,
             "fix": texts.fix,
             "limit": texts.limit,
+            "figures": texts.figures(profile),
         }
     return described
 
@@ -438,9 +443,9 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(str(exc))
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED)
-    except SystemExit:
-        # How typer ends when the reader of a help text has left (`… --help | head`).
-        return EXIT_OK
+    except SystemExit as exc:
+        # How typer ends when the reader of a help text has left (`… --help | head`): code 1 there.
+        return EXIT_OK if exc.code in (None, 0, 1) else EXIT_FAILED
     except OSError as exc:
         where = f"{exc.filename}: " if exc.filename else ""
         return _fail(f"{where}{exc.strerror or exc}")

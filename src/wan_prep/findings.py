@@ -6,6 +6,7 @@ gives a score, and the profile's severities do the rest, the same way for every 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -256,6 +257,12 @@ class Explanation:
     why: str
     fix: str
     limit: str
+    """Names the profile's entries in backticks."""
+
+    def figures(self, profile: Profile) -> tuple[str, ...]:
+        """The entries of the profile that `limit` names, with their values and sources."""
+        names = re.findall(r"`(\w+)`", self.limit)
+        return tuple(said for name in names for said in profile.described(name))
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,24 @@ class Profile(_Part):
     def tolerance(self, name: str, mode: Mode) -> Tolerance:
         return self.mode_tolerances.get(mode, {}).get(name) or self.tolerances[name]
 
+    def described(self, name: str) -> tuple[str, ...]:
+        """The entries of one name in words, their source last; empty where there is none."""
+        said = []
+        if limit := self.limits.get(name):
+            said.append(f"{name}: {limit.value:,.10g} {limit.unit} ({limit.source})")
+        if flaw := self.flaws.get(name):
+            said.append(f"{name}: scores {flaw.score:g} where it is found ({flaw.source})")
+        everywhere: list[tuple[Mode | None, dict[str, Tolerance]]] = [(None, self.tolerances)]
+        for mode, tolerances in (*everywhere, *self.mode_tolerances.items()):
+            if t := tolerances.get(name):
+                severity = self.severity
+                levels = (severity.pass_from, severity.warning_below, severity.error_below)
+                marks = ", ".join(f"{level:g} at {t.measured_at(level):.3g}" for level in levels)
+                said.append(
+                    f"{name}{f' in {mode}' if mode else ''}: scores {marks} {t.unit} ({t.source})"
+                )
+        return tuple(said)
+
     def check_weight(self, mode: Mode, code: str) -> float:
         return self.check_weights[mode].get(code, 1.0)
 

@@ -265,7 +265,7 @@ def video_intact(info: VideoInfo, context: PairContext) -> Answer:
     )
 
 
-_SOURCE = "The profile's [limits] and [flaws]; `alibaba` marks another host's published limits."
+_IN_PROFILE = "The profile has the figures: {}."
 
 RULES = (
     Rule(
@@ -278,7 +278,7 @@ RULES = (
             "Whether one picture can be had from the image file, within the limit of pixels.",
             "Without a picture there is nothing to animate; the service fails after the upload.",
             "Export the image again as PNG or JPEG.",
-            _SOURCE,
+            _IN_PROFILE.format("`unreadable`, `image_pixels_max`"),
         ),
     ),
     Rule(
@@ -291,7 +291,7 @@ RULES = (
             "Whether at least one frame can be decoded from the video file.",
             "Without frames there is no motion; the service fails after the upload.",
             "Export the clip again as MP4 with H.264.",
-            _SOURCE,
+            _IN_PROFILE.format("`unreadable`, `image_pixels_max`"),
         ),
     ),
     Rule(
@@ -304,7 +304,7 @@ RULES = (
             "The number of frames in the image file.",
             "Which frame of an animation the service takes is not documented.",
             "Save the frame you mean as PNG.",
-            _SOURCE,
+            _IN_PROFILE.format("`animated_image`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -318,7 +318,7 @@ RULES = (
             "The image's file format.",
             "Formats outside the documented ones may be refused, or read in other colours.",
             "Write it as PNG.",
-            _SOURCE,
+            _IN_PROFILE.format("`odd_image_format`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -332,7 +332,9 @@ RULES = (
             "Sides in px and file size in bytes.",
             "The endpoint publishes no limits; another host of the same model does.",
             "Scale it; a picture that is too small needs a larger original.",
-            _SOURCE,
+            _IN_PROFILE.format(
+                "`image_side_min`, `image_side_max`, `image_bytes_max`, `over_image_limit`"
+            ),
         ),
         cap=Severity.WARNING,
     ),
@@ -346,7 +348,7 @@ RULES = (
             "Transparency, colour model and bits a channel.",
             "The model sees 8-bit RGB; transparent parts turn black or white unasked.",
             "Flatten on a background that you choose.",
-            _SOURCE,
+            _IN_PROFILE.format("`flattened_image`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -360,7 +362,7 @@ RULES = (
             "The EXIF orientation.",
             "Readers that ignore it see a person lying on the side.",
             "Store the pixels upright.",
-            _SOURCE,
+            _IN_PROFILE.format("`rotated_by_exif`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -374,7 +376,7 @@ RULES = (
             "Container and codec of the video.",
             "Forms outside the documented ones may be refused.",
             "Write it as MP4 with H.264.",
-            _SOURCE,
+            _IN_PROFILE.format("`odd_video_format`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -388,7 +390,9 @@ RULES = (
             "Sides in px and file size in bytes.",
             "The endpoint publishes no limits; another host of the same model does.",
             "Scale it; a clip that is too small needs a larger original.",
-            _SOURCE,
+            _IN_PROFILE.format(
+                "`video_side_min`, `video_side_max`, `video_bytes_max`, `over_video_limit`"
+            ),
         ),
         cap=Severity.WARNING,
     ),
@@ -402,7 +406,7 @@ RULES = (
             "The rotation noted in the container.",
             "OpenCV and decord obey it, other readers do not; a person on the side is no template.",
             "Turn the frames themselves.",
-            _SOURCE,
+            _IN_PROFILE.format("`rotated_by_metadata`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -416,7 +420,7 @@ RULES = (
             "The sample aspect ratio.",
             "The model's code ignores it, so that bodies come out wide or thin.",
             "Scale to square pixels.",
-            _SOURCE,
+            _IN_PROFILE.format("`non_square_pixels`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -430,7 +434,7 @@ RULES = (
             "The transfer characteristics.",
             "HDR read as ordinary video is grey and flat, in the result too.",
             "Tone-map to BT.709.",
-            _SOURCE,
+            _IN_PROFILE.format("`hdr`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -444,7 +448,7 @@ RULES = (
             "Whether frames consist of two fields of different times.",
             "Combed limbs mislead the pose network.",
             "Deinterlace.",
-            _SOURCE,
+            _IN_PROFILE.format("`interlaced`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -458,7 +462,7 @@ RULES = (
             "Decode errors, and whether the content ends before its header says.",
             "A damaged part may stop the service's decoder, or repeat frames.",
             "Export or download the clip again.",
-            _SOURCE,
+            _IN_PROFILE.format("`damaged`"),
         ),
         cap=Severity.WARNING,
     ),

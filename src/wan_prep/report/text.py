@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wan_prep.findings import Applicability, Finding, Rule, Severity
+from wan_prep.profile import Profile
 from wan_prep.report.inspection import Inspection
 from wan_prep.report.model import ImageFacts, ImageSubject, Measures, Report, VideoFacts
 
@@ -270,8 +271,8 @@ def render_rules(rules: Sequence[Rule], console: Console) -> None:
     console.print(table)
 
 
-def render_explanation(rule: Rule, console: Console) -> None:
-    """Print one check in full."""
+def render_explanation(rule: Rule, profile: Profile, console: Console) -> None:
+    """Print one check in full, with the figures that decide it."""
     console.print(Text(f"{rule.code} {rule.name}", style="bold"))
     console.print(Text(f"family {rule.family}, about the {rule.about}, at most {rule.cap.value}"))
     texts = rule.explanation
@@ -283,3 +284,5 @@ def render_explanation(rule: Rule, console: Console) -> None:
     ):
         console.print(_heading(title))
         console.print(Text(text))
+    for figure in texts.figures(profile):
+        console.print(Text(f"  {figure}"))
