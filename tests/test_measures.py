@@ -27,6 +27,7 @@ from wan_prep.measures import (
     limb_angles_in_plane,
     measure,
     neck_xy,
+    plumb_deg,
     seat,
     shot_class,
     typical,
@@ -540,3 +541,26 @@ def test_seeing_less_never_makes_surer(make: Any, visibility: float, lower: floa
     a, b = confidences(make.seat(), seen(more)), confidences(make.seat(), seen(less))
     assert all(b[name] <= a[name] + 1e-9 for name in a if name != "shot")
     assert all(0.0 <= value <= 1.0 for value in (*a.values(), *b.values()))
+
+
+# ------------------------------------------------------------------ the camera's roll
+
+
+def test_a_plumb_line_turns_with_the_camera_and_not_with_the_spine(make: Any) -> None:
+    upright = make.seat()
+    assert plumb_deg(upright) == pytest.approx(0.0, abs=1e-6)
+    tilted = make.seat(make.body(make.turned("z", 12.0)))
+    assert plumb_deg(tilted) == pytest.approx(12.0, abs=0.01)
+    assert measure(tilted, upright).camera_roll == pytest.approx(12.0, abs=0.01)
+    # shoulders 0.1 m to one side, hips 0.1 m to the other: the spine leans, the balance holds
+    bent = make.adult()
+    bent[[Joint.LEFT_SHOULDER, Joint.RIGHT_SHOULDER], 0] += 0.1
+    bent[[Joint.LEFT_HIP, Joint.RIGHT_HIP], 0] -= 0.1
+    m = measure(make.seat(make.body(bent)), upright)
+    assert abs(m.roll) > 15.0
+    assert abs(m.camera_roll) < 0.5
+
+
+def test_without_the_feet_nothing_tells_the_cameras_roll(make: Any) -> None:
+    assert plumb_deg(hide(make.seat(), *ANKLES)) is None
+    assert measure(hide(make.seat(), *ANKLES), make.seat()).camera_roll is None

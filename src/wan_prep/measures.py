@@ -32,6 +32,11 @@ HEADS_ALIKE = 0.2
 _TURNED = 0.5
 """Of a body whose sides were renamed: the turn is right to 17 deg then, against 14, its limbs'
 depth is anybody's guess."""
+_STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES)
+# Shares of the body's mass about shoulders, hips and knees: head, arms and half the trunk; the
+# other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
+# Control, 2009).
+_MASS = ((skeleton.SHOULDERS, 0.40), (skeleton.HIPS, 0.38), (skeleton.KNEES, 0.22))
 # A limb that points this much towards the camera has no direction in the picture.
 _FORESHORTENED = 0.5
 
@@ -52,6 +57,7 @@ class PairMeasures:
     zoom_ratio: frame_height_m(video) / frame_height_m(image), > 1: larger in the image.
     offset_x, offset_y: image placement - video placement, fractions of the frame.
     yaw, pitch, roll: deg, image - video; view_angle: geodesic, deg.
+    camera_roll: deg, image - video: what of the roll is the cameras' and not the bodies' lean.
     pose_angle: deg, mean over limbs visible in both, in the torso frame.
     proportions: ratio image / video of each part relative to the torso.
     confidence: 0 … 1 by measure (`confidences`).
@@ -63,6 +69,7 @@ class PairMeasures:
     yaw: float | None = None
     pitch: float | None = None
     roll: float | None = None
+    camera_roll: float | None = None
     view_angle: float | None = None
     shot_image: Shot | None = None
     shot_video: Shot | None = None
@@ -175,6 +182,7 @@ def measure(image: Seat, video: Seat) -> PairMeasures:
         yaw=yaw,
         pitch=pitch,
         roll=roll,
+        camera_roll=_difference(plumb_deg(image), plumb_deg(video)),
         view_angle=view,
         shot_image=shot_class(image),
         shot_video=shot_class(video),
@@ -186,6 +194,29 @@ def measure(image: Seat, video: Seat) -> PairMeasures:
         proportions=compare_proportions(image, video),
         confidence=confidences(image, video),
     )
+
+
+def _difference(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else wrap_deg(a - b)
+
+
+def plumb_deg(s: Seat) -> float | None:
+    """How far the picture's vertical is from the world's, clockwise in deg; None where shoulders,
+    hips, knees and ankles are not all seen.
+
+    Whoever stands or walks keeps the centre of mass above the feet, however the body bends: the
+    line between them is a plumb line. In a jump or a fall it is not.
+    """
+    if not trusted(s)[list(_STANDING)].all():
+        return None
+    points = s.subject.keypoints_xy * s.size
+
+    def middle(pair: tuple[Joint, Joint]) -> Floats:
+        return np.asarray((points[pair[0]] + points[pair[1]]) / 2.0)
+
+    mass = sum((share * middle(pair) for pair, share in _MASS), np.zeros(2))
+    x, y = mass - middle(skeleton.ANKLES)
+    return math.degrees(math.atan2(x, -y))
 
 
 def confidences(image: Seat, video: Seat) -> dict[str, float]:
@@ -380,6 +411,7 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
         yaw=middle_angle("yaw"),
         pitch=middle_angle("pitch"),
         roll=middle_angle("roll"),
+        camera_roll=middle_angle("camera_roll"),
         view_angle=middle("view_angle"),
         pose_angle=middle("pose_angle"),
         shot_image=measured[0].shot_image if measured else None,

@@ -134,6 +134,7 @@ MEASURES = closed(
         "yaw": MAYBE_NUMBER,
         "pitch": MAYBE_NUMBER,
         "roll": MAYBE_NUMBER,
+        "camera_roll": MAYBE_NUMBER,
         "view_angle": MAYBE_NUMBER,
         "pose_angle": MAYBE_NUMBER,
         "aspect_gap": MAYBE_NUMBER,

@@ -25,6 +25,7 @@ _RETAKE = Fix(
     applicability=Applicability.MANUAL,
     title="use a picture taken from the same side, or start the clip where they agree",
 )
+_STRAIGHTEN = Fix(applicability=Applicability.MANUAL, title="straighten the image")
 _SHOT_NAMES = {
     "full": "the whole body",
     "three_quarter": "down to the knees",
@@ -164,9 +165,16 @@ def tilt(measures: PairMeasures, context: PairContext) -> Answer:
         context.tolerance("roll"),
         abs(measures.roll),
         f"the body leans {abs(measures.roll):.0f} deg more to the "
-        f"{'right' if measures.roll > 0 else 'left'} in the image than in the first frame",
-        fix=Fix(applicability=Applicability.MANUAL, title="straighten the image"),
+        f"{'right' if measures.roll > 0 else 'left'} in the image than in the first frame"
+        f"{_whose_roll(measures)}",
+        fix=_STRAIGHTEN,
     )
+
+
+def _whose_roll(measures: PairMeasures) -> str:
+    if measures.camera_roll is None:
+        return ""
+    return f"; by the balance of both bodies the camera's part is {measures.camera_roll:+.0f} deg"
 
 
 def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
@@ -261,7 +269,9 @@ RULES = (
         "pair",
         at_first(tilt, "view_angle"),
         Explanation(
-            "The spine's lean in the picture, image minus video.",
+            "The spine's lean in the picture, image minus video. Where both bodies are seen from "
+            "shoulders to feet, the line from the feet to the centre of mass tells how much of it "
+            "is the camera's.",
             "A tilted camera against a level one makes the character fall over.",
             "Straighten the tilted one.",
             _IN_PROFILE.format("roll"),

@@ -276,6 +276,7 @@ def _measured(m: PairMeasures | None, gap: float | None) -> Measures:
         yaw=_rounded(m.yaw, 2),
         pitch=_rounded(m.pitch, 2),
         roll=_rounded(m.roll, 2),
+        camera_roll=_rounded(m.camera_roll, 2),
         view_angle=_rounded(m.view_angle, 2),
         shot=ShotPair(
             image=m.shot_image,

@@ -137,6 +137,8 @@ class Measures(_Part):
     yaw: float | None = None
     pitch: float | None = None
     roll: float | None = None
+    camera_roll: float | None = None
+    """What of the roll is the cameras', where both bodies stand in full view."""
     view_angle: float | None = None
     shot: ShotPair | None = None
     pose_angle: float | None = None
