@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_prep.geometry import Box
+from wan_prep.geometry import Box, Size
 from wan_prep.measures import (
     HEADS_ALIKE,
     PairMeasures,
@@ -21,6 +21,9 @@ from wan_prep.measures import (
     confidences,
     cut_edges,
     display_aspect,
+    face_crop,
+    face_crop_share,
+    face_px,
     frame_height_m,
     headroom,
     limb_angles,
@@ -296,38 +299,150 @@ def test_turning_the_whole_body_does_not_change_the_pose(
 def test_parts_in_px(make: Any) -> None:
     parts = body_parts_px(make.seat())
     assert parts == pytest.approx(
-        {"head": 40.0, "shoulders": 200.0, "torso": 250.0, "legs": 450.0}, rel=1e-3
+        {"head": 40.0, "shoulders": 200.0, "hips": 150.0, "torso": 250.0, "legs": 450.0}, rel=1e-3
     )
 
 
-def test_a_head_twice_as_large_is_two(make: Any) -> None:
+def large_headed(make: Any, factor: float) -> Any:
     world = make.adult()
     chin = world[[Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT]].mean(axis=0)
-    world[list(HEAD)] = chin + 2.0 * (world[list(HEAD)] - chin)
-    ratios = compare_proportions(make.seat(make.body(world)), make.seat())
-    assert ratios["head"] == pytest.approx(2.0, rel=1e-3)
-    assert ratios["shoulders"] == pytest.approx(1.0, rel=1e-3)
-    assert ratios["legs"] == pytest.approx(1.0, rel=1e-3)
-    assert set(ratios) == {"head", "shoulders", "legs"}
+    world[list(HEAD)] = chin + factor * (world[list(HEAD)] - chin)
+    return make.body(world)
+
+
+def test_a_head_twice_as_large_is_two(make: Any) -> None:
+    ratios = compare_proportions(make.seat(large_headed(make, 2.0)), make.seat())
+    assert ratios == pytest.approx(
+        {"head": 2.0, "shoulders": 1.0, "torso": 1.0, "legs": 1.0, "width": 1.0}, rel=1e-3
+    )
+
+
+def test_two_face_meshes_decide_about_the_head(make: Any) -> None:
+    """108 px at 600 px per m against 60 px at 500: 0.18 m against 0.12 m."""
+    image = sized(make, 600.0, 108.0, body=make.body(px_per_m=600.0))
+    video = sized(make, 500.0, 60.0)
+    assert body_parts_px(image)["face"] == 108.0
+    assert compare_proportions(image, video)["head"] == pytest.approx(1.5)
+    without = sized(make, 500.0, None)
+    assert compare_proportions(image, without)["head"] == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_wide_body_is_as_long_as_a_narrow_one(make: Any) -> None:
+    """Twice as wide on a scale that stays: width sqrt(2 * 2) / 1."""
+    world = make.adult()
+    world[:, 0] *= 2.0
+    ratios = compare_proportions(make.seat(make.body(world, px_per_m=300.0)), make.seat())
+    assert ratios == pytest.approx(
+        {"head": 1.0, "shoulders": 2.0, "torso": 1.0, "legs": 1.0, "width": 2.0}, rel=1e-3
+    )
 
 
 def test_proportions_do_not_depend_on_the_cameras_distance(make: Any) -> None:
     near, far = make.seat(make.body(px_per_m=600.0)), make.seat(make.body(px_per_m=150.0))
-    assert list(compare_proportions(near, far).values()) == pytest.approx([1.0] * 3, rel=2e-3)
+    assert list(compare_proportions(near, far).values()) == pytest.approx([1.0] * 5, rel=2e-3)
 
 
 def test_foreshortened_parts_are_left_out(make: Any) -> None:
     sideways = make.seat(make.body(make.turned("y", 60.0)))
     assert "shoulders" not in body_parts_px(sideways)
     assert "torso" in body_parts_px(sideways)
+    nodding = moved(make, mouth_left=(0, 0, 0.1), mouth_right=(0, 0, 0.1))
+    assert "head" not in body_parts_px(make.seat(make.body(nodding)))
 
 
-def test_hidden_parts_are_left_out_and_shoulders_stand_in_for_a_hidden_torso(make: Any) -> None:
+def test_a_head_from_behind_has_no_face_to_measure(make: Any) -> None:
+    parts = body_parts_px(make.seat(make.body(make.turned("y", 180.0))))
+    assert set(parts) == {"shoulders", "hips", "torso", "legs"}
+
+
+def test_one_straight_leg_is_enough(make: Any) -> None:
+    """The other shin points at the camera."""
+    kneeling = moved(make, left_ankle=(0.0, -0.4, 0.4))
+    assert body_parts_px(make.seat(make.body(kneeling)))["legs"] == pytest.approx(450.0, rel=1e-3)
+    both = moved(make, left_ankle=(0.0, -0.4, 0.4), right_ankle=(0.0, -0.4, 0.4))
+    assert "legs" not in body_parts_px(make.seat(make.body(both)))
+
+
+def test_hidden_parts_are_left_out(make: Any) -> None:
     bust = make.seat(make.body(hips=(360.0, 1400.0), px_per_m=1000.0))
     assert set(body_parts_px(bust)) == {"head", "shoulders"}
-    assert compare_proportions(bust, make.seat()) == pytest.approx({"head": 1.0}, rel=1e-3)
+    assert compare_proportions(bust, make.seat()) == pytest.approx(
+        {"head": 1.0, "shoulders": 1.0}, rel=1e-3
+    )
+
+
+def test_without_a_body_to_measure_by_there_are_no_proportions(make: Any) -> None:
     face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
     assert compare_proportions(face, make.seat()) == {}
+    assert compare_proportions(make.seat(), face) == {}
+    assert compare_proportions(make.seat(px_per_m=None), make.seat()) == {}
+    assert compare_proportions(make.seat(), make.seat(px_per_m=None)) == {}
+
+
+# ------------------------------------------------------------------ faces
+
+
+def test_the_side_of_a_face(make: Any) -> None:
+    """0.16 x 0.09 of 720 x 1280: 115.2 by 115.2 px."""
+    assert face_px(make.face, Size(720, 1280)) == pytest.approx(115.2)
+    assert face_px(make.face, Size(360, 1280)) == pytest.approx(115.2 / math.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("face", "crop", "share"),
+    [
+        # sqrt 1.3 - 1 = 0.140175: 7.01 px to either side, 10.51 above and 3.50 below.
+        (Box(100.0, 200.0, 200.0, 300.0), Box(92.0, 189.0, 207.0, 303.0), 1.0),
+        # The same at the top left corner: 93.01 of 114.02 px left in width, 89.50 in height.
+        (Box(-14.0, -14.0, 86.0, 86.0), Box(0.0, 0.0, 93.0, 89.0), 0.640365),
+        # At the bottom right corner of 640 x 480: 107.01 and 100.51 px left.
+        (Box(540.0, 390.0, 640.0, 490.0), Box(532.0, 379.0, 640.0, 480.0), 0.827373),
+        # 50 x 80 px: 3.50 to either side, 8.41 above, 2.80 below.
+        (Box(300.0, 100.0, 350.0, 180.0), Box(296.0, 91.0, 353.0, 182.0), 1.0),
+        # Beyond each edge, and no larger than a point.
+        (Box(-200.0, 100.0, -100.0, 200.0), None, 0.0),
+        (Box(100.0, -200.0, 200.0, -100.0), None, 0.0),
+        (Box(700.0, 100.0, 800.0, 200.0), None, 0.0),
+        (Box(100.0, 500.0, 200.0, 600.0), None, 0.0),
+        (Box(100.0, 100.0, 100.0, 100.0), None, 0.0),
+        # 0.49 of 4.79 px in width: less than a whole one.
+        (Box(-4.0, 100.0, 0.2, 104.0), None, 0.103250),
+    ],
+)
+def test_the_models_face_crop(face: Box, crop: Box | None, share: float) -> None:
+    size = Size(640, 480)
+    assert face_crop(face, size) == crop
+    assert face_crop_share(face, size) == pytest.approx(share, abs=1e-4)
+
+
+@given(
+    left=st.floats(-500, 1000),
+    top=st.floats(-500, 1000),
+    width=st.floats(1, 400),
+    height=st.floats(1, 400),
+)
+def test_a_face_crop_lies_in_the_frame(
+    left: float, top: float, width: float, height: float
+) -> None:
+    box, size = Box(left, top, left + width, top + height), Size(640, 480)
+    crop, share = face_crop(box, size), face_crop_share(box, size)
+    assert 0.0 <= share <= 1.0 + 1e-9
+    if crop is not None:
+        assert 0 <= crop.left < crop.right <= 640
+        assert 0 <= crop.top < crop.bottom <= 480
+        assert all(edge == int(edge) for edge in crop)
+        # A whole px may be lost and won at either end.
+        assert abs(crop.area - share * 1.3 * box.area) <= 2 * (crop.width + crop.height) + 4
+
+
+@given(left=st.floats(-300, 0), by=st.floats(0, 300), width=st.floats(1, 400))
+def test_less_of_a_face_is_in_the_frame_the_further_it_leaves(
+    left: float, by: float, width: float
+) -> None:
+    near = Box(left, 100.0, left + width, 200.0)
+    far = Box(near.left - by, 100.0, near.right - by, 200.0)
+    size = Size(640, 480)
+    assert face_crop_share(far, size) <= face_crop_share(near, size) + 1e-9
 
 
 # ------------------------------------------------------------------ over the clip

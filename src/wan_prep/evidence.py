@@ -23,6 +23,7 @@ from pydantic import (
 from wan_prep.errors import UnreadableKind
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.pose.body import HEAD_SEEN, HEAD_TINY
 
 DECIMALS = 5
 """A hundred-thousandth of a picture is a fiftieth of a pixel; rounding makes JSON round trips
@@ -70,15 +71,28 @@ class ModelId(_Value):
 
 
 class Face(_Value):
-    """A face as fractions of the upright picture's width and height."""
+    """A face as fractions of the upright picture's width and height.
+
+    The box is that of 68 face points: jaw line, brows, eyes, nose and mouth, no forehead.
+    """
 
     box: Box
     yaw_deg: float | None
     pitch_deg: float | None
     confidence: float
-    """1 from a face network; 0.3 where only the pose's head points gave the box."""
+    """One of `pose.body.FACE_SEEN`, `HEAD_SEEN` and `HEAD_TINY`."""
     span_px: float | None = None
     """Size in px of the upright picture in its full size, whichever way the face is turned."""
+
+    @property
+    def is_sure(self) -> bool:
+        """The face network recognised it."""
+        return self.confidence > HEAD_SEEN
+
+    @property
+    def is_tiny(self) -> bool:
+        """The head is too small for the face network to tell."""
+        return self.confidence <= HEAD_TINY
 
 
 class Subject(_Value):
@@ -97,6 +111,7 @@ class Subject(_Value):
     box: Box
     crown_y: float
     face: Face | None
+    """None where the head lies outside the picture, or where no face was looked for."""
     looks: int
     """How many looks at the picture agree in it."""
     agreement: float = 1.0

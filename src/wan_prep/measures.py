@@ -13,7 +13,7 @@ from statistics import median, mode
 
 import numpy as np
 
-from wan_prep.evidence import Evidence, Subject
+from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import (
     Box,
     Floats,
@@ -37,8 +37,11 @@ _STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANK
 # other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
 # Control, 2009).
 _MASS = ((skeleton.SHOULDERS, 0.40), (skeleton.HIPS, 0.38), (skeleton.KNEES, 0.22))
-# A limb that points this much towards the camera has no direction in the picture.
+# A part that rises this far out of the picture plane (the sine of 30 deg) shows less than 87 % of
+# its length.
 _FORESHORTENED = 0.5
+# What the official code grows the area of the face points' box by (Wan2.2, get_face_bboxes).
+_FACE_CROP_AREA = 1.3
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class PairMeasures:
     yaw, pitch, roll: deg, image - video; view_angle: geodesic, deg.
     camera_roll: deg, image - video: what of the roll is the cameras' and not the bodies' lean.
     pose_angle: deg, mean over limbs visible in both, in the torso frame.
-    proportions: ratio image / video of each part relative to the torso.
+    proportions: ratio image / video of each part, relative to the body's scale.
     confidence: 0 … 1 by measure (`confidences`).
     """
 
@@ -254,7 +257,7 @@ def _confidence(s: Seat, limbs: Sequence[tuple[Joint, Joint]]) -> dict[str, floa
         # Shoulders tell the turn and the lean; hips also the tip.
         "view_angle": (0.6 * shoulders + 0.4 * hips) * known,
         "pose_angle": _more_the_better(float(sum(stretched))) * known,
-        "proportions": _more_the_better(max(0.0, len(body_parts_px(s)) - 1.0)),
+        "proportions": _more_the_better(len(body_parts_px(s).keys() - {"face", "hips"})),
     }
 
 
@@ -337,47 +340,103 @@ def limb_angles_in_plane(image: Seat, video: Seat) -> dict[str, float]:
 def body_parts_px(s: Seat) -> dict[str, float]:
     """Lengths in px of the parts that the picture shows un-foreshortened.
 
-    head: eyes to mouth; shoulders; torso: neck to hips; legs: hips to ankles. A part
-    with an end out of sight is left out.
+    face: the mesh's span; head: eyes to mouth; shoulders; hips; torso: neck to hips; legs: thigh
+    and shin, mean of the sides seen. A part with an end out of sight is left out.
     """
     points = s.subject.keypoints_xy * s.size
-    seen = trusted(s)
-    parts: dict[str, float] = {}
+    world, seen = s.subject.world_xyz, trusted(s)
 
-    def middle(pair: tuple[Joint, Joint]) -> Floats:
-        return np.asarray((points[pair[0]] + points[pair[1]]) / 2.0)
-
-    def flat(near: Sequence[Joint], far: Sequence[Joint]) -> bool:
-        """Both ends seen, and the part not pointing at the camera."""
+    def length(near: Sequence[Joint], far: Sequence[Joint]) -> float | None:
+        """Between the middles of two groups of joints; None where an end is out of sight, or
+        where the part points at the camera."""
         if not (seen[list(near)].all() and seen[list(far)].all()):
-            return False
-        world = s.subject.world_xyz
+            return None
         along = world[list(far)].mean(axis=0) - world[list(near)].mean(axis=0)
-        length = float(np.linalg.norm(along))
-        return length > 1e-6 and abs(float(along[2])) / length < _FORESHORTENED
+        in_space = float(np.linalg.norm(along))
+        if in_space < 1e-6 or abs(float(along[2])) / in_space >= _FORESHORTENED:
+            return None
+        ends = points[list(far)].mean(axis=0) - points[list(near)].mean(axis=0)
+        return float(np.linalg.norm(ends))
 
+    legs = []
+    for hip, knee, ankle in zip(skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES, strict=True):
+        thigh, shin = length([hip], [knee]), length([knee], [ankle])
+        if thigh is not None and shin is not None:
+            legs.append(thigh + shin)
+    # Of a head seen from behind the eyes and the mouth are a guess.
+    ears_z = (world[Joint.LEFT_EAR, 2] + world[Joint.RIGHT_EAR, 2]) / 2.0
+    from_front = bool(world[Joint.NOSE, 2] < ears_z)
     eyes, mouth = (Joint.LEFT_EYE, Joint.RIGHT_EYE), (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT)
-    if seen[list(eyes)].all() and seen[list(mouth)].all():
-        parts["head"] = float(np.linalg.norm(middle(mouth) - middle(eyes)))
-    left, right = skeleton.SHOULDERS
-    if flat([left], [right]):
-        parts["shoulders"] = float(np.linalg.norm(points[left] - points[right]))
-    if flat(skeleton.SHOULDERS, skeleton.HIPS):
-        parts["torso"] = float(np.linalg.norm(middle(skeleton.HIPS) - middle(skeleton.SHOULDERS)))
-    if flat(skeleton.HIPS, skeleton.ANKLES):
-        parts["legs"] = float(np.linalg.norm(middle(skeleton.ANKLES) - middle(skeleton.HIPS)))
-    return {name: length for name, length in parts.items() if length > 1.0}
+    parts = {
+        "face": None if s.subject.face is None else s.subject.face.span_px,
+        "head": length(eyes, mouth) if from_front else None,
+        "shoulders": length(skeleton.SHOULDERS[:1], skeleton.SHOULDERS[1:]),
+        "hips": length(skeleton.HIPS[:1], skeleton.HIPS[1:]),
+        "torso": length(skeleton.SHOULDERS, skeleton.HIPS),
+        "legs": sum(legs) / len(legs) if legs else None,
+    }
+    return {name: px for name, px in parts.items() if px is not None and px > 1.0}
 
 
 def compare_proportions(image: Seat, video: Seat) -> dict[str, float]:
-    """Ratio image / video of head, shoulders and legs, each relative to the torso (to the
-    shoulders where a torso is hidden)."""
-    a, b = body_parts_px(image), body_parts_px(video)
-    both = [name for name in a if name in b]
-    base = next((name for name in ("torso", "shoulders") if name in both), None)
-    if base is None:
+    """Ratio image / video of head, shoulders, torso and legs, each relative to `px_per_m`, and of
+    the width of the trunk (shoulders and hips) relative to its length.
+
+    The scale is fitted to all joints and varies less between people than any one part; two face
+    meshes compare heads better than the pose's eyes and mouth, so they decide where both sides
+    have one. Without shoulders on both sides there is no body to measure a head by.
+    """
+    scales = image.subject.px_per_m, video.subject.px_per_m
+    shoulders = (trusted(image) & trusted(video))[list(skeleton.SHOULDERS)]
+    if scales[0] is None or scales[1] is None or not shoulders.all():
         return {}
-    return {name: (a[name] / a[base]) / (b[name] / b[base]) for name in both if name != base}
+    a, b = body_parts_px(image), body_parts_px(video)
+    ratios = {name: a[name] / b[name] * scales[1] / scales[0] for name in a if name in b}
+    face, hips = ratios.pop("face", None), ratios.pop("hips", None)
+    if face is not None:
+        ratios["head"] = face
+    if hips is not None and "shoulders" in ratios and "torso" in ratios:
+        ratios["width"] = math.sqrt(ratios["shoulders"] * hips) / ratios["torso"]
+    return ratios
+
+
+# ------------------------------------------------------------------ faces
+
+
+def face_px(face: Face, size: Size) -> float:
+    """Side in px of a square as large as the face's box, in a picture of this size."""
+    return math.sqrt(face.box.area * size.width * size.height)
+
+
+def face_crop(face_box: Box, size: Size) -> Box | None:
+    """What the official code cuts out of a frame as its face, in whole px; None where empty.
+
+    face_box: around the 68 face points (jaw, brows, eyes, nose, mouth), in px of the frame.  Its
+    area grows by 1.3, a quarter of the added height below and the rest above; what leaves the
+    frame is clipped away (Wan2.2, get_face_bboxes).  A box beyond the left or the top edge gives
+    that code negative bounds, which do not cut out a face either.
+    """
+    crop = _grown_face(face_box).clipped(Box(0.0, 0.0, float(size.width), float(size.height)))
+    whole = Box(*(float(math.floor(edge)) for edge in crop))
+    return whole if whole.area > 0 else None
+
+
+def face_crop_share(face_box: Box, size: Size) -> float:
+    """Share 0 … 1 of the unclipped crop of `face_crop` that lies in the frame."""
+    grown = _grown_face(face_box)
+    frame = Box(0.0, 0.0, float(size.width), float(size.height))
+    return grown.clipped(frame).area / grown.area if grown.area > 0 else 0.0
+
+
+def _grown_face(box: Box) -> Box:
+    more = math.sqrt(_FACE_CROP_AREA) - 1.0
+    wider, higher = more * box.width, more * box.height
+    return Box(
+        box.left - wider / 2.0,
+        box.top - 0.75 * higher,
+        box.right + wider / 2.0,
+        box.bottom + 0.25 * higher,
+    )
 
 
 def typical(measured: Sequence[PairMeasures]) -> PairMeasures:

@@ -107,7 +107,7 @@ def large_headed(make: Any, factor: float) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("factor", "severity"), [(1.1, None), (1.5, Severity.INFO), (2.5, Severity.WARNING)]
+    ("factor", "severity"), [(1.2, None), (1.4, Severity.INFO), (2.5, Severity.WARNING)]
 )
 def test_proportions(make: Any, factor: float, severity: Severity | None) -> None:
     result = make.result("WP404", make.pair(make.image(large_headed(make, factor))))
@@ -119,13 +119,27 @@ def test_proportions(make: Any, factor: float, severity: Severity | None) -> Non
 
 def test_proportions_name_the_worst_part_and_the_mode(make: Any) -> None:
     world = make.adult()
-    for joint in (Joint.LEFT_ANKLE, Joint.RIGHT_ANKLE):
-        world[joint, 1] = 0.36
+    world[[Joint.LEFT_KNEE, Joint.RIGHT_KNEE], 1] = 0.18
+    world[[Joint.LEFT_ANKLE, Joint.RIGHT_ANKLE], 1] = 0.36
     video = make.video([make.body(world)] * 3)
     finding = make.result("WP404", make.pair(video=video, mode="replace")).finding
-    assert "the legs are 2.50 times longer in the image (replace mode" in finding.message
+    assert (
+        "measured by the body, the legs are 2.50 times longer in the image (replace mode"
+        in finding.message
+    )
     assert finding.fix.applicability is Applicability.MANUAL
     assert finding.severity is Severity.WARNING
+
+
+def test_a_wide_body_is_told_from_a_narrow_one(make: Any) -> None:
+    """Shoulders and hips 1.6 times as wide, and as long as ever."""
+    world = make.adult()
+    world[:, 0] *= 1.6
+    finding = make.result("WP404", make.pair(make.image(make.body(world)))).finding
+    assert finding.severity is Severity.WARNING
+    assert finding.measured == pytest.approx(1.6, abs=1e-3)
+    assert finding.message.startswith("the proportions differ: measured by the body, the ")
+    assert "1.60 times wider in the image" in finding.message
 
 
 def test_proportions_that_nothing_shows_are_unknown_but_not_required(make: Any) -> None:

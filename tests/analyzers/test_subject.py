@@ -7,25 +7,14 @@ import numpy as np
 import pytest
 
 from wan_prep.analyzers.subject import absent_share, absent_spans
-from wan_prep.evidence import Face
-from wan_prep.findings import Applicability, Inconclusive, NotApplicable, Severity
+from wan_prep.findings import Applicability, NotApplicable, Severity
 from wan_prep.geometry import Box
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import default_profile
 
 SCORES = {name: t.score for name, t in default_profile().tolerances.items()}
-OF_VIDEO = ["WP502", "WP503", "WP504", "WP506", "WP507", "WP509", "WP511", "WP512", "WP513"]
-OF_IMAGE = ["WP501", "WP505", "WP508", "WP510"]
-
-
-def square_face(px: float, confidence: float = 1.0, yaw: float | None = 0.0) -> Face:
-    """A square face of so many px in a picture of 720 x 1280."""
-    return Face(
-        box=Box(0.4, 0.1, 0.4 + px / 720, 0.1 + px / 1280),
-        yaw_deg=yaw,
-        pitch_deg=None if yaw is None else 0.0,
-        confidence=confidence,
-    )
+OF_VIDEO = ["WP502", "WP503", "WP504", "WP506", "WP507", "WP512", "WP513"]
+OF_IMAGE = ["WP501", "WP505"]
 
 
 @pytest.mark.parametrize("code", [*OF_IMAGE, *OF_VIDEO])
@@ -64,7 +53,7 @@ def test_nobody_in_the_video_is_an_error(make: Any) -> None:
     nobody = make.pair(video=make.video([None] * 16))
     finding = make.result("WP502", nobody).finding
     assert (finding.severity, finding.status, finding.measured) == (Severity.ERROR, "fail", 0)
-    for code in ("WP503", "WP504", "WP507", "WP509", "WP511", "WP512", "WP513"):
+    for code in ("WP503", "WP504", "WP507", "WP512", "WP513"):
         assert isinstance(make.result(code, nobody).answer, NotApplicable)
 
 
@@ -208,110 +197,6 @@ def test_the_models_own_rule_takes_the_largest(make: Any) -> None:
     assert finding.span_s is None  # two moments are no span
     smaller = {k: [beside(0.95, make)] for k in (2, 3)}
     assert make.result("WP507", make.pair(video=make.video(others=smaller))).finding is None
-
-
-# ------------------------------------------------------------------ faces
-
-
-@pytest.mark.parametrize(
-    ("px", "severity"),
-    [(100.0, None), (60.0, Severity.INFO), (32.0, Severity.WARNING), (10.0, Severity.WARNING)],
-)
-def test_small_faces_in_the_image(make: Any, px: float, severity: Severity | None) -> None:
-    image = make.image(make.subject(face=square_face(px)))
-    result = make.result("WP508", make.pair(image))
-    assert result.score == pytest.approx(SCORES["face_px"](px), rel=1e-3)
-    assert (result.finding and result.finding.severity) == severity
-    if result.finding is not None:
-        assert f"only {px:.0f} px across at the output's size" in result.finding.message
-        assert result.finding.measured == pytest.approx(px, rel=1e-3)
-
-
-def test_the_image_is_measured_at_the_outputs_size(make: Any) -> None:
-    """720 x 1280 becomes 464 x 832 at 480p: 0.644 of it."""
-    image = make.image(make.subject(face=square_face(60.0)))
-    finding = make.result("WP508", make.pair(image, resolution="480p")).finding
-    assert finding.measured == pytest.approx(60 * 464 / 720, rel=1e-3)
-
-
-def test_the_video_is_measured_where_the_mode_takes_the_face_from(make: Any) -> None:
-    """The file's own pixels for animate, the output's for replace."""
-    small = make.subject(make.body(), face=square_face(60.0))
-    video = make.video([small] * 4)
-    own = make.result("WP509", make.pair(video=video, resolution="480p")).finding
-    assert own.measured == pytest.approx(60.0, rel=1e-3)
-    assert "in the file's own pixels" in own.message
-    scaled = make.result("WP509", make.pair(video=video, mode="replace", resolution="480p")).finding
-    assert scaled.measured == pytest.approx(60 * 464 / 720, rel=1e-3)
-    assert "at the output's size" in scaled.message
-
-
-def test_the_videos_face_is_the_median_of_the_sure_ones(make: Any) -> None:
-    faces = [square_face(px, c) for px, c in ((30, 1), (50, 1), (70, 1), (400, 0.3), (400, 0.3))]
-    video = make.video([make.subject(face=f) for f in faces])
-    finding = make.result("WP509", make.pair(video=video)).finding
-    assert finding.measured == pytest.approx(50.0, rel=1e-3)
-
-
-def test_a_head_without_a_recognised_face_is_inconclusive(make: Any) -> None:
-    unsure = make.subject(face=square_face(40.0, 0.3, None))
-    for code, pair in (
-        ("WP508", make.pair(make.image(unsure))),
-        ("WP509", make.pair(video=make.video([unsure] * 4))),
-    ):
-        finding = make.result(code, pair).finding
-        assert (finding.status, finding.severity) == ("inconclusive", Severity.INFO)
-        assert "40 px" in finding.message
-
-
-def test_a_face_outside_the_picture(make: Any) -> None:
-    faceless = make.subject(face=None)
-    image = make.result("WP508", make.pair(make.image(faceless)))
-    assert image.finding.status == "inconclusive"
-    video = make.result("WP509", make.pair(video=make.video([faceless] * 3)))
-    assert isinstance(video.answer, NotApplicable)
-
-
-def test_nobody_has_no_face(make: Any) -> None:
-    for code in ("WP508", "WP510"):
-        result = make.result(code, make.pair(make.image(None)))
-        assert isinstance(result.answer, NotApplicable)
-
-
-@pytest.mark.parametrize(
-    ("yaw", "severity"),
-    [(20.0, None), (45.0, Severity.INFO), (-80.0, Severity.WARNING)],
-)
-def test_turned_faces(make: Any, yaw: float, severity: Severity | None) -> None:
-    image = make.image(make.subject(face=square_face(200.0, 1.0, yaw)))
-    result = make.result("WP510", make.pair(image))
-    assert result.score == pytest.approx(SCORES["face_turn"](abs(yaw)))
-    assert (result.finding and result.finding.severity) == severity
-    if result.finding is not None:
-        assert f"turned {abs(yaw):.0f} deg" in result.finding.message
-
-
-def test_a_face_that_only_the_pose_tells_of_is_inconclusive(make: Any) -> None:
-    image = make.image(make.subject(face=square_face(200.0, 0.3, None)))
-    result = make.result("WP510", make.pair(image))
-    assert isinstance(result.answer, Inconclusive)
-    assert result.finding.severity is Severity.WARNING
-
-
-def test_frames_without_a_face(make: Any) -> None:
-    faceless, unsure = make.subject(face=None), make.subject(face=square_face(90, 0.3, None))
-    one = make.pair(video=make.video(["adult"] * 15 + [faceless]))
-    assert make.result("WP511", one).finding is None
-    half = make.pair(video=make.video([faceless] * 2 + [unsure] * 2 + ["adult"] * 4))
-    finding = make.result("WP511", half).finding
-    assert (finding.severity, finding.measured) == (Severity.WARNING, 0.5)
-    assert "in 50% of the looked-at frames" in finding.message
-    assert "0.0, 0.5, 1.0, 1.5 s" in finding.message
-    some = make.pair(video=make.video([faceless] * 4 + ["adult"] * 12))
-    assert make.result("WP511", some).finding.severity is Severity.INFO
-    none = make.pair(video=make.video([faceless] * 5))
-    assert make.result("WP511", none).finding.severity is Severity.WARNING
-    assert "and 1 more" in make.result("WP511", none).finding.message
 
 
 # ------------------------------------------------------------------ the template

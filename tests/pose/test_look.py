@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from wan_prep.geometry import Box, Size, ray_rotation
 from wan_prep.pose import body as bodies
 from wan_prep.pose import look as looking
+from wan_prep.pose.body import FACE_SEEN, HEAD_SEEN, HEAD_TINY
 from wan_prep.pose.estimator import RawFace, RawPose
 from wan_prep.pose.skeleton import Joint
 
@@ -274,14 +275,48 @@ def test_a_turned_face_has_the_sign_of_a_turned_body(make: Any) -> None:
     assert found.yaw_deg == pytest.approx(view_angles(body_turned).yaw)
 
 
-def test_without_a_face_network_answer_the_head_is_boxed_with_low_confidence(make: Any) -> None:
+def test_without_a_face_network_answer_the_head_tells_with_low_confidence(make: Any) -> None:
     body = make.body()
     rgb = np.full((1280, 720, 3), 90, np.uint8)
     for answer in (None, mesh_at(10.0, 5.0)):  # none, and one that is not on this head
         found = looking.find_face(rgb, body, FaceReader(answer))
         assert found is not None
-        assert found.box == bodies.head_box(body)
-        assert (found.yaw_deg, found.pitch_deg, found.confidence) == (None, None, 0.3)
+        assert found.box == bodies.face_by_head(body.keypoints_xy)
+        assert (found.yaw_deg, found.pitch_deg) == (None, None)
+        assert found.confidence == HEAD_SEEN == 0.3
+
+
+@pytest.mark.parametrize(
+    ("px_per_m", "confidence"),
+    # At 500 px per m the face by the head is 86.32 x 83.51 px, 84.90 a side: 32 px at 188.46.
+    [(189.0, HEAD_SEEN), (188.0, HEAD_TINY), (20.0, HEAD_TINY)],
+)
+def test_a_head_too_small_for_the_face_network_tells_less(
+    make: Any, px_per_m: float, confidence: float
+) -> None:
+    rgb = np.full((1280, 720, 3), 90, np.uint8)
+    found = looking.find_face(rgb, make.body(px_per_m=px_per_m), FaceReader(None))
+    assert found is not None
+    assert found.confidence == confidence
+    # What the network does recognise is no smaller for it.
+    seen = looking.find_face(rgb, make.body(px_per_m=px_per_m), FaceReader(mesh_at(128.0, 50.0)))
+    assert seen is not None
+    assert seen.confidence == FACE_SEEN == 1.0
+
+
+@pytest.mark.parametrize("point", [1, 61, 291])
+def test_nose_and_mouth_belong_to_the_face_and_the_forehead_does_not(make: Any, point: int) -> None:
+    """50 px of the crop are 49.16 px of the picture; the jaw ends there, the nose 20 px further."""
+    rgb = np.full((1280, 720, 3), 90, np.uint8)
+    mesh = mesh_at(128.0, 50.0)
+    plain = looking.find_face(rgb, make.body(), FaceReader(mesh))
+    mesh[10] = (128.0, 20.0, 0.0)
+    mesh[point] = (58.0, 128.0, 0.0)
+    turned = looking.find_face(rgb, make.body(), FaceReader(mesh))
+    assert plain is not None
+    assert turned is not None
+    assert plain.box.left - turned.box.left == pytest.approx(20.0 * 251.68 / 256.0)
+    assert turned.box[1:] == pytest.approx(plain.box[1:])
 
 
 def test_a_head_outside_the_picture_has_no_face(make: Any) -> None:

@@ -157,6 +157,7 @@ SEEN = {
     "yaw_deg": MAYBE_NUMBER,
     "face_px": MAYBE_NUMBER,
     "face_yaw_deg": MAYBE_NUMBER,
+    "face_confidence": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
 }
 MAYBE_WHOLE = {"type": ["integer", "null"]}
 MAYBE_TRUTH = {"type": ["boolean", "null"]}
@@ -436,6 +437,7 @@ def test_what_is_told_of_the_subjects(check: Any) -> None:
     assert seen.image.neck_xy == pytest.approx((0.5, 350 / 1280), abs=1e-4)
     assert seen.image.headroom == pytest.approx(172 / 1280, abs=1e-4)
     assert seen.image.face_px == pytest.approx(115.2, abs=0.1)
+    assert seen.image.face_confidence == 1.0
     assert (seen.video.presence, seen.video.people_max, seen.video.face_seen) == (1.0, 1, 1.0)
 
 

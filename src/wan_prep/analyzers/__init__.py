@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from wan_prep.analyzers import aspect, clip, framing, media, pose, subject
+from wan_prep.analyzers import aspect, clip, face, framing, media, pose, subject
 from wan_prep.findings import Rule
 
-RULES: tuple[Rule, ...] = (
-    *media.RULES,
-    *aspect.RULES,
-    *framing.RULES,
-    *pose.RULES,
-    *subject.RULES,
-    *clip.RULES,
+_EVERY = (media, aspect, framing, pose, subject, face, clip)
+RULES: tuple[Rule, ...] = tuple(
+    sorted((rule for module in _EVERY for rule in module.RULES), key=lambda rule: rule.code)
 )
 BY_CODE: dict[str, Rule] = {rule.code: rule for rule in RULES}

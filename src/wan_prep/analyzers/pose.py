@@ -60,22 +60,28 @@ def _worst(measures: PairMeasures) -> str:
     )
 
 
+_PARTS = {
+    "head": ("the head is", "larger"),
+    "shoulders": ("the shoulders are", "wider"),
+    "torso": ("the torso is", "longer"),
+    "legs": ("the legs are", "longer"),
+    "width": ("the trunk is", "wider"),
+}
+
+
 def proportions(measures: PairMeasures, context: PairContext) -> Answer:
     if not measures.proportions:
-        return Inconclusive(
-            "no body part besides the torso is seen straight on in both", required=False
-        )
+        return Inconclusive("no body part is seen straight on in both", required=False)
     part, ratio = max(measures.proportions.items(), key=lambda item: abs(math.log(item[1])))
     tolerance = context.tolerance("proportions")
-    plural = "are" if part in ("legs", "shoulders") else "is"
-    compared = "longer" if part == "legs" else "larger"
+    is_what, more = _PARTS[part]
     side = "image" if ratio > 1 else "video"
     note = " (replace mode does not adapt them)" if context.mode == "replace" else ""
     return by_tolerance(
         tolerance,
         abs(math.log(ratio)),
-        f"the proportions differ: measured by the torso the {part} {plural} "
-        f"{max(ratio, 1 / ratio):.2f} times {compared} in the {side}{note}",
+        f"the proportions differ: measured by the body, {is_what} "
+        f"{max(ratio, 1 / ratio):.2f} times {more} in the {side}{note}",
         shown=ratio,
         limit=math.exp(math.copysign(tolerance.fine, ratio - 1.0)),
         unit="ratio",
@@ -167,8 +173,9 @@ RULES = (
         "pair",
         at_typical(proportions),
         Explanation(
-            "Head, shoulders and legs, each measured by the torso, image over video, where both "
-            "show them un-foreshortened.",
+            "Head, shoulders, torso and legs, each measured by the scale of the whole body, and "
+            "the width of the trunk by its length, image over video, where both show them "
+            "un-foreshortened.",
             "Retargeting handles small differences; in `replace` it is off, and they show as "
             "stretched limbs.",
             "Choose a driver built like the character.",

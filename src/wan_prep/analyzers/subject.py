@@ -1,4 +1,4 @@
-"""WP5: who is in the pictures, for how long, and can the face be seen?"""
+"""WP5: who is in the pictures, for how long, and does the first frame show them well?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from wan_prep.evidence import Evidence, Face, Observation
+from wan_prep.analyzers.spans import Spans, spans_in_words, spans_where, times_in_words
+from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import (
     PASSED,
     Answer,
@@ -27,13 +28,9 @@ from wan_prep.geometry import view_angles
 from wan_prep.measures import inside
 from wan_prep.pose.body import VISIBLE
 from wan_prep.pose.skeleton import LIMBS
-from wan_prep.sizing import output_size
 
 _UNREADABLE = NotApplicable("a file cannot be read")
 _TRIM = Fix(applicability=Applicability.SAFE, title="trim to the part with the person in it")
-_SURE_FACE = 0.5
-# A limb this much along the line of sight is foreshortened (60 deg out of the picture plane).
-_ALONG_SIGHT = 0.87
 
 
 def person_in_image(context: PairContext) -> Answer:
@@ -73,22 +70,21 @@ def presence(context: PairContext) -> Answer:
     if share == 0:
         return PASSED
     first = video.first
-    tolerance = context.profile.tolerances["absence"]
+    tolerance = context.tolerance("absence")
     spans = absent_spans(video)
     judged = by_tolerance(
         tolerance,
         share,
-        f"nobody is recognised in {share:.0%} of the clip: {_spans_in_words(spans)}",
+        f"nobody is recognised in {share:.0%} of the clip: {spans_in_words(spans)}",
         fix=_TRIM,
         spans_s=spans,
     )
-    severity = context.profile.severity
+    flaws = context.profile.flaws
     if first is not None and first.subject is None and share > 0.5:
         # Neither the first frame nor most of the clip: an error by definition.
-        return replace(judged, score=min(judged.score, 0.9 * severity.error_below))
+        return replace(judged, score=min(judged.score, flaws["absent_mostly"].score))
     # With the person in the first frame or most of the clip it is a part that fails, not all.
-    floor = (severity.error_below + severity.warning_below) / 3.0
-    return replace(judged, score=max(judged.score, floor))
+    return replace(judged, score=max(judged.score, flaws["absent_in_part"].score))
 
 
 def late_entry(context: PairContext) -> Answer:
@@ -142,7 +138,7 @@ def _others(observations: Iterable[Observation], which: str, context: PairContex
     people = "another person is" if count == 1 else f"{count} other people are"
     at = "" if which == "image" else f" (most at {when:.2f} s)"
     return by_tolerance(
-        context.profile.tolerances["other_person"],
+        context.tolerance("other_person"),
         worst,
         f"{people} in the {which}, up to {worst:.0%} of the main person's size and {share:.0%} of "
         f"the frame{at}; the model is made for one",
@@ -165,7 +161,7 @@ def largest_box(context: PairContext) -> Answer:
     return Judged(
         score=flaw.score,
         message="the model takes the largest person of each frame by itself; at "
-        f"{_times_in_words(times)} that is not the main one",
+        f"{times_in_words(times)} that is not the main one",
         measured=len(times),
         limit=0,
         unit="samples",
@@ -175,107 +171,13 @@ def largest_box(context: PairContext) -> Answer:
     )
 
 
-def face_size_image(context: PairContext) -> Answer:
-    seat = context.image_seat
-    if context.image.info is None or seat is None:
-        return NotApplicable("nobody was recognised in the image")
-    if seat.subject.face is None:
-        return Inconclusive("the face lies outside the image", required=False)
-    info = context.image.info
-    enlarge = _to_output(context, info.width, info.height)
-    px = _face_px(seat.subject.face, info.width, info.height) * enlarge
-    return _face_size(seat.subject.face, px, "image", "at the output's size", context)
-
-
-def face_size_video(context: PairContext) -> Answer:
-    """In the file's own pixels for animate, at the output's size for replace (facts)."""
-    info = context.video.video_info
-    faces = [o.subject.face for o in context.video.found if o.subject and o.subject.face]
-    if info is None or not faces:
-        return NotApplicable("no face was seen in the video")
-    enlarge = _to_output(context, info.width, info.height) if context.mode == "replace" else 1.0
-    sure = [f for f in faces if f.confidence >= _SURE_FACE] or faces
-    px = float(np.median([_face_px(f, info.width, info.height) for f in sure])) * enlarge
-    where = "at the output's size" if context.mode == "replace" else "in the file's own pixels"
-    return _face_size(sure[0], px, "video", where, context)
-
-
-def _face_size(face: Face, px: float, which: str, where: str, context: PairContext) -> Answer:
-    judged = by_tolerance(
-        context.profile.tolerances["face_px"],
-        px,
-        f"the face in the {which} is only {px:.0f} px across {where}; the model looks at 512 px",
-        fix=Fix(applicability=Applicability.MANUAL, title=f"use a closer {which}"),
-    )
-    if face.confidence >= _SURE_FACE or judged.score >= context.profile.severity.pass_from:
-        return judged
-    return Inconclusive(
-        f"no face is recognised in the {which}; where the head is, one would be {px:.0f} px across",
-        required=False,
-    )
-
-
-def _to_output(context: PairContext, width: int, height: int) -> float:
-    """By how much the service scales a picture of this size."""
-    size = output_size(width, height, context.resolution, context.profile)
-    return min(size.width / width, size.height / height)
-
-
-def _face_px(face: Face, width: int, height: int) -> float:
-    return math.sqrt(max(face.box.width * width * face.box.height * height, 0.0))
-
-
-def face_turned(context: PairContext) -> Answer:
-    seat = context.image_seat
-    if seat is None:
-        return NotApplicable("nobody was recognised in the image")
-    face = seat.subject.face
-    if face is None or face.yaw_deg is None or face.pitch_deg is None:
-        return Inconclusive(
-            "no face is recognised in the image; if this is a stylised character, it could not be "
-            "checked",
-            fix=Fix(applicability=Applicability.MANUAL, title="use a picture with a clear face"),
-        )
-    turned = abs(face.yaw_deg)
-    return by_tolerance(
-        context.profile.tolerances["face_turn"],
-        turned,
-        f"the face in the image is turned {turned:.0f} deg away from the camera",
-        fix=Fix(applicability=Applicability.MANUAL, title="use a picture from the front"),
-    )
-
-
-def face_seen(context: PairContext) -> Answer:
-    found = context.video.found
-    if not found:
-        return NotApplicable("nobody is in the video")
-    without = [
-        float(o.time)
-        for o in found
-        if o.subject is not None
-        and (o.subject.face is None or o.subject.face.confidence < _SURE_FACE)
-    ]
-    share = len(without) / len(found)
-    if not without:
-        return PASSED
-    return by_tolerance(
-        context.profile.tolerances["face_absence"],
-        share,
-        f"no face is recognised in {share:.0%} of the looked-at frames (turned away, hidden or too "
-        f"small), at {_times_in_words(without)}",
-        fix=Fix(
-            applicability=Applicability.MANUAL, title="use a clip in which the face stays in view"
-        ),
-        spans_s=tuple((t, t) for t in without[:20]),
-    )
-
-
 def template_hidden(context: PairContext) -> Answer:
     """Limbs that the template hides or foreshortens distort every frame."""
     seat = context.template_seat
     if seat is None:
         return NotApplicable("the first frame shows nobody")
     world, shown = seat.subject.world_xyz, inside(seat)
+    most_along = math.sin(math.radians(context.profile.limit("foreshortened")))
     hidden, asked = [], 0
     for name, (near, far) in LIMBS.items():
         if not (shown[near] and shown[far]):
@@ -283,7 +185,7 @@ def template_hidden(context: PairContext) -> Answer:
         asked += 1
         along = world[far] - world[near]
         length = float(np.linalg.norm(along))
-        short = length > 1e-6 and abs(float(along[2])) / length > _ALONG_SIGHT
+        short = length > 1e-6 and abs(float(along[2])) / length > most_along
         if min(seat.subject.visibility[near], seat.subject.visibility[far]) < VISIBLE or short:
             hidden.append(name.replace("_", " "))
     if not asked:
@@ -291,7 +193,7 @@ def template_hidden(context: PairContext) -> Answer:
     if not hidden:
         return PASSED
     return by_tolerance(
-        context.profile.tolerances["template_hidden"],
+        context.tolerance("template_hidden"),
         len(hidden) / asked,
         f"the first frame, the model's template, hides or foreshortens the {', '.join(hidden)}",
         fix=Fix(
@@ -309,7 +211,7 @@ def template_turned(context: PairContext) -> Answer:
         return Inconclusive("the first frame's torso is not seen well enough", required=False)
     turned = abs(view_angles(seat.subject.view_matrix).yaw)
     return by_tolerance(
-        context.profile.tolerances["template_turn"],
+        context.tolerance("template_turn"),
         turned,
         f"in the first frame, the model's template, the body is turned {turned:.0f} deg away from "
         "the camera; the makers ask for a front view there",
@@ -338,34 +240,12 @@ def absent_share(video: Evidence) -> float:
     return min(1.0, sum(end - start for start, end in absent_spans(video)) / total)
 
 
-def absent_spans(video: Evidence) -> tuple[tuple[float, float], ...]:
+def absent_spans(video: Evidence) -> Spans:
     """Spans [start, end] in s from the first sample without the person to the next one with; none
     where single times were asked for instead of the clip."""
     if video.sample_interval is None:
         return ()
-    spans: list[tuple[float, float]] = []
-    end_of_clip = float(video.start + video.span)
-    for i, observation in enumerate(video.observations):
-        if observation.subject is not None:
-            continue
-        begins = float(observation.time)
-        following = video.observations[i + 1 :]
-        ends = float(following[0].time) if following else end_of_clip
-        if spans and abs(spans[-1][1] - begins) < 1e-9:
-            spans[-1] = (spans[-1][0], ends)
-        else:
-            spans.append((begins, ends))
-    return tuple(spans)
-
-
-def _spans_in_words(spans: tuple[tuple[float, float], ...], most: int = 3) -> str:
-    said = ", ".join(f"{a:.1f}-{b:.1f} s" for a, b in spans[:most])
-    return said if len(spans) <= most else f"{said} and {len(spans) - most} more spans"
-
-
-def _times_in_words(times: list[float], most: int = 4) -> str:
-    said = ", ".join(f"{t:.1f}" for t in times[:most])
-    return f"{said} s" if len(times) <= most else f"{said} s and {len(times) - most} more"
+    return spans_where(video, lambda o: o.subject is None)
 
 
 def _rule(
@@ -474,60 +354,6 @@ RULES = (
             "The identity then jumps between two people.",
             "Crop to the main person.",
             "`largest_person_swap` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    _rule(
-        "WP508",
-        "face-small-in-image",
-        "image",
-        face_size_image,
-        Explanation(
-            "The side of the face's box in px, in the image at the output's size.",
-            "A face of few pixels loses its likeness.",
-            "Use a closer picture, or crop.",
-            _IN_PROFILE.format("face_px"),
-        ),
-        cap=Severity.WARNING,
-    ),
-    _rule(
-        "WP509",
-        "face-small-in-video",
-        "video",
-        face_size_video,
-        Explanation(
-            "The side of the face's box in px: in the file's own pixels for `animate`, which takes "
-            "the face from them, and at the output's size for `replace`, which scales first.",
-            "The expression is read from a 512 px crop of the face; few pixels carry little of it.",
-            "Use a closer clip, and do not shrink it.",
-            _IN_PROFILE.format("face_px"),
-        ),
-        cap=Severity.WARNING,
-    ),
-    _rule(
-        "WP510",
-        "face-turned-in-image",
-        "image",
-        face_turned,
-        Explanation(
-            "The face's turn away from the camera, from a face mesh.",
-            "The makers ask for a face towards the camera, clear and unobstructed.",
-            "Use a picture from the front.",
-            _IN_PROFILE.format("face_turn"),
-        ),
-        cap=Severity.WARNING,
-    ),
-    _rule(
-        "WP511",
-        "face-unseen-in-video",
-        "video",
-        face_seen,
-        Explanation(
-            "The share of looked-at frames in which no face is recognised on the main person.",
-            "Expression comes from the face of every frame; one outside the frame stops the "
-            "official code.",
-            "Use a clip in which the face stays in view.",
-            _IN_PROFILE.format("face_absence"),
         ),
         cap=Severity.WARNING,
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from wan_prep.measures import (
     Seat,
     aspect_gap,
     cut_edges,
+    face_px,
     frame_height_m,
     headroom,
     neck_xy,
@@ -216,13 +216,9 @@ def _seen(s: Seat) -> dict[str, object]:
         "headroom": round(headroom(s), 4),
         "cut_edges": cut_edges(s),
         "yaw_deg": None if view is None else round(view_angles(view).yaw, 2),
-        "face_px": None
-        if face is None
-        else round(
-            math.sqrt(max(face.box.width * s.size.width * face.box.height * s.size.height, 0.0)),
-            1,
-        ),
+        "face_px": None if face is None else round(face_px(face, s.size), 1),
         "face_yaw_deg": None if face is None else _rounded(face.yaw_deg, 2),
+        "face_confidence": None if face is None else face.confidence,
     }
 
 
@@ -238,7 +234,7 @@ def image_subject(image: Evidence) -> ImageSubject:
 def video_subject(video: Evidence) -> VideoSubject:
     people = [len(o.others) + (o.subject is not None) for o in video.observations]
     faces = [o.subject.face for o in video.found if o.subject is not None]
-    seen = [f for f in faces if f is not None and f.confidence >= 0.5]
+    seen = [f for f in faces if f is not None and f.is_sure]
     found = _seat_of(video)
     return VideoSubject.model_validate(
         {

@@ -86,6 +86,9 @@ class VideoFacts(_Part):
 
 
 class ImageSubject(_Part):
+    """face_px: side of the face's box in px of the upright picture in its own size;
+    face_confidence: 1 from a face network, at most 0.3 where only the head is known."""
+
     found: bool
     shot: Shot | None = None
     frame_height_m: float | None = None
@@ -95,6 +98,7 @@ class ImageSubject(_Part):
     yaw_deg: float | None = None
     face_px: float | None = None
     face_yaw_deg: float | None = None
+    face_confidence: float | None = None
     others: int = 0
 
 
@@ -111,6 +115,7 @@ class VideoSubject(_Part):
     yaw_deg: float | None = None
     face_px: float | None = None
     face_yaw_deg: float | None = None
+    face_confidence: float | None = None
     people_max: int = 0
     absent_s: tuple[tuple[float, float], ...] = ()
     face_seen: float | None = None

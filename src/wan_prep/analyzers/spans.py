@@ -1,0 +1,41 @@
+"""Samples that share something, as spans of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from wan_prep.evidence import Evidence, Observation
+
+Spans = tuple[tuple[float, float], ...]
+"""[start, end] in s each."""
+
+
+def spans_where(video: Evidence, wanted: Callable[[Observation], bool]) -> Spans:
+    """Spans from the first sample that is wanted to the next one that is not, or to the end; just
+    the moments where single times were asked for instead of the clip."""
+    spans: list[tuple[float, float]] = []
+    end_of_clip = float(video.start + video.span)
+    for i, observation in enumerate(video.observations):
+        if not wanted(observation):
+            continue
+        begins = float(observation.time)
+        if video.sample_interval is None:
+            spans.append((begins, begins))
+            continue
+        following = video.observations[i + 1 :]
+        ends = float(following[0].time) if following else end_of_clip
+        if spans and abs(spans[-1][1] - begins) < 1e-9:
+            spans[-1] = (spans[-1][0], ends)
+        else:
+            spans.append((begins, ends))
+    return tuple(spans)
+
+
+def spans_in_words(spans: Spans, most: int = 3) -> str:
+    said = ", ".join(f"{a:.1f}-{b:.1f} s" if b > a else f"{a:.1f} s" for a, b in spans[:most])
+    return said if len(spans) <= most else f"{said} and {len(spans) - most} more spans"
+
+
+def times_in_words(times: Sequence[float], most: int = 4) -> str:
+    said = ", ".join(f"{t:.1f}" for t in times[:most])
+    return f"{said} s" if len(times) <= most else f"{said} s and {len(times) - most} more"
