@@ -57,6 +57,7 @@ def test_the_curve_worked_by_hand() -> None:
     assert figures.score(2.0) == pytest.approx(19.0 / 23.0)
     assert figures.score(0.0) == 1.0
     assert figures.score(190.0) == pytest.approx(1.0 / 1901.0)
+    assert figures.score(5e-324) == 1.0  # the least number there is has a logarithm, too
 
 
 @pytest.mark.parametrize("figures", ALL_TOLERANCES)
@@ -87,7 +88,7 @@ def test_where_small_is_bad_the_curve_rises() -> None:
     assert face.score(face.fine) == pytest.approx(0.95)
     assert face.score(512.0) > face.score(96.0) > face.score(40.0) > face.score(16.0)
     assert 0.0 < face.score(0.0) < 1e-6
-    assert face.measured_at(0.5) == pytest.approx(math.sqrt(96.0 * 16.0))
+    assert face.measured_at(0.5) == pytest.approx(math.sqrt(face.fine * face.worthless))
 
 
 def test_equal_or_impossible_anchors_are_refused() -> None:
@@ -255,7 +256,7 @@ def test_an_entry_that_does_not_exist(tmp_path: Path, text: str, entry: str) -> 
         ("[limits.clip_max]\nvalue = nan", "limits.clip_max.value"),
         ("[limits.clip_max]\nvalue = inf", "limits.clip_max.value"),
         ("[limits.clip_max]\nvalue = -1", "limits.clip_max.value"),
-        ("[tolerances.zoom]\nfine = 0.98", "tolerances.zoom"),
+        ("[tolerances.zoom]\nfine = 1\nworthless = 1", "tolerances.zoom"),
         ("[tolerances.zoom]\nfine = 0", "tolerances.zoom.fine"),
         ("[tolerances.zoom]\nworthless = inf", "tolerances.zoom.worthless"),
         ("[flaws.hdr]\nscore = 0", "flaws.hdr.score"),
@@ -315,10 +316,12 @@ def test_a_mode_cannot_name_a_tolerance_that_nobody_asks_for(tmp_path: Path) -> 
 
 
 def test_an_entry_in_words_says_where_its_score_is_what() -> None:
-    # the curve through fine 0.08 and worthless 0.98: one half at their geometric mean
-    animate, replace = PROFILE.described("zoom")
-    assert animate.startswith("zoom: scores 0.95 at 0.08, 0.5 at 0.28, 0.1 at 0.713 abs log ratio")
-    assert replace.startswith("zoom in replace: scores 0.95 at 0.09, ")
+    # fine 1, worthless 19: slope 2 and one half at sqrt(19); 0.1 where x² / 19 = 9
+    figures = tolerance(1.0, 19.0).model_copy(update={"unit": "px", "source": "here"})
+    named = PROFILE.model_copy(update={"tolerances": {**PROFILE.tolerances, "zoom": figures}})
+    everywhere, replace = named.described("zoom")
+    assert everywhere == "zoom: scores 0.95 at 1, 0.5 at 4.36, 0.1 at 13.1 px (here)"
+    assert replace.startswith("zoom in replace: scores 0.95 at ")
     assert PROFILE.described("clip_max") == ("clip_max: 120 s (seed)",)
     assert PROFILE.described("hdr")[0].startswith("hdr: scores 0.4 where it is found")
     assert PROFILE.described("sharpness") == ()

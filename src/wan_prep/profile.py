@@ -81,7 +81,7 @@ class Tolerance(_Part):
         slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
         if measured <= 0:
             return 1.0 if slope > 0 else 1e-12
-        exponent = slope * math.log(measured / middle)
+        exponent = slope * (math.log(measured) - math.log(middle))
         return max(1e-12, 1.0 / (1.0 + math.exp(min(exponent, 700.0))))
 
     def measured_at(self, score: float) -> float:

@@ -130,8 +130,8 @@ def test_a_variable_rate(make: Any) -> None:
     [
         (Fraction(1, 4), "0.25 s after the picture"),
         (Fraction(-1, 2), "0.50 s before the picture"),
-        (Fraction(1, 10), None),
-        (Fraction(-1, 10), None),
+        (Fraction(9, 100), None),
+        (Fraction(-9, 100), None),
     ],
 )
 def test_sound_that_starts_apart(make: Any, start: Fraction, words: str | None) -> None:

@@ -81,7 +81,7 @@ def test_where_nobody_is_in_the_video_nothing_is_asked(
 
 @pytest.mark.parametrize(
     ("px", "severity"),
-    [(100.0, None), (60.0, Severity.INFO), (32.0, Severity.WARNING), (10.0, Severity.WARNING)],
+    [(100.0, None), (50.0, Severity.INFO), (26.0, Severity.WARNING), (10.0, Severity.WARNING)],
 )
 def test_small_faces_in_the_image(make: Any, px: float, severity: Severity | None) -> None:
     image = make.image(make.subject(face=square_face(px)))
@@ -154,7 +154,7 @@ def test_a_face_outside_the_picture(make: Any) -> None:
 
 @pytest.mark.parametrize(
     ("yaw", "severity"),
-    [(20.0, None), (45.0, Severity.INFO), (-80.0, Severity.WARNING)],
+    [(6.0, None), (15.0, Severity.INFO), (-80.0, Severity.WARNING)],
 )
 def test_turned_faces(make: Any, yaw: float, severity: Severity | None) -> None:
     image = make.image(make.subject(face=square_face(200.0, yaw=yaw)))

@@ -163,7 +163,7 @@ def test_edges_are_never_an_error(make: Any) -> None:
     image = make.image(make.body(px_per_m=3000.0))
     result = make.result("WP306", make.pair(image))
     assert result.finding.measured == 4
-    assert result.score == pytest.approx(0.05)
+    assert result.score == pytest.approx(SCORES["cut_edges"](4.0))
     assert result.finding.severity is Severity.WARNING
 
 

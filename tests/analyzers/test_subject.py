@@ -260,7 +260,7 @@ def test_the_template_is_the_start_that_is_asked_for(make: Any) -> None:
 
 @pytest.mark.parametrize(
     ("yaw", "severity"),
-    [(20.0, None), (-45.0, Severity.INFO), (90.0, Severity.WARNING), (180.0, Severity.WARNING)],
+    [(12.0, None), (-24.0, Severity.INFO), (90.0, Severity.WARNING), (180.0, Severity.WARNING)],
 )
 def test_a_turned_template(make: Any, yaw: float, severity: Severity | None) -> None:
     video = make.video([make.body(make.turned("y", -yaw)), "adult"])

@@ -183,7 +183,7 @@ def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
         return Inconclusive("no body was recognised in both")
     here, there = set(cut_edges(image)), set(cut_edges(video))
     differing = sorted(here ^ there)
-    tolerance = context.tolerance("shot")
+    tolerance = context.tolerance("cut_edges")
     said = [
         f"the {'image' if edge in here else 'first frame'} cuts it at the {edge}"
         for edge in differing
@@ -288,7 +288,7 @@ RULES = (
             "Which edges of the frame cut the body, in the image and in the first frame.",
             "A limb that one side cuts and the other shows is hidden or invented.",
             "Crop both to one framing.",
-            _IN_PROFILE.format("shot"),
+            _IN_PROFILE.format("cut_edges"),
         ),
         cap=Severity.WARNING,
         at_start=True,
