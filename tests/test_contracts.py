@@ -43,6 +43,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("analyzers",),
     ("report",),
     ("planning",),
+    ("submission",),
     ("api",),
     ("settings", "cli", "__main__"),
 )
@@ -56,6 +57,8 @@ KEEPERS = {
     "rich": ("cli", "report.text"),
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
+    "httpx": ("submission.transport", "submission.client", "submission.async_client"),
+    "platformdirs": ("submission.environment",),
 }
 
 

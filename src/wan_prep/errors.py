@@ -8,15 +8,34 @@
     ├── ProfileError        a profile or settings file that does not say what it must
     ├── PoseModelError      the pose model is missing, not a bundle, or refused by its runtime
     ├── DependencyMissing   a package, or a system library that a package links, is not there
-    └── EvidenceMissing     a report was asked for what only its evidence knows
+    ├── EvidenceMissing     a report was asked for what only its evidence knows
+    └── SubmissionError     something about a paid submission; nothing else is known of it
+        ├── ApiKeyError         no key, or one that cannot be a key: set WAVESPEED_API_KEY
+        ├── UploadNotAllowed    a local file would leave the machine: allow it, or give a URL
+        ├── GateRefused         the pair is not worth paying for, or over a limit: fix it (1)
+        │   └── CostTooHigh     it may cost more than was allowed (1)
+        ├── UploadFailed        a file did not reach the service; nothing was submitted
+        ├── ServiceUnreachable  no byte left the machine, or no answer to a harmless question
+        ├── Rejected            the service said no; nothing is billed
+        ├── RateLimited         the service said later; nothing is billed
+        ├── AlreadySubmitted    the same work is open: wait for that one (3)
+        ├── SubmissionUnknown   it may have been accepted: wait or reconcile, do not repeat (3)
+        ├── PartlySubmitted     some of the wanted variations run, the rest was refused (3)
+        ├── WaitEnded           the task goes on, the waiting does not: wait again (3)
+        ├── JobNotFound         the journal knows no such job
+        ├── NoOutputs           the service calls a task completed and names no output
+        ├── DownloadFailed      a file could not be fetched or kept: try again
+        ├── ReplyInvalid        an answer that is not what the service documents
+        └── JournalError        the journal cannot be read or written: make room, mend it
 
-`InputPathError` ends a command with exit code 2; `MediaUnreadable` never leaves the library
+A command ends with the error's `exit_code`: 2 (the tool could not do its job) unless the tree says
+(1), a refusal, or (3), submitted or possibly submitted. `MediaUnreadable` never leaves the library
 through `check` or `observe`: it becomes a finding about the file (exit code 1).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 UnreadableKind = Literal[
     "empty",  # zero bytes
@@ -33,6 +52,8 @@ UnreadableKind = Literal[
 
 class WanPrepError(Exception):
     """Base of all errors of this library."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class InputPathError(WanPrepError):
@@ -61,3 +82,109 @@ class DependencyMissing(WanPrepError):
 
 class EvidenceMissing(WanPrepError):
     """The report carries no evidence; `observe` both files again, or load a saved report."""
+
+
+class SubmissionError(WanPrepError):
+    """Base of what can go wrong around a paid submission."""
+
+
+class ApiKeyError(SubmissionError):
+    """WAVESPEED_API_KEY is not set, or holds what cannot be a key."""
+
+
+class UploadNotAllowed(SubmissionError):
+    """Local files go up only when asked: `upload=True`, `--upload`."""
+
+
+class GateRefused(SubmissionError):
+    """The pair should not be paid for as it is."""
+
+    exit_code = 1
+
+
+class CostTooHigh(GateRefused):
+    """The high estimate is above the limit, or there is a limit and no estimate."""
+
+
+class UploadFailed(SubmissionError):
+    """A file did not reach the service in any of the attempts; nothing was submitted."""
+
+
+class ServiceUnreachable(SubmissionError):
+    """The service gave no answer, and nothing that costs money can have reached it."""
+
+
+class Rejected(SubmissionError):
+    """The service refused (4xx); `status` is its code."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RateLimited(SubmissionError):
+    """The service wants fewer requests (429); `retry_after_s` is its own word, if it gave one."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AlreadySubmitted(SubmissionError):
+    """The journal holds an open or unknown entry for the same work; `job_id` names it."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class SubmissionUnknown(SubmissionError):
+    """It may have been accepted and billed; `job_id` names the journal's entry."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class PartlySubmitted(SubmissionError):
+    """`job_ids` were accepted before another variation was refused (`__cause__`)."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, job_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.job_ids = job_ids
+
+
+class WaitEnded(SubmissionError):
+    """Waiting stopped before the task did; `job_id` resumes it, `service_id` is its name there."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, job_id: str, service_id: str) -> None:
+        super().__init__(message)
+        self.job_id, self.service_id = job_id, service_id
+
+
+class JobNotFound(SubmissionError):
+    """The journal has no entry of this name."""
+
+
+class NoOutputs(SubmissionError):
+    """Completed, billed, and nothing to download."""
+
+
+class DownloadFailed(SubmissionError):
+    """A file could not be fetched, or not be written."""
+
+
+class ReplyInvalid(SubmissionError):
+    """An answer that does not hold what the service documents."""
+
+
+class JournalError(SubmissionError):
+    """The journal cannot be read or written."""

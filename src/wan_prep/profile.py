@@ -111,12 +111,53 @@ class Service(_Part):
     pixel_budget: dict[Resolution, Annotated[int, Field(ge=65536)]]
 
 
+_Path = Annotated[str, Field(pattern=r"^/")]
+
+
+class ServicePaths(_Part):
+    """Paths below the base URL; {model} and {id} are filled in."""
+
+    submit: _Path
+    result: _Path
+    history: _Path
+    upload: _Path
+    upload_form: _Path
+
+
+class SeedRange(_Part):
+    low: int
+    high: int
+    default: int
+    source: str
+
+
+class Submission(_Part):
+    """The protocol of paid submissions, and how patient this client is."""
+
+    base_url: str
+    source: str
+    paths: ServicePaths
+    seed: SeedRange
+    limits: dict[str, Limit]
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> Submission:
+        for name in ("attempts", "history_page", "history_pages_max", "poll_first", "poll_growth"):
+            if self.limits[name].value < 1:
+                raise ValueError(f"limits.{name} must be at least 1")
+        return self
+
+    def limit(self, name: str) -> float:
+        return self.limits[name].value
+
+
 class Profile(_Part):
     """All figures of one service. Look-ups by name fail loudly where a name is unknown."""
 
     name: str
     version: str
     service: Service
+    submission: Submission
     severity: Severities
     limits: dict[str, Limit]
     tolerances: dict[str, Tolerance]

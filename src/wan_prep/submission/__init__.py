@@ -1,0 +1,1 @@
+"""Paid submissions: journal first, one POST per intent, nothing forgotten."""

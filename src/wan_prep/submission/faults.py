@@ -1,0 +1,229 @@
+"""What can go wrong between a client and the service, on demand; for the rehearsal server.
+
+A fault is written `step=what`, such as `submit=503`, `result=429:7` (Retry-After 7),
+`submit=done+reset` (the task is accepted, then the connection is reset) or `put=403*` (every time,
+not once).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler
+from threading import Event
+from typing import Any
+
+STEPS = ("submit", "result", "history", "ticket", "put", "form", "file", "output")
+_DRIP_S = 0.02
+
+
+JSON = (("Content-Type", "application/json"),)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    content: bytes
+    headers: tuple[tuple[str, str], ...] = JSON
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One misbehaviour at one step."""
+
+    step: str
+    what: str
+    argument: str = ""
+    after_work: bool = False
+    """`done+`: what was asked for is done before the answer goes wrong."""
+    every_time: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Raises ValueError: not written as the module's docstring says."""
+        step, _, rest = text.partition("=")
+        after_work = rest.startswith("done+")
+        every_time = rest.endswith("*")
+        what, _, argument = rest.removeprefix("done+").removesuffix("*").partition(":")
+        known = {*ANSWERS, *EDITS, *CONNECTIONS}
+        is_known = what in known or (what.isdigit() and len(what) == 3)
+        if step not in STEPS or not is_known:
+            names = ", ".join(sorted(known))
+            raise ValueError(
+                f"{text!r}: expected step=what, step one of {', '.join(STEPS)}, what a status code "
+                f"or one of {names}"
+            )
+        return cls(step, what, argument, after_work, every_time)
+
+    @property
+    def needs_work(self) -> bool:
+        """Whether the proper reply is made first; for a submission that means a task."""
+        return self.after_work or self.what in EDITS or self.step != "submit"
+
+
+# ------------------------------------------------------------------ other answers
+
+Answer = Callable[[str], Reply]
+Edit = Callable[[Reply, str], Reply]
+
+
+def _coded(code: str, status: int = 200, *headers: tuple[str, str]) -> Reply:
+    said = {"code": int(code), "message": f"this server was told to say {code}", "data": None}
+    return Reply(status, json.dumps(said).encode(), (*JSON, *headers))
+
+
+def _status(code: str, retry_after: str) -> Reply:
+    return _coded(code, int(code), *([("Retry-After", retry_after)] if retry_after else []))
+
+
+def _constant(content: bytes, *headers: tuple[str, str]) -> Answer:
+    return lambda _: Reply(200, content, headers or JSON)
+
+
+# What is answered instead, given the fault's argument.
+ANSWERS: dict[str, Answer] = {
+    "html": _constant(
+        b"<!doctype html><title>Just a moment</title>", ("Content-Type", "text/html")
+    ),
+    "empty": _constant(b""),
+    "array": _constant(b"[]"),
+    "number": _constant(b"7"),
+    "nested": _constant(b'{"a":' * 200_000),
+    "not-utf8": _constant(b'{"code": 200, "data": "\xff\xfe"}'),
+    "huge": _constant(b" " * 2_000_000),
+    "bad-gzip": _constant(b"not compressed", *JSON, ("Content-Encoding", "gzip")),
+    "data-null": _constant(b'{"code": 200, "message": "success", "data": null}'),
+    "data-list": _constant(b'{"code": 200, "message": "success", "data": []}'),
+    "no-data": _constant(b'{"code": 200, "message": "success"}'),
+    "code": _coded,
+    "redirect": lambda to: Reply(302, b"", (("Location", to or "/elsewhere"),)),
+}
+
+
+def _edited(proper: Reply, edit: Callable[[dict[str, Any]], object]) -> Reply:
+    document = json.loads(proper.content)
+    edit(document)
+    return replace(proper, content=json.dumps(document).encode())
+
+
+def _in_data(**changes: Any) -> Edit:
+    return lambda proper, _: _edited(proper, lambda document: document["data"].update(changes))
+
+
+# What becomes of the proper reply, given the fault's argument.
+EDITS: dict[str, Edit] = {
+    "cut-json": lambda proper, _: replace(proper, content=proper.content[:-20]),
+    "no-id": lambda proper, _: _edited(proper, lambda document: document["data"].pop("id")),
+    "wrong-types": _in_data(id=17, status=["created"], outputs="none"),
+    "odd-extras": _in_data(has_nsfw_contents="no", timings=[], error=None, surprise={"new": 1}),
+    "odd-status": _in_data(status=5),
+    "bad-id": _in_data(id="../../models"),
+    "other-id": _in_data(id="somebodyelses"),
+    "recode": lambda proper, code: _edited(proper, lambda doc: doc.update(code=int(code))),
+    "is": lambda proper, word: _in_data(status=word, outputs=[], error=f"ended as {word}")(
+        proper, ""
+    ),
+    "no-outputs": _in_data(status="completed", outputs=[]),
+    "null-outputs": _in_data(status="completed", outputs=None),
+    "odd-outputs": _in_data(status="completed", outputs=[{"url": "x"}]),
+}
+
+
+# ------------------------------------------------------------------ broken connections
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A request that waits for its answer."""
+
+    handler: BaseHTTPRequestHandler
+    proper: Reply
+    stopping: Event
+    """Set when the server ends."""
+
+
+def _close(scene: Scene) -> None:
+    scene.handler.close_connection = True
+
+
+def _reset(scene: Scene) -> None:
+    """RST instead of FIN: linger 0, then really close."""
+    connection = scene.handler.connection
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(connection.detach())
+
+
+def _cut(scene: Scene) -> None:
+    send_head(scene.handler, scene.proper)
+    scene.handler.wfile.write(scene.proper.content[: len(scene.proper.content) // 2])
+
+
+def _reset_half(scene: Scene) -> None:
+    _cut(scene)
+    _reset(scene)
+
+
+def _hang(scene: Scene) -> None:
+    """Until the client has had enough."""
+    scene.handler.connection.recv(1)
+
+
+def _drip(scene: Scene) -> None:
+    send_head(scene.handler, scene.proper)
+    for k in range(len(scene.proper.content)):
+        scene.handler.wfile.write(scene.proper.content[k : k + 1])
+        if scene.stopping.wait(_DRIP_S):
+            return
+
+
+def _garbage(scene: Scene) -> None:
+    scene.handler.wfile.write(b"what is HTTP?\r\n\r\n")
+
+
+def _echo(scene: Scene) -> None:
+    """A careless service quotes the key."""
+    key = scene.handler.headers.get("Authorization", "")
+    said = {"code": 400, "message": f"cannot serve {key}", "data": None}
+    send(scene.handler, Reply(400, json.dumps(said).encode()))
+
+
+# What happens to the connection instead of a proper answer.
+CONNECTIONS: dict[str, Callable[[Scene], None]] = {
+    "close": _close,
+    "reset": _reset,
+    "reset-half": _reset_half,
+    "cut": _cut,
+    "hang": _hang,
+    "drip": _drip,
+    "garbage": _garbage,
+    "echo-key": _echo,
+}
+
+
+def send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+    send_head(handler, reply)
+    handler.wfile.write(reply.content)
+
+
+def send_head(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+    """The connection is closed afterwards without a word, as an impatient proxy does it."""
+    handler.send_response_only(reply.status)
+    for name, value in (*reply.headers, ("Content-Length", str(len(reply.content)))):
+        handler.send_header(name, value)
+    handler.end_headers()
+
+
+def misbehave(fault: Fault, scene: Scene) -> None:
+    """Answer as the fault wants it."""
+    if fault.what in CONNECTIONS:
+        CONNECTIONS[fault.what](scene)
+    elif fault.what in EDITS:
+        send(scene.handler, EDITS[fault.what](scene.proper, fault.argument))
+    elif fault.what in ANSWERS:
+        send(scene.handler, ANSWERS[fault.what](fault.argument))
+    else:
+        send(scene.handler, _status(fault.what, fault.argument))

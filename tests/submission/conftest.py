@@ -1,0 +1,186 @@
+"""A client, sync or async behind the same calls, that never sleeps; a pair; and profiles."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from wan_prep.errors import WanPrepError
+from wan_prep.profile import Profile, default_profile
+from wan_prep.submission import journal
+from wan_prep.submission.async_client import AsyncClient
+from wan_prep.submission.client import Client
+from wan_prep.submission.environment import Connection
+from wan_prep.submission.fake import FakeService
+from wan_prep.submission.flows import Clock
+from wan_prep.submission.intent import Intent, intend, local_input, url_input
+from wan_prep.submission.jobs import Job, Prediction
+from wan_prep.submission.journal import Journal
+from wan_prep.submission.transport import LIMITS
+
+KEY = "canary-key-5f0c9e71d2"
+TLS = ssl.create_default_context()
+
+
+class FakeTime:
+    """Real time plus what was slept, which takes none."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def sleep_async(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + sum(self.slept)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=sum(self.slept))
+
+
+@dataclass
+class Desk:
+    """Submits and waits. `kind` says through which of the two clients."""
+
+    home: Path
+    base_url: str
+    kind: Literal["sync", "async"] = "sync"
+    profile: Profile = field(default_factory=default_profile)
+    wrap: Callable[[Any], Any] = field(default=lambda transport: transport)
+    """Puts something around the real transport."""
+    time: FakeTime = field(default_factory=FakeTime)
+    jitter: Callable[[], float] = field(default=lambda: 0.0)
+    key: str = KEY
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.home / "journal.sqlite3", now=self.time.now)
+
+    @property
+    def out(self) -> Path:
+        return self.home / "out"
+
+    def call(self, name: str, *args: Any, **options: Any) -> Any:
+        """One method of a client of its own, as another process would."""
+        connection = Connection(self.base_url, SecretStr(self.key))
+        clock = Clock(self.time.now, self.time.monotonic, self.jitter)
+        shared: dict[str, Any] = {"profile": self.profile, "clock": clock}
+        settings: dict[str, Any] = {"verify": TLS, "trust_env": False, "limits": LIMITS}
+        if self.kind == "sync":
+            transport = self.wrap(httpx.HTTPTransport(**settings))
+            shared |= {"transport": transport, "sleep": self.time.sleep}
+            with Client(connection, self.journal, **shared) as client:
+                return getattr(client, name)(*args, **options)
+
+        async def run() -> Any:
+            transport = self.wrap(httpx.AsyncHTTPTransport(**settings))
+            rest = {"transport": transport, "sleep": self.time.sleep_async}
+            async with AsyncClient(connection, self.journal, **shared, **rest) as client:
+                called: Awaitable[Any] = getattr(client, name)(*args, **options)
+                return await called
+
+        return asyncio.run(run())
+
+    def submit(self, intent: Intent, **options: Any) -> tuple[Job, ...]:
+        found: tuple[Job, ...] = self.call("submit", intent, **options)
+        return found
+
+    def wait(self, name: str, **options: Any) -> Prediction:
+        found: Prediction = self.call("wait", name, **{"folder": self.out, **options})
+        return found
+
+    def only_job(self) -> Job:
+        (job,) = self.journal.jobs()
+        return job
+
+
+def exit_code(error: BaseException | None, prediction: Prediction | None = None) -> int:
+    """As the command line ends."""
+    if isinstance(error, WanPrepError):
+        return error.exit_code
+    return 0 if prediction is None or prediction.succeeded else 1
+
+
+class Tools:
+    """What modules of this folder share; they do not import each other."""
+
+    Desk = Desk
+    KEY = KEY
+    exit_code = staticmethod(exit_code)
+
+    @staticmethod
+    def patient(**limits: float) -> Profile:
+        """The default profile with other figures for submissions."""
+        profile = default_profile()
+        changed = {
+            name: profile.submission.limits[name].model_copy(update={"value": value})
+            for name, value in limits.items()
+        }
+        submission = profile.submission.model_copy(
+            update={"limits": {**profile.submission.limits, **changed}}
+        )
+        return profile.model_copy(update={"submission": submission})
+
+    @staticmethod
+    def url_pair(**options: Any) -> Intent:
+        """A pair of addresses that nobody fetches: 7 s at 480p, $0.28 to $0.40."""
+        return intend(
+            url_input("https://media.example/hero.png", "image"),
+            url_input("https://media.example/dance.mp4?Signature=secret-query", "video"),
+            **{"mode": "animate", "resolution": "480p", "duration": Fraction(7), **options},
+        )
+
+    @staticmethod
+    def local_pair(folder: Path, **options: Any) -> Intent:
+        """Two files whose content nobody reads: 5 kB and 300 kB."""
+        image, video = folder / "hero.png", folder / "dance.mp4"
+        if not image.exists():
+            image.write_bytes(b"image" * 1000)
+            video.write_bytes(bytes(range(250)) * 1200)
+        return intend(
+            local_input(image, "image"),
+            local_input(video, "video"),
+            **{"mode": "animate", "resolution": "480p", "duration": Fraction(7), **options},
+        )
+
+
+@pytest.fixture(autouse=True)
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No power fails here, and waiting for the disk would be most of the time."""
+    monkeypatch.setattr(journal, "_SYNCHRONOUS", "OFF")
+
+
+@pytest.fixture(scope="session")
+def tools() -> type[Tools]:
+    return Tools
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    """The rehearsal server without faults."""
+    with FakeService() as running:
+        yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path, service: FakeService) -> Desk:
+    return Desk(tmp_path, service.base_url)
+
+
+@pytest.fixture(params=["sync", "async"])
+def both(request: pytest.FixtureRequest, tmp_path: Path, service: FakeService) -> Desk:
+    return Desk(tmp_path, service.base_url, request.param)

@@ -1,0 +1,115 @@
+"""Fetching a URL for the check: bounded, without the key, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from wan_prep.errors import DownloadFailed
+from wan_prep.submission.client import fetch
+from wan_prep.submission.downloads import suffix_of
+
+CONTENT = bytes(range(256)) * 40
+
+Answering = Callable[[httpx.Request], httpx.Response]
+
+
+def over(answering: Answering) -> httpx.MockTransport:
+    return httpx.MockTransport(answering)
+
+
+def plain(request: httpx.Request) -> httpx.Response:
+    assert "authorization" not in request.headers
+    return httpx.Response(200, content=CONTENT)
+
+
+def test_what_is_fetched(tmp_path: Path) -> None:
+    url = "https://media.example/clips/dance.MOV?Signature=secret-query"
+    found = fetch(url, tmp_path, "video", transport=over(plain))
+    assert found.path == tmp_path / "video.mov"
+    assert found.path.read_bytes() == CONTENT
+    assert (found.sha256, found.size_bytes) == (hashlib.sha256(CONTENT).hexdigest(), 10240)
+    assert list(tmp_path.iterdir()) == [found.path]
+
+
+def test_redirects_are_followed_without_a_key(tmp_path: Path) -> None:
+    def answering(request: httpx.Request) -> httpx.Response:
+        hops = {"/a": "b", "/b": "https://other.example/c"}
+        if request.url.path in hops:
+            return httpx.Response(302, headers={"Location": hops[request.url.path]})
+        assert str(request.url) == "https://other.example/c"
+        return plain(request)
+
+    found = fetch("https://media.example/a", tmp_path, "image", transport=over(answering))
+    assert found.size_bytes == 10240
+
+
+@pytest.mark.parametrize(
+    "location", ["/a", "ftp://x.example/a", "file:///etc/passwd", "https://[x", ""]
+)
+def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> None:
+    def answering(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(302, headers={"Location": location})
+
+    with pytest.raises(DownloadFailed, match="HTTP 302"):
+        fetch("https://media.example/a", tmp_path, "image", transport=over(answering))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_much_is_refused_while_it_arrives(tmp_path: Path, tools: Any) -> None:
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            sent.append(1)
+            yield b"x" * 1_000_000
+
+    def answering(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=endless())
+
+    profile = tools.patient(upload_max=3_000_000)
+    with pytest.raises(DownloadFailed, match=r"https://a\.example/x has more than 3 MB"):
+        fetch(
+            "https://a.example/x?Signature=secret-query",
+            tmp_path,
+            "video",
+            profile=profile,
+            transport=over(answering),
+        )
+    assert len(sent) == 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_not_there(tmp_path: Path) -> None:
+    asked = []
+
+    def answering(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(404)
+
+    with pytest.raises(DownloadFailed) as caught:
+        fetch("https://a.example/x?key=secret-query", tmp_path, "video", transport=over(answering))
+    assert "https://a.example/x cannot be downloaded (HTTP 404)" in str(caught.value)
+    assert "secret-query" not in str(caught.value)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "suffix"),
+    [
+        ("https://a.example/x.mp4", ".mp4"),
+        ("https://a.example/x.MP4?a=b.png", ".mp4"),
+        ("https://a.example/x", ".bin"),
+        ("https://a.example/x.tar/", ".tar"),
+        ("https://a.example/..%2f..%2fx.p%2fy", ".bin"),
+        ("https://a.example/x.averylongone", ".bin"),
+        ("https://a.example", ".bin"),
+    ],
+)
+def test_the_extension_of_an_address(url: str, suffix: str) -> None:
+    assert suffix_of(url, ".bin") == suffix

@@ -1,0 +1,158 @@
+"""Flows alone, fed with whatever a service might say: only errors of ours come out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from wan_prep.errors import SubmissionError
+from wan_prep.profile import default_profile
+from wan_prep.submission import journal as journals
+from wan_prep.submission.environment import Connection
+from wan_prep.submission.flows import Clock, Context
+from wan_prep.submission.intent import intend, url_input
+from wan_prep.submission.jobs import OPEN, UNCLEAR
+from wan_prep.submission.journal import Journal
+from wan_prep.submission.submitting import submission
+from wan_prep.submission.waiting import all_reconciled, unwatched, waited
+from wan_prep.submission.wire import Answer, Broken, Exchange, Flow, Outcome, Pause
+
+IMAGE, VIDEO = "https://media.example/1.png", "https://media.example/2.mp4"
+
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 600)
+    | st.sampled_from(["", "s1", "completed", "failed", "odd\n\x1b[1m", "https://[x", IMAGE, VIDEO])
+    | st.text(max_size=4)
+)
+_VALUES = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=2), max_leaves=4)
+_ITEMS = st.fixed_dictionaries(
+    {"id": st.just("s1") | _VALUES},
+    optional={
+        "model": st.just("wavespeed-ai/wan-2.2/animate") | _VALUES,
+        "created_at": _VALUES,
+        "inputs": st.just({"image": IMAGE, "video": VIDEO}) | _VALUES,
+    },
+)
+_DATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.just("s1") | _VALUES,
+        "status": st.sampled_from(["created", "completed", "failed"]) | _VALUES,
+        "outputs": st.lists(st.sampled_from([VIDEO, "https://[x/y"]), max_size=2) | _VALUES,
+        "has_nsfw_contents": _VALUES,
+        "error": _VALUES,
+        "items": st.lists(_ITEMS, max_size=2) | _VALUES,
+    },
+)
+_DOCUMENTS = st.fixed_dictionaries(
+    {}, optional={"code": st.sampled_from([200, 401, 500]) | _VALUES, "data": _DATA | _VALUES}
+)
+_ANSWERS = st.builds(
+    lambda status, document, after: Answer(
+        status, {"retry-after": after} if after else {}, json.dumps(document).encode()
+    ),
+    st.sampled_from([200, 200, 200, 302, 401, 404, 429, 500]),
+    _DOCUMENTS | _VALUES,
+    st.sampled_from(["", "3", "soon"]),
+)
+OUTCOMES = st.lists(_ANSWERS | st.builds(Broken, st.booleans(), st.just("broken")), max_size=12)
+
+
+class Script:
+    """Plays outcomes to flows, then says nothing any more; counts the paid requests."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        self.outcomes = list(outcomes)
+        self.slept = 0.0
+        self.paid = 0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.slept)
+
+    def play(self, flow: Flow[Any]) -> Any:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                effect = flow.send(outcome)
+            except StopIteration as end:
+                return end.value
+            outcome = None
+            if isinstance(effect, Pause):
+                self.slept += effect.seconds
+            else:
+                outcome = self._answer(effect)
+
+    def _answer(self, exchange: Exchange) -> Outcome:
+        outcome = self.outcomes.pop(0) if self.outcomes else Broken(True, "silence")
+        if exchange.url.endswith("/animate") and not (
+            isinstance(outcome, Broken) and not outcome.may_have_arrived
+        ):
+            self.paid += 1
+        if exchange.into is not None and isinstance(outcome, Answer) and outcome.status == 200:
+            exchange.into.write(outcome.content)
+        return outcome
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_disk_waits() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journals, "_SYNCHRONOUS", "OFF")
+        yield
+
+
+@settings(max_examples=150)
+@given(OUTCOMES)
+def test_whatever_the_service_says(outcomes: list[Outcome]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        script = Script(outcomes)
+        context = Context(
+            Connection("https://api.example", SecretStr("k" * 20)),
+            Journal(Path(folder) / "journal", now=script.now),
+            default_profile().submission,
+            Clock(script.now, lambda: script.slept, lambda: 0.0),
+        )
+        intent = intend(
+            url_input(IMAGE, "image"), url_input(VIDEO, "video"), mode="animate", resolution="480p"
+        )
+        submit: Callable[[], Any] = lambda: script.play(  # noqa: E731
+            submission(intent, context, upload=False, resubmit=False)
+        )
+        with contextlib.suppress(SubmissionError):
+            submit()
+        assert script.paid <= 1
+        (job,) = context.journal.jobs()
+        assert job.state != "submitting", "it is known what is not known"
+        if job.state in OPEN:
+            with pytest.raises(SubmissionError):
+                submit()
+        paid = script.paid
+        with contextlib.suppress(SubmissionError):
+            script.play(all_reconciled(context))
+        with contextlib.suppress(SubmissionError):
+            prediction = script.play(
+                waited(
+                    job.id,
+                    context,
+                    folder=Path(folder) / "out",
+                    timeout_s=30,
+                    overwrite=False,
+                    progress=unwatched,
+                )
+            )
+            assert prediction.status == context.journal.job(job.id).state
+        assert script.paid == paid, "waiting costs nothing"
+        after = context.journal.job(job.id)
+        assert (after.service_id is not None) or after.state in (*UNCLEAR, "rejected", "not_sent")
+        assert (after.error or "").isprintable()

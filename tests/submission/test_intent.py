@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import hashlib
+import socket
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wan_prep.errors import CostTooHigh, GateRefused, InputPathError, SubmissionError
+from wan_prep.profile import default_profile
+from wan_prep.report.assemble import Selection, build_report
+from wan_prep.report.model import Tool
+from wan_prep.submission.intent import (
+    Checked,
+    Input,
+    dollars,
+    intend,
+    is_url,
+    local_input,
+    pass_gate,
+    shown_url,
+    url_input,
+)
+from wan_prep.submission.pairs import fixed_pair
+
+IMAGE = Input("image", "hero.png", Path("hero.png"), "a" * 64, 1_000)
+VIDEO = Input("video", "dance.mp4", Path("dance.mp4"), "b" * 64, 2_000)
+READY = Checked("ready", 91.0, (), "animate", "480p", "a" * 64, "b" * 64)
+
+
+def intent(**options: Any) -> Any:
+    settings: dict[str, Any] = {
+        "mode": "animate",
+        "resolution": "480p",
+        "duration": Fraction(7),
+        "image": IMAGE,
+        "video": VIDEO,
+    }
+    settings |= options
+    return intend(settings.pop("image"), settings.pop("video"), **settings)
+
+
+# ---- inputs
+
+
+def test_a_local_file(tmp_path: Path) -> None:
+    path = tmp_path / "hero.png"
+    path.write_bytes(b"pixels")
+    given = local_input(str(path), "image")
+    assert given.sha256 == hashlib.sha256(b"pixels").hexdigest()
+    assert (given.size_bytes, given.url) == (6, None)
+    assert given.placeholder == f"upload:sha256:{given.sha256}"
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputPathError):
+        local_input(tmp_path / "nothing.png", "image")
+
+
+def test_an_address() -> None:
+    given = url_input("https://example.com/a.mp4?Signature=1", "video")
+    assert (given.url, given.path, given.sha256) == (given.source, None, None)
+    assert given.placeholder == "https://example.com/a.mp4?Signature=1"
+
+
+@pytest.mark.parametrize(
+    "odd", ["https://", "http:///a", "https://a b/c", "https://[x", "https://a:b"]
+)
+def test_an_address_that_leads_nowhere(odd: str) -> None:
+    with pytest.raises(SubmissionError, match=r"^video: "):
+        url_input(odd, "video")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("https://a.example/x", True),
+        ("HTTP://a.example/x", True),
+        ("C:\\clips\\dance.mp4", False),
+        ("ftp://a.example/x", False),
+        ("https:", False),
+        (Path("https://a.example/x"), False),
+    ],
+)
+def test_what_an_address_is(source: str | Path, expected: bool) -> None:
+    assert is_url(source) is expected
+
+
+def test_an_address_is_shown_without_what_may_be_secret() -> None:
+    shown = shown_url("https://user:word@a.example:1/x/y.mp4?Signature=secret#part")
+    assert shown == "https://a.example:1/x/y.mp4"
+
+
+# ---- sizes
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "notes"),
+    [(100_000_000, 0), (100_000_001, 1), (200_000_000, 1)],
+)
+def test_large_files_are_warned_about(size_bytes: int, notes: int) -> None:
+    assert len(intent(video=replace(VIDEO, size_bytes=size_bytes)).notes) == notes
+
+
+def test_too_large_files_are_stopped() -> None:
+    with pytest.raises(GateRefused, match="the image is 200 MB, and uploads end at 200 MB"):
+        intent(image=replace(IMAGE, size_bytes=200_000_001))
+
+
+def test_an_address_has_no_size() -> None:
+    assert intent(video=url_input("https://a.example/x.mp4", "video")).notes == ()
+
+
+# ---- parameters and cost
+
+
+def test_the_document_of_a_dry_run() -> None:
+    document = intent(prompt="a knight", video=url_input("https://a.example/x.mp4", "video"))
+    assert document.document(READY) == {
+        "schema_version": 1,
+        "model": "wavespeed-ai/wan-2.2/animate",
+        "request": {
+            "image": f"upload:sha256:{'a' * 64}",
+            "video": "https://a.example/x.mp4",
+            "prompt": "a knight",
+            "mode": "animate",
+            "resolution": "480p",
+            "seed": -1,
+        },
+        "seeds": [-1],
+        # 7 s · $0.04 = $0.28; two times five seconds begun, $0.40
+        "cost": {"seconds": 7.0, "usd_low": 0.28, "usd_high": 0.4},
+        "verdict": "ready",
+        "notes": [],
+    }
+
+
+def test_a_dry_run_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_args: object, **_options: object) -> None:
+        raise AssertionError("a socket")
+
+    for name in ("socket", "getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, opened)
+    (tmp_path / "hero.png").write_bytes(b"pixels")
+    planned = intent(
+        image=local_input(tmp_path / "hero.png", "image"),
+        video=url_input("https://a.example/x.mp4", "video"),
+    )
+    pass_gate(planned, None, max_cost=Decimal(1))
+    assert planned.document()["request"]["video"] == "https://a.example/x.mp4"
+
+
+def test_an_unknown_length_has_an_unknown_cost() -> None:
+    assert intent(duration=None).document()["cost"] is None
+
+
+def test_three_variations_cost_three_times_as_much() -> None:
+    three = intent(count=3)
+    assert three.total_usd == (Decimal("0.84"), Decimal("1.20"))
+    assert three.document()["cost"] == {"seconds": 7.0, "usd_low": 0.84, "usd_high": 1.2}
+    assert three.job_cost().usd_high == Decimal("0.40")
+
+
+@pytest.mark.parametrize(
+    ("seed", "seeds"), [(None, [-1, -1, -1]), (-1, [-1, -1, -1]), (0, [0, 1, 2]), (7, [7, 8, 9])]
+)
+def test_variations_differ_by_chance_or_by_seed(seed: int | None, seeds: list[int]) -> None:
+    assert [p.seed for p in intent(seed=seed, count=3).variations()] == seeds
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"seed": -2},
+        {"seed": 2**31},
+        {"seed": 2**31 - 1, "count": 2},
+        {"count": 0},
+        {"count": -1},
+        {"mode": "dance"},
+        {"resolution": "1080p"},
+    ],
+)
+def test_parameters_out_of_range(odd: dict[str, Any]) -> None:
+    with pytest.raises(SubmissionError) as caught:
+        intent(**odd)
+    assert caught.value.exit_code == 2
+
+
+# ---- the gate
+
+
+def test_a_ready_pair_passes() -> None:
+    pass_gate(intent(), READY)
+    pass_gate(intent(), replace(READY, verdict="risky"))
+
+
+def test_a_pair_that_is_not_ready_is_refused() -> None:
+    bad = replace(READY, verdict="not_ready", score=12.34, errors=("WP301", "WP401"))
+    with pytest.raises(GateRefused, match=r"not ready \(12.3 of 100; WP301, WP401\)") as caught:
+        pass_gate(intent(), bad)
+    assert caught.value.exit_code == 1
+    pass_gate(intent(), bad, allow_not_ready=True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"image_sha256": "c" * 64},
+        {"video_sha256": "c" * 64},
+        {"image_sha256": None},
+        {"mode": "replace"},
+        {"resolution": "720p"},
+    ],
+)
+def test_a_report_about_something_else_does_not_count(other: dict[str, Any]) -> None:
+    assert not intent().fits(replace(READY, **other))
+    with pytest.raises(GateRefused, match="other files"):
+        pass_gate(intent(), replace(READY, **other))
+
+
+def test_an_unread_address_fits_no_report() -> None:
+    unread = intent(video=url_input("https://a.example/x.mp4", "video"))
+    assert not unread.fits(replace(READY, video_sha256=None))
+    pass_gate(unread, None)
+
+
+def test_the_limit_of_cost_is_held_against_the_high_estimate() -> None:
+    pass_gate(intent(), READY, max_cost=Decimal("0.40"))
+    with pytest.raises(CostTooHigh, match=r"up to \$0.40, above --max-cost 0.39") as caught:
+        pass_gate(intent(), READY, max_cost=Decimal("0.39"))
+    assert caught.value.exit_code == 1
+    with pytest.raises(CostTooHigh):
+        pass_gate(intent(count=3), READY, max_cost=Decimal("1.19"))
+    pass_gate(intent(count=3), READY, max_cost=Decimal("1.20"))
+
+
+def test_a_limit_needs_an_estimate() -> None:
+    with pytest.raises(CostTooHigh, match="give --duration"):
+        pass_gate(intent(duration=None), READY, max_cost=Decimal(100))
+
+
+@pytest.mark.parametrize(
+    ("given", "amount"), [("2.00", "2.00"), ("0", "0"), (2, "2"), (0.1, "0.1"), ("1e1", "1E+1")]
+)
+def test_an_amount(given: Any, amount: str) -> None:
+    assert dollars(given) == Decimal(amount)
+
+
+@pytest.mark.parametrize("odd", ["", "two", "-1", "nan", "inf", "$2", "2,00"])
+def test_what_is_no_amount(odd: str) -> None:
+    with pytest.raises(SubmissionError, match="max cost"):
+        dollars(odd)
+
+
+# ---- the folder of a fixed pair
+
+
+def filled(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_a_fixed_pair(tmp_path: Path) -> None:
+    found = fixed_pair(filled(tmp_path, "reference.jpg", "driving.mp4", "report.json"))
+    assert found.image == tmp_path / "reference.jpg"
+    assert (found.video, found.report) == (tmp_path / "driving.mp4", tmp_path / "report.json")
+
+
+def test_a_fixed_pair_without_a_report(tmp_path: Path) -> None:
+    assert fixed_pair(filled(tmp_path, "reference.png", "driving.mp4")).report is None
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), "give IMAGE VIDEO"),
+        (("reference.png",), "driving.mp4"),
+        (("reference.png", "reference.jpg", "driving.mp4"), "expected one of"),
+        (
+            ("reference.png", "driving-01.mp4", "driving-02.mp4"),
+            "one by one: driving-01.mp4, driving-02.mp4",
+        ),
+    ],
+)
+def test_a_folder_without_a_pair(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InputPathError, match=said):
+        fixed_pair(filled(tmp_path, *names))
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputPathError, match="expected a folder"):
+        fixed_pair(tmp_path / "nothing")
+
+
+def test_what_the_gate_takes_from_a_report(make: Any) -> None:
+
+    report = build_report(
+        make.image(),
+        make.video(),
+        mode="replace",
+        resolution="720p",
+        profile=default_profile(),
+        tool=Tool(name="wan-prep", version="0"),
+        selection=Selection((), ()),
+    )
+    checked = Checked.of(report)
+    assert (checked.verdict, checked.score) == (report.verdict, report.score)
+    assert (checked.mode, checked.resolution) == ("replace", "720p")
+    assert (checked.image_sha256, checked.video_sha256) == ("a" * 64, "b" * 64)
+    assert intent(mode="replace", resolution="720p").fits(checked)
+    assert checked.errors == tuple(finding.code for finding in report.errors)

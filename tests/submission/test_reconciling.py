@@ -1,0 +1,115 @@
+"""Which task of the history can be an unknown submission: on literal values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from wan_prep.profile import default_profile
+from wan_prep.submission.environment import Connection
+from wan_prep.submission.flows import Clock, Context
+from wan_prep.submission.jobs import Job, JobInput
+from wan_prep.submission.journal import Journal
+from wan_prep.submission.reconciling import fits, window
+from wan_prep.submission.schema import HistoryItem
+
+SENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+IMAGE, VIDEO = "https://kept.example/1.png", "https://kept.example/2.mp4"
+
+
+def job(**changes: Any) -> Job:
+    facts: dict[str, Any] = {
+        "id": "wp-1",
+        "batch": "wp-b",
+        "state": "unknown",
+        "base_url": "https://api.example",
+        "model": "wan/animate",
+        "image": JobInput(source="hero.png", url=IMAGE),
+        "video": JobInput(source="dance.mp4", url=VIDEO),
+        "mode": "animate",
+        "resolution": "480p",
+        "seed": -1,
+        "created_at": SENT,
+        "updated_at": SENT,
+    }
+    return Job(**{**facts, **changes})
+
+
+def item(**changes: Any) -> HistoryItem:
+    facts: dict[str, Any] = {
+        "id": "s1",
+        "model": "wan/animate",
+        "created_at": "2026-11-22T12:00:01.948268264Z",
+        "inputs": {"image": IMAGE, "video": VIDEO},
+    }
+    return HistoryItem(**{**facts, **changes})
+
+
+def can_be(item: HistoryItem, job: Job) -> bool:
+    return fits(item, job, SENT - timedelta(minutes=5), SENT + timedelta(minutes=10))
+
+
+def test_the_same_model_time_and_inputs() -> None:
+    assert can_be(item(), job())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"model": "wan/animate-2"}, False),
+        ({"model": ""}, True),
+        ({"created_at": "2026-11-22T11:54:59Z"}, False),
+        ({"created_at": "2026-11-22T11:55:00Z"}, True),
+        ({"created_at": "2026-11-22T12:10:01Z"}, False),
+        ({"created_at": "2026-11-22T20:05:00+08:00"}, True),
+        # The service has filtered by time already; what it does not tell is no contradiction.
+        ({"created_at": ""}, True),
+        ({"created_at": "yesterday"}, True),
+        ({"inputs": {}}, False),
+        ({"inputs": {"image": IMAGE}}, False),
+        ({"inputs": {"image": VIDEO, "video": IMAGE}}, False),
+        ({"inputs": {"image": IMAGE, "video": f"{VIDEO}?v=2"}}, False),
+    ],
+)
+def test_another_task(change: dict[str, Any], expected: bool) -> None:
+    assert can_be(item(**change), job()) is expected
+
+
+@pytest.mark.parametrize(
+    ("ours", "told", "expected"),
+    [
+        ({}, {"mode": "animate", "resolution": "480p", "seed": 812, "prompt": ""}, True),
+        ({}, {"mode": "replace"}, False),
+        ({}, {"resolution": "720p"}, False),
+        ({}, {"prompt": "a knight"}, False),
+        ({"prompt": "a knight"}, {"prompt": "a knight"}, True),
+        ({"seed": 5}, {"seed": 5}, True),
+        ({"seed": 5}, {"seed": 6}, False),
+        ({"seed": 5}, {}, True),
+    ],
+)
+def test_what_a_task_tells_of_its_parameters(
+    ours: dict[str, Any], told: dict[str, Any], expected: bool
+) -> None:
+    inputs = {"image": IMAGE, "video": VIDEO, **told}
+    assert can_be(item(inputs=inputs), job(**ours)) is expected
+
+
+def test_the_time_window(tmp_path: Path) -> None:
+    context = Context(
+        Connection("https://api.example", SecretStr("k" * 20)),
+        Journal(tmp_path / "j"),
+        default_profile().submission,
+        Clock(),
+    )
+    # 3 tries of 10 s to connect and 15 s of pause, 120 s for the answer, 5 minutes either way
+    longest = timedelta(seconds=3 * (10 + 15) + 120)
+    slack = timedelta(minutes=5)
+    assert window(job(), context) == (SENT - slack, SENT + longest + slack)
+    # A machine that slept in the middle knew only later.
+    late = job(updated_at=SENT + timedelta(hours=2))
+    assert window(late, context)[1] == SENT + timedelta(hours=2) + slack
