@@ -9,18 +9,20 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from wan_prep.geometry import Box, Size
+from wan_prep.observing import spare_interval
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
+from wan_prep.pose.company import people_of_still
 from wan_prep.pose.estimator import RawFace, RawPose
 from wan_prep.pose.search import (
     find_bodies,
-    main_body,
     refine,
     retry_regions,
     seen_again,
@@ -36,6 +38,8 @@ SIDE = 256
 BLUE = 150
 FRAME = Fraction(1, 30)
 HALF = Fraction(1, 2)
+TENTH = Fraction(1, 10)
+TWO_FRAMES = Fraction(2, 25)
 
 
 @dataclass
@@ -51,12 +55,14 @@ def survey(
     estimator: Any,
     *,
     interval_s: Fraction,
+    spare_s: Fraction | None = None,
     side_px: int = WORK_SIDE_PX,
+    others_every: int = 99,
     **how: Any,
 ) -> Surveyed:
-    """Sample the frames and survey the samples, as `observing` does."""
-    with Sampler(frames, interval_s=interval_s, side_px=side_px) as sampler:
-        seen = survey_samples(sampler, estimator, **how)
+    """Sample the frames and survey the samples, as `observing` does, but not for others."""
+    with Sampler(frames, interval_s=interval_s, spare_s=spare_s, side_px=side_px) as sampler:
+        seen = survey_samples(sampler, estimator, others_every=others_every, **how)
         return Surveyed(seen, sampler.cuts, sampler.last_time, sampler.frames)
 
 
@@ -69,6 +75,27 @@ def painted(number: int) -> np.ndarray:
     return rgb
 
 
+def painted_over(rgb: np.ndarray) -> np.ndarray:
+    """Where many pixels have one colour, which no painted picture has."""
+    pairs = rgb[..., 0].astype(np.int64) * 256 + rgb[..., 1]
+    counts = np.bincount(pairs[rgb[..., 2] > 0], minlength=1 << 16)
+    hidden: np.ndarray = counts[pairs] > 200
+    return hidden
+
+
+def fitted(lines: np.ndarray, clear: np.ndarray) -> tuple[float, float]:
+    """Px of the whole picture per px along lines of pixels, and where the first one begins."""
+    known = np.flatnonzero(clear.any(axis=0))[2:-2]
+    values = [float(np.median(lines[clear[:, k], k])) + 0.5 for k in known]
+    slope, at = np.polyfit(known + 0.5, values, 1)
+    return float(slope), float(at)
+
+
+def at_neck(mask: np.ndarray, raw: RawPose) -> bool:
+    x, y = bodies.midpoint(raw.keypoints_xy, SHOULDERS).astype(int)
+    return bool(0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and mask[y, x])
+
+
 def whole_picture(region: Box) -> bool:
     return max(abs(a - b) for a, b in zip(region, (0, 0, SIDE, SIDE), strict=True)) < 1.5
 
@@ -76,7 +103,8 @@ def whole_picture(region: Box) -> bool:
 class Onlooker:
     """An estimator that knows which part of which painted picture it was given.
 
-    `answer(number, region)` says what it claims to see there, in px of the whole picture.
+    `answer(number, region)` says what it claims to see there, in px of the whole picture; whose
+    neck is painted over is not seen.
     """
 
     name, sha256 = "onlooker", "e" * 64
@@ -88,20 +116,18 @@ class Onlooker:
 
     def poses(self, rgb: np.ndarray) -> list[RawPose]:
         blue = int(rgb[..., 2].max())
-        rows, columns = np.nonzero(rgb[..., 2] == blue)
-        xs, ys = np.unique(columns)[2:-2], np.unique(rows)[2:-2]
-        red = rgb[ys[len(ys) // 2], xs, 0].astype(float)
-        green = rgb[ys, xs[len(xs) // 2], 1].astype(float)
+        shown = rgb[..., 2] == blue
+        hidden = painted_over(rgb) & shown
+        clear = shown & ~cv2.dilate(hidden.astype(np.uint8), np.ones((7, 7))).astype(bool)
         number = blue - BLUE
-        per_px_x, at_x = np.polyfit(xs + 0.5, red + 0.5, 1)
-        per_px_y, at_y = np.polyfit(ys + 0.5, green + 0.5, 1)
+        per_px_x, at_x = fitted(rgb[::8, :, 0], clear[::8])
+        per_px_y, at_y = fitted(rgb[:, ::8, 1].T, clear[:, ::8].T)
         side = rgb.shape[0] * per_px_y
         left = at_x if per_px_x > 0 else at_x - side
         region = Box(left, at_y, left + side, at_y + side)
         self.looks.append((number, region))
-        return [
-            self._seen(body, per_px_x, at_x, per_px_y, at_y) for body in self.answer(number, region)
-        ]
+        seen = [self._seen(b, per_px_x, at_x, per_px_y, at_y) for b in self.answer(number, region)]
+        return [raw for raw in seen if not at_neck(hidden, raw)]
 
     @staticmethod
     def _seen(body: Body, per_px_x: float, at_x: float, per_px_y: float, at_y: float) -> RawPose:
@@ -133,8 +159,7 @@ class Painted:
     number: int = 1
 
     def rgb(self, max_side: int | None = None) -> np.ndarray:
-        assert max_side in (WORK_SIDE_PX, WORK_SIDE_PX // 2)
-        step = WORK_SIDE_PX // max_side
+        step = 2 if max_side in (WORK_SIDE_PX // 2, SIDE // 2) else 1
         return np.ascontiguousarray(painted(self.number)[::step, ::step])
 
 
@@ -348,9 +373,7 @@ def test_the_subject_is_looked_for_although_a_stranger_is_there(person: Any) -> 
         stranger = person(232.0, 24.0, 215.0)
         if number == 3 and whole_picture(region):
             return [stranger]
-        if whole_picture(region):
-            return [person(90.0), stranger]
-        return [person(90.0)]
+        return [person(90.0), stranger]
 
     result = survey(clip(list(range(1, 10))), Onlooker(answer), interval_s=HALF, looks=1)
     for s in result.seen:
@@ -543,8 +566,7 @@ def test_closing_early_ends_the_decoder_and_frees_the_file(person: Any) -> None:
             closed.append(True)
 
     with Sampler(frames(), interval_s=HALF, ahead=2) as sampler:
-        sample, _ = next(iter(sampler))
-        assert sample.time == 0
+        assert next(iter(sampler)).sample.time == 0
         assert len(decoders()) == 1
     assert decoders() == []
     gc.collect()
@@ -561,8 +583,8 @@ def test_samples_run_ahead_in_order_and_no_further_than_asked() -> None:
 
     seen = []
     with Sampler(frames(), interval_s=HALF, ahead=3) as sampler:
-        for sample, _ in sampler:
-            seen.append(sample.time)
+        for picked in sampler:
+            seen.append(picked.sample.time)
             # 3 waiting, 1 in hand, 1 held back to see whether the next one would be too late.
             assert len(drawn) <= len(seen) + 5
     assert len(seen) == 50
@@ -603,44 +625,47 @@ def neck_x(body: Body | None) -> float | None:
 
 def test_a_person_found_each_time_is_refined_and_gets_a_face(person: Any) -> None:
     estimator = Facing(lambda n, r: [person(170.0), person(50.0, 55.0)])
-    body, others = main_body(painted(1), estimator)
+    body, others = people_of_still(painted(1), estimator)
     assert body is not None
     assert (neck_x(body), body.looks) == (170, 6)
     assert body.face is not None
     assert (body.face.yaw_deg, body.face.confidence) == (0.0, 1.0)
     assert body.face.box.center == pytest.approx(bodies.head_box(body).center, abs=0.5)
     assert [neck_x(other) for other in others] == [50]
-    # The whole picture, and five closer looks at the one person.
-    assert (len(estimator.looks), estimator.heads) == (6, 1)
+    # The whole picture, five closer looks at the one person, two at the other, and one for more.
+    assert (len(estimator.looks), estimator.heads) == (1 + 5 + 2 + 1, 1)
 
 
 def test_a_body_that_closer_looks_do_not_find_is_nobody_and_the_next_one_is_taken(
     person: Any,
 ) -> None:
-    """A large ghost in the middle, somebody on the left and somebody small on the right."""
+    """A large ghost in the middle, somebody on the left and somebody small on the right.
+
+    With those two covered the ghost is seen and not found again once more.
+    """
     ghost, somebody, small = person(150.0), person(50.0, 55.0), person(235.0, 25.0, 215.0)
 
     def answer(number: int, region: Box) -> list[Body]:
         return [somebody, small, ghost] if whole_picture(region) else [somebody, small]
 
     estimator = Facing(answer)
-    body, others = main_body(painted(1), estimator)
+    body, others = people_of_still(painted(1), estimator)
     assert body is not None
     assert (neck_x(body), body.looks) == (50, 6)
     assert body.face is not None
     assert [neck_x(other) for other in others] == [235]
-    assert (len(estimator.looks), estimator.heads) == (1 + 5 + 5, 1)
+    assert (len(estimator.looks), estimator.heads) == (1 + 5 + 5 + 2 + 2, 1)
 
 
 def test_a_picture_of_ghosts_shows_nobody(person: Any) -> None:
     ghosts = [person(170.0), person(50.0, 55.0)]
     estimator = Facing(lambda n, r: ghosts if whole_picture(r) else [])
-    assert main_body(painted(1), estimator) == (None, [])
+    assert people_of_still(painted(1), estimator) == (None, [])
     assert (len(estimator.looks), estimator.heads) == (1 + 5 + 5, 0)
 
 
 def test_an_empty_picture_shows_nobody() -> None:
-    assert main_body(painted(1), Onlooker(lambda n, r: [])) == (None, [])
+    assert people_of_still(painted(1), Onlooker(lambda n, r: [])) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -648,8 +673,8 @@ def test_an_empty_picture_shows_nobody() -> None:
 )
 def test_half_of_the_closer_looks_decide(person: Any, found: str, looks: int | None) -> None:
     answers = iter("1" + found)
-    estimator = Facing(lambda n, r: [person()] if next(answers) == "1" else [])
-    body, others = main_body(painted(1), estimator)
+    estimator = Facing(lambda n, r: [person()] if next(answers, "over") == "1" else [])
+    body, others = people_of_still(painted(1), estimator)
     assert (None if body is None else body.looks) == looks
     assert others == []
     assert next(answers, None) is None
@@ -722,7 +747,10 @@ def test_a_clip_of_which_only_first_looks_see_somebody_shows_nobody(person: Any)
 
 
 def test_who_continues_a_confirmed_subject_is_kept_without_further_looks(person: Any) -> None:
-    """They walk 0.3 m in half a second; no closer look would have found them."""
+    """They walk 0.3 m in half a second; no closer look would have found them.
+
+    The first sample is looked at six times, and once for others.
+    """
 
     def answer(number: int, region: Box) -> list[Body]:
         seen = number == 1 or whole_picture(region)
@@ -732,7 +760,7 @@ def test_who_continues_a_confirmed_subject_is_kept_without_further_looks(person:
     result = survey(clip([1, 2, 3, 4]), estimator, interval_s=HALF, looks=1)
     assert [neck_x(s.subject) for s in result.seen] == [100, 120, 140, 160]
     assert [s.subject.looks for s in result.seen if s.subject] == [6, 1, 1, 1]
-    assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == [6, 1, 1, 1]
+    assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == [7, 1, 1, 1]
     assert estimator.heads == 4
     assert all(s.subject.face is not None for s in result.seen if s.subject)
 
@@ -742,7 +770,7 @@ def test_the_chain_of_confirmed_subjects_goes_on_over_the_edge_of_a_window(perso
     estimator = Facing(lambda n, r: [person()] if n == 1 or whole_picture(r) else [])
     result = survey(clip(numbers), estimator, interval_s=HALF, looks=1)
     assert all(s.subject is not None for s in result.seen)
-    assert [len(looks_at(estimator, n)) for n in numbers] == [6] + [1] * (WINDOW + 1)
+    assert [len(looks_at(estimator, n)) for n in numbers] == [7] + [1] * (WINDOW + 1)
 
 
 @pytest.mark.parametrize("truly_there", [True, False])
@@ -765,22 +793,23 @@ def test_who_stays_in_place_over_a_cut_goes_on(person: Any) -> None:
     estimator = Facing(lambda n, r: [person()])
     result = survey(clip([1, 2, 3, 4], cuts=(2,)), estimator, interval_s=HALF, looks=1)
     assert all(s.subject is not None for s in result.seen)
-    assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == [6, 1, 1, 1]
+    assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == [7, 1, 1, 1]
 
 
 def test_after_a_gap_a_subject_is_looked_at_again(person: Any) -> None:
     estimator = Facing(lambda n, r: [] if n in (2, 3) else [person()])
     result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
     assert [s.subject is not None for s in result.seen] == [True, False, False, True, True]
-    # The first look and two more; then it goes on.
-    assert [len(looks_at(estimator, n)) for n in (4, 5)] == [3, 1]
+    # The first look, two more, and one for others; then it goes on.
+    assert [len(looks_at(estimator, n)) for n in (4, 5)] == [4, 1]
 
 
 def test_with_two_looks_the_second_one_confirms(person: Any) -> None:
     estimator = Facing(lambda n, r: [] if n == 1 else [person()])
     result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=2)
     assert [s.subject.looks if s.subject else 0 for s in result.seen] == [0, 2, 2]
-    assert [len(looks_at(estimator, n)) for n in (2, 3)] == [2, 2]
+    # Whoever appears is looked beside.
+    assert [len(looks_at(estimator, n)) for n in (2, 3)] == [3, 2]
 
 
 @pytest.mark.parametrize("network", [Onlooker, Facing])
@@ -790,7 +819,7 @@ def test_an_isolated_sighting_is_kept_for_a_sure_face_only(person: Any, network:
     result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
     expected = 128 if network is Facing else None
     assert [neck_x(s.subject) for s in result.seen] == [None, None, expected, None, None]
-    assert len(looks_at(estimator, 3)) == 3
+    assert len(looks_at(estimator, 3)) == 4
     kept = result.seen[2].subject
     if kept is not None:
         assert kept.face is not None
@@ -824,3 +853,287 @@ def test_fronts_after_a_cut_say_nothing_of_backs_before_it(person: Any) -> None:
     result = survey(clip(list(range(1, 10)), cuts=(3, 6)), estimator, interval_s=HALF, looks=1)
     wrists = [s.subject.keypoints_xy[Joint.LEFT_WRIST, 0] for s in result.seen if s.subject]
     assert wrists == pytest.approx([142.0] * 3 + [114.0] * 3 + [142.0] * 3, abs=0.5)
+
+
+# ------------------------------------------------------------------ people beside the main one
+
+
+class OneEyed(Facing):
+    """Sees the most evident one of those who are in sight and not covered, and nobody else."""
+
+    def poses(self, rgb: np.ndarray) -> list[RawPose]:
+        everywhere = np.ones(rgb.shape[:2], bool)
+        return [raw for raw in super().poses(rgb) if at_neck(everywhere, raw)][:1]
+
+
+def others_x(s: Seen) -> list[int | None]:
+    return [neck_x(other) for other in s.others]
+
+
+def test_who_is_seen_only_when_the_main_one_is_covered_is_counted(person: Any) -> None:
+    estimator = OneEyed(lambda n, r: [person(170.0), person(50.0, 55.0)])
+    body, others = people_of_still(painted(1), estimator)
+    assert (neck_x(body), [neck_x(other) for other in others]) == (170, [50])
+    # The whole picture, five closer looks; the covered one, two closer looks at the other.
+    assert len(estimator.looks) == 1 + 5 + 1 + 2
+
+
+def test_both_ends_of_a_wide_still_are_looked_at_closer(person: Any) -> None:
+    """One is seen in the left square of 192 px only, one in the right one only."""
+    wide = np.ascontiguousarray(painted(1)[:192])
+    main, left, right = person(128.0, 60.0), person(25.0, 30.0), person(232.0, 30.0)
+
+    def answer(number: int, region: Box) -> list[Body]:
+        near = [b for b in (left, right) if abs(region.center[0] - bodies.neck_xy(b)[0]) < 90.0]
+        return [main, *near] if region.width < 200.0 else [main]
+
+    body, others = people_of_still(wide, OneEyed(answer))
+    assert (neck_x(body), [neck_x(other) for other in others]) == (128, [25, 232])
+
+
+def test_who_shows_in_one_look_at_the_rest_is_nobody(person: Any) -> None:
+    ghost = person(50.0, 55.0)
+    estimator = OneEyed(
+        lambda n, r: [person(170.0), ghost] if whole_picture(r) else [person(170.0)]
+    )
+    body, others = people_of_still(painted(1), estimator)
+    assert (neck_x(body), others) == (170, [])
+
+
+def test_a_speck_is_not_counted(person: Any) -> None:
+    """10 px/m: some 19 x 6 px of 256 x 256, less than 0.5 %."""
+    estimator = Onlooker(lambda n, r: [person(), person(30.0, 10.0, 30.0)])
+    assert people_of_still(painted(1), estimator)[1] == []
+
+
+@pytest.mark.parametrize(("larger", "main"), [(1.2, 60), (1.4, 190)])
+def test_who_is_much_larger_than_the_one_seen_first_is_the_main_one(
+    person: Any, larger: float, main: int
+) -> None:
+    """Both as far from the middle; 1.65 times the area is 1.28 times the size."""
+    first, second = person(60.0, 40.0), person(196.0 - 6.0, 40.0 * larger)
+    body, others = people_of_still(painted(1), OneEyed(lambda n, r: [first, second]))
+    assert body is not None
+    assert (neck_x(body), body.looks) == (main, 6)
+    assert body.face is not None
+    assert sorted([main, *(neck_x(o) or 0 for o in others)]) == [60, 190]
+
+
+def in_company(person: Any, *numbers: int) -> OneEyed:
+    """Somebody all the time, and in these pictures somebody else whom they outshine."""
+    main, other = person(80.0, 70.0), person(200.0, 50.0)
+    return OneEyed(lambda n, r: [main, other] if n in numbers else [main])
+
+
+def test_others_are_looked_for_in_every_so_many_samples(person: Any) -> None:
+    estimator = in_company(person)
+    survey(clip(list(range(1, 11))), estimator, interval_s=HALF, looks=1, others_every=3)
+    # The template: six looks and one beside; then the third, sixth, ninth.
+    counts = [len(looks_at(estimator, n)) for n in range(1, 11)]
+    assert counts == [7, 1, 2, 1, 1, 2, 1, 1, 2, 1]
+
+
+def test_who_is_seen_once_is_followed_both_ways_until_they_are_not(person: Any) -> None:
+    """Looked for in the sixth sample; there from the third to the ninth."""
+    estimator = in_company(person, *range(3, 10))
+    result = survey(clip(list(range(1, 13))), estimator, interval_s=HALF, looks=1, others_every=6)
+    assert [others_x(s) for s in result.seen] == [[]] * 2 + [[200]] * 7 + [[]] * 3
+    assert [neck_x(s.subject) for s in result.seen] == [80] * 12
+    # Looked at twice more where they were first seen, and nowhere else.
+    assert [len(looks_at(estimator, n)) for n in range(3, 10)] == [2, 2, 2, 4, 2, 2, 2]
+
+
+def test_who_is_there_at_the_end_of_a_window_is_followed_into_the_next(person: Any) -> None:
+    estimator = in_company(person, *range(WINDOW - 1, WINDOW + 4))
+    result = survey(
+        clip(list(range(1, 2 * WINDOW + 1))),
+        estimator,
+        interval_s=HALF,
+        looks=1,
+        full_look_every=99,
+        others_every=WINDOW,
+    )
+    there = [k + 1 for k, s in enumerate(result.seen) if s.others]
+    assert there == list(range(WINDOW - 1, WINDOW + 4))
+    # In company nobody is followed; whoever was there at the end may be in all of the next window.
+    assert estimator.followed == list(range(2, WINDOW + 1))
+
+
+def test_others_do_not_pass_over_a_cut(person: Any) -> None:
+    """Both stand still; beyond the cut nobody has looked for others yet."""
+    estimator = in_company(person, *range(1, 7))
+    result = survey(clip(list(range(1, 7)), cuts=(3,)), estimator, interval_s=HALF, looks=1)
+    assert [others_x(s) for s in result.seen] == [[200]] * 3 + [[]] * 3
+
+
+def test_whoever_enters_a_new_shot_is_looked_beside(person: Any) -> None:
+    def answer(number: int, region: Box) -> list[Body]:
+        return [person(80.0)] if number < 4 else [person(120.0, 30.0), person(200.0, 28.0)]
+
+    result = survey(clip([1, 2, 3, 4, 5], cuts=(3,)), OneEyed(answer), interval_s=HALF, looks=1)
+    assert [others_x(s) for s in result.seen] == [[]] * 3 + [[200]] * 2
+
+
+def test_a_stranger_without_the_subject_is_not_reported_unconfirmed(person: Any) -> None:
+    """One first look shows somebody tiny and far off; no other look does."""
+
+    def answer(number: int, region: Box) -> list[Body]:
+        ghost = number == 3 and whole_picture(region)
+        return [person(240.0, 14.0, 30.0)] if ghost else []
+
+    result = survey(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=HALF, looks=1)
+    assert [(s.subject, s.others) for s in result.seen] == [(None, ())] * 5
+
+
+def test_everybody_has_had_their_face_looked_for(person: Any) -> None:
+    """In the first window the larger one is the subject, over the whole clip the other one."""
+    star, passer = person(100.0, 50.0), person(180.0, 66.0)
+    numbers = list(range(1, 3 * WINDOW))
+    estimator = Facing(lambda n, r: [passer, star] if n <= WINDOW else [star])
+    result = survey(clip(numbers), estimator, interval_s=HALF, looks=1)
+    assert {neck_x(s.subject) for s in result.seen} == {100}
+    assert [others_x(s) for s in result.seen[:WINDOW]] == [[180]] * WINDOW
+    for s in result.seen:
+        assert s.subject is not None
+        assert s.subject.face is not None
+        assert s.subject.face.confidence == 1.0
+    # The template was refined before it was known whose clip it is.
+    assert result.seen[0].subject is not None
+    assert result.seen[0].subject.looks == 1
+
+
+# ------------------------------------------------------------------ coming and going
+
+
+def there_in(person: Any, frames: range) -> Facing:
+    """Somebody who can be seen in these frames of a clip whose every frame is numbered."""
+    return Facing(lambda n, r: [person()] if n in frames else [])
+
+
+def spans(result: Surveyed) -> list[tuple[float, bool]]:
+    """Times at which the subject comes (True) or is gone, the first sample's included."""
+    states = [(float(s.time), s.subject is not None) for s in result.seen]
+    return [states[0], *(b for a, b in pairwise(states) if a[1] != b[1])]
+
+
+@pytest.mark.parametrize("first", [12, 14, 15, 17, 18, 20, 22, 25])
+def test_who_comes_late_is_timed_to_a_tenth_of_a_second(person: Any, first: int) -> None:
+    """At 25 frames a second, sampled every half second: frames 0, 12, 24, 36, 48, 60."""
+    frames = clip(list(range(61)), Fraction(1, 25))
+    result = survey(
+        frames, there_in(person, range(first, 61)), interval_s=HALF, spare_s=TWO_FRAMES, looks=1
+    )
+    (start, there), (comes, came) = spans(result)
+    assert (start, there, came) == (0.0, False, True)
+    assert first / 25 <= comes < first / 25 + 0.1
+
+
+@pytest.mark.parametrize("last", [13, 16, 19, 23, 24, 30])
+def test_who_leaves_is_timed_to_a_tenth_of_a_second(person: Any, last: int) -> None:
+    frames = clip(list(range(61)), Fraction(1, 25))
+    result = survey(
+        frames, there_in(person, range(last + 1)), interval_s=HALF, spare_s=TWO_FRAMES, looks=1
+    )
+    (_, there), (gone_at, is_there) = spans(result)
+    assert (there, is_there) == (True, False)
+    assert last / 25 < gone_at < last / 25 + 0.1
+
+
+def test_times_of_an_absence_in_the_middle(person: Any) -> None:
+    """Frames 20 to 40 show nobody. Spares lie at 14, 16, 18, 20, 22 and 38, 40, 42, 44, 46: the
+    halves are 18, 22, 20 and 42, 40."""
+    gone = range(20, 41)
+    estimator = Facing(lambda n, r: [] if n in gone else [person()])
+    frames = clip(list(range(61)), Fraction(1, 25))
+    result = survey(frames, estimator, interval_s=HALF, spare_s=TWO_FRAMES, looks=1)
+    assert spans(result) == [(0.0, True), (20 / 25, False), (42 / 25, True)]
+    assert [s.time * 25 for s in result.seen] == [0, 12, 18, 20, 22, 24, 36, 40, 42, 48, 60]
+    assert all(s.subject.face is not None for s in result.seen if s.subject)
+
+
+def test_without_spare_frames_there_are_samples_only(person: Any) -> None:
+    frames = clip(list(range(61)), Fraction(1, 25))
+    result = survey(frames, there_in(person, range(30, 61)), interval_s=HALF, looks=1)
+    assert [s.time * 25 for s in result.seen] == [0, 12, 24, 36, 48, 60]
+
+
+def test_over_a_cut_nothing_is_halved(person: Any) -> None:
+    frames = clip(list(range(49)), Fraction(1, 25), cuts=(30,))
+    result = survey(
+        frames, there_in(person, range(30, 49)), interval_s=HALF, spare_s=TENTH, looks=1
+    )
+    assert spans(result) == [(0.0, False), (30 / 25, True)]
+    assert [s.time * 25 for s in result.seen] == [0, 12, 24, 30, 42, 48]
+
+
+def test_frames_around_an_isolated_sighting_go_with_it(person: Any) -> None:
+    """Without a face; the frames near the one sample show the same."""
+    frames = clip(list(range(73)), Fraction(1, 25))
+    estimator = Onlooker(lambda n, r: [person()] if 30 <= n <= 45 else [])
+    result = survey(frames, estimator, interval_s=HALF, spare_s=TENTH, looks=1)
+    assert len(result.seen) > 7
+    assert [s.subject for s in result.seen] == [None] * len(result.seen)
+
+
+@given(
+    steps=st.lists(st.integers(1, 12), min_size=1, max_size=60),
+    spare=st.sampled_from([TENTH, Fraction(1, 6), Fraction(1, 4)]),
+)
+def test_spares_are_apart_and_few_and_lie_between_their_samples(
+    steps: list[int], spare: Fraction
+) -> None:
+    """Frames 1/50 to 12/50 s apart."""
+    times = [Fraction(sum(steps[:k]), 50) for k in range(len(steps))]
+    with Sampler([(Tiny(t), False) for t in times], interval_s=HALF, spare_s=spare) as sampler:
+        picked = list(sampler)
+    assert picked[0].spares == ()
+    for before, here in pairwise(picked):
+        kept = [before.sample.time, *(frame.time for frame in here.spares)]
+        assert all(b - a >= spare for a, b in pairwise(kept))
+        assert all(t < here.sample.time for t in kept)
+        passed = [t for t in times if kept[0] < t < here.sample.time]
+        missed = [t for t in passed if t not in kept]
+        assert all(t - max(k for k in kept if k < t) < spare for t in missed)
+
+
+@pytest.mark.parametrize(
+    ("size", "bits", "fps", "expected"),
+    [
+        ((1920, 1080), 8, 30, TENTH),
+        ((1280, 720), 8, 25, TWO_FRAMES),
+        ((1280, 720), 8, 5, Fraction(1, 5)),
+        # 100 MB for 8 samples, 6 of them waiting: 4 frames of 3.1 MB each, 2 of 6.2 and so on.
+        ((1920, 1080), 8, 25, TENTH),
+        ((1920, 1080), 10, 30, Fraction(1, 6)),
+        ((3840, 2160), 8, 30, Fraction(1, 4)),
+        ((7680, 4320), 8, 30, HALF),
+    ],
+)
+def test_of_large_frames_fewer_are_kept(
+    make: Any, size: tuple[int, int], bits: int, fps: int, expected: Fraction
+) -> None:
+    info = make.video_info(width=size[0], height=size[1], bit_depth=bits, fps=Fraction(fps))
+    assert spare_interval(info, HALF) == expected
+
+
+def test_spares_far_from_any_change_are_let_go(person: Any) -> None:
+    """Alive at once: those of AHEAD samples, of two in hand, and of four near a change."""
+    made: list[Any] = []
+    alive: list[int] = []
+
+    class Counted(Painted):
+        def rgb(self, max_side: int | None = None) -> np.ndarray:
+            alive.append(sum(ref() is not None for ref in made))
+            return super().rgb(max_side)
+
+    def frames() -> Iterator[Any]:
+        for k in range(15 * 3 * WINDOW):
+            frame = Counted(FRAME * k, 1 + k // 15)
+            made.append(weakref.ref(frame))
+            yield frame, False
+
+    result = survey(
+        frames(), there_in(person, range(20, 99)), interval_s=HALF, spare_s=TENTH, looks=1
+    )
+    assert len(result.seen) > 3 * WINDOW
+    assert max(alive) <= 5 * (AHEAD + 2 + 4)

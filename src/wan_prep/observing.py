@@ -23,26 +23,37 @@ from wan_prep.media.probe import probe_video
 from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
+from wan_prep.pose.company import people_of_still
 from wan_prep.pose.estimator import PoseEstimator, Rgb
-from wan_prep.pose.search import main_body
 from wan_prep.profile import Profile
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
-from wan_prep.survey import Seen, steadied, survey
+from wan_prep.survey import WINDOW, Seen, steadied, survey
 
-# Nothing the checks speak of may last longer unseen than half a second; short clips are cheap,
-# so they are looked at more densely.
+# Nothing the checks speak of may last longer unseen than half a second (the method); short clips
+# are cheap, so they are looked at more densely. Measured: with 24 samples of at least 0.2 s the
+# short pair of `benchmarks/speed.py` stays within its target.
 LONGEST_INTERVAL = Fraction(1, 2)
 SHORTEST_INTERVAL = Fraction(1, 5)
 SAMPLES_WANTED = 24
-# What a short clip may cost in looks; more than one a sample where that leaves room.
+# What a clip of a second or two may cost in looks at the subject, more than one a sample where
+# that leaves room: as much as a longer one. Judgement: of three one may be wrong.
 LOOKS_WANTED = 27
 LOOKS_MOST = 3
-# Long clips: frames that no other frame needs are left out (a third less decoding), pictures are
-# smaller, and between full looks the one body is followed (two thirds of a search's time).
+# Long clips (from the length on at which the model's drift is reported): frames that no other
+# frame needs are left out (a third less decoding), pictures are smaller (measured: joints 0.2 %
+# of the height elsewhere at the median, 1.1 % at p95), and between full looks the one body is
+# followed (two thirds of a search's time). Judgement: every eighth sample is searched whole.
 LONG_FROM_S = 20
 LONG_SIDE_PX = 768
-LONG_AHEAD = 24
 LONG_FULL_LOOK_EVERY = 8
+# At the end of every window, whose samples can be looked at again if somebody is there. Measured:
+# 1.4 % more CPU time on a clip of one person.
+LONG_OTHERS_EVERY = WINDOW
+# Where the subject appears or disappears it is looked at as often as this, from frames that are
+# kept beside the samples; fewer are kept of large frames. Measured: with both a 120 s 1080p clip
+# stays within 600 MB.
+FINEST_INTERVAL = Fraction(1, 10)
+SPARE_BYTES = 100_000_000
 # Black bars do not come and go; a few pictures tell them.
 LONG_BARS_EVERY = 8
 
@@ -71,7 +82,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     meter = BarMeter()
     rgb = _fitted(full, WORK_SIDE_PX)
     meter.add(rgb)
-    body, more = main_body(rgb, estimator)
+    body, more = people_of_still(rgb, estimator)
     subject = None if body is None else _subject(body, info.width)
     others = tuple(_share_box(other) for other in more)
     return Evidence(
@@ -128,8 +139,8 @@ class OpenedVideo:
         self.samples = Sampler(
             mark_cuts(frames),
             interval_s=self.interval,
+            spare_s=spare_interval(self.info, self.interval),
             side_px=self.side_px,
-            ahead=LONG_AHEAD if self.is_long else AHEAD,
         )
 
     def __enter__(self) -> Self:
@@ -143,6 +154,17 @@ class OpenedVideo:
     ) -> None:
         if self.info is not None:
             self.samples.close()
+
+
+def spare_interval(info: VideoInfo, interval: Fraction) -> Fraction:
+    """Time between the frames kept beside the samples, in s: the whole number of frames within
+    FINEST_INTERVAL, or more where memory does not allow that."""
+    bytes_per_sample = 1 if info.bit_depth <= 8 else 2
+    # Stored as 4:2:0 as a rule: one and a half samples a pixel.
+    frame_bytes = info.width * info.height * bytes_per_sample * 3 // 2
+    most = SPARE_BYTES // (frame_bytes * (AHEAD + 2))
+    finest = max(1, int(FINEST_INTERVAL * info.fps)) / info.fps
+    return max(finest, interval / (most + 1))
 
 
 def observe_video(
@@ -170,6 +192,9 @@ def observe_video(
             estimator,
             looks=min(LOOKS_MOST, max(1, int(LOOKS_WANTED * video.interval / video.span))),
             full_look_every=LONG_FULL_LOOK_EVERY if video.is_long else 1,
+            others_every=LONG_OTHERS_EVERY
+            if video.is_long
+            else int(LONGEST_INTERVAL / video.interval),
             on_picture=on_picture,
             on_progress=lambda time: progress(float((time - video.start) / video.span)),
         )
@@ -220,7 +245,7 @@ def _each(frames: list[DecodedFrame], estimator: PoseEstimator, meter: BarMeter)
     for frame in frames:
         rgb = frame.rgb(WORK_SIDE_PX)
         meter.add(rgb)
-        subject, others = main_body(rgb, estimator)
+        subject, others = people_of_still(rgb, estimator)
         yield Seen(frame.time, 0, subject, tuple(others), repaired=False)
 
 

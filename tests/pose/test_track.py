@@ -63,6 +63,18 @@ def test_between_equals_the_central_one_is_the_main_one(person: Any) -> None:
     assert choose_subject(line([side, middle], [side, middle])) == [1, 1]
 
 
+@pytest.mark.parametrize(("times_the_area", "main"), [(1.5, 0), (1.8, 1)])
+def test_who_was_only_seen_beside_another_has_to_be_clearly_larger(
+    make: Any, times_the_area: float, main: int
+) -> None:
+    """Mirror images of each other but for the size; e to the half is 1.65."""
+    seen = Candidate(make.body(hips=(440.0, 380.0), px_per_m=150.0, size=SIZE))
+    scale = 150.0 * times_the_area**0.5
+    beside = Candidate(make.body(hips=(840.0, 380.0), px_per_m=scale, size=SIZE), beside=True)
+    assert choose_subject(line([seen, beside])) == [main]
+    assert choose_subject(line([seen, Candidate(beside.body)])) == [1]
+
+
 def test_two_people_cross_and_identity_is_followed_not_size(person: Any) -> None:
     """The main one walks left to right; the other comes nearer and is larger for a while."""
     frames, truth = [], []

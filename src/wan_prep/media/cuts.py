@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Protocol, TypeVar
 
 from scenedetect.common import FrameTimecode
@@ -15,10 +16,17 @@ from wan_prep.media.picture import Rgb
 _NEIGHBOURS = 2
 # The detector counts frames; times stay with the caller, so any rate will do.
 _COUNTING_RATE = 25.0
+SHORTEST_SHOT = Fraction(1, 2)
+"""s. A second cut within this time belongs to the change that began with the first: measured, an
+end card that fades in is cut to and 0.27 s later cut to again; shots that short are not edited,
+and the survey's longest interval would see them once."""
 
 
 class Glanced(Protocol):
-    """A frame with a tiny picture of itself."""
+    """A frame with its time and a tiny picture of itself."""
+
+    @property
+    def time(self) -> Fraction: ...
 
     def glance(self) -> Rgb: ...
 
@@ -29,13 +37,14 @@ FrameT = TypeVar("FrameT", bound=Glanced)
 def mark_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, bool]]:
     """Each frame with whether a new shot begins with it; a few frames are held back for that.
 
-    The first and the last frame are repeated to the detector, so that a cut next to either
-    end has neighbours too.
+    Every shot but the first and the last lasts SHORTEST_SHOT at least.  The first and the last
+    frame are repeated to the detector, so that a cut next to either end has neighbours too.
     """
     detector = AdaptiveDetector(window_width=_NEIGHBOURS, min_scene_len=1)
     held: deque[tuple[int, FrameT]] = deque()
     cuts: set[int] = set()
     count = 0
+    last_cut: Fraction | None = None
 
     def feed(frame: FrameT, times: int) -> None:
         nonlocal count
@@ -45,13 +54,19 @@ def mark_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, bool]]:
             cuts.update(cut.frame_num for cut in found)
             count += 1
 
+    def marked(number: int, frame: FrameT) -> tuple[FrameT, bool]:
+        nonlocal last_cut
+        if number not in cuts or (last_cut is not None and frame.time - last_cut < SHORTEST_SHOT):
+            return frame, False
+        last_cut = frame.time
+        return frame, True
+
     for frame in frames:
         held.append((count if held or count else _NEIGHBOURS, frame))
         feed(frame, 1 if count else _NEIGHBOURS + 1)
         while len(held) > _NEIGHBOURS:
-            number, ready = held.popleft()
-            yield ready, number in cuts
+            yield marked(*held.popleft())
     if held:
         feed(held[-1][1], _NEIGHBOURS)
-    for number, ready in held:
-        yield ready, number in cuts
+    for number, frame in held:
+        yield marked(number, frame)

@@ -103,12 +103,15 @@ def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
     step_x = scale * (right - left) / part.shape[1]
     step_y = scale * (bottom - top) / part.shape[0]
     # Pixel centres: position p of the part lands at (p + 0.5) * step + offset - 0.5.
-    matrix = np.array(
-        [
-            [step_x, 0.0, (left - region.left) * scale + 0.5 * step_x - 0.5],
-            [0.0, step_y, (top - region.top) * scale + 0.5 * step_y - 0.5],
-        ]
-    )
+    to_x = (left - region.left) * scale + 0.5 * step_x - 0.5
+    to_y = (top - region.top) * scale + 0.5 * step_y - 0.5
+    if (step_x, step_y) == (1.0, 1.0) and to_x.is_integer() and to_y.is_integer():
+        # Nothing is left but to put it in its place, as in most whole pictures: a third cheaper.
+        x, y = int(to_x), int(to_y)
+        part = part[: side_px - y, : side_px - x]
+        out[y : y + part.shape[0], x : x + part.shape[1]] = part
+        return out
+    matrix = np.array([[step_x, 0.0, to_x], [0.0, step_y, to_y]])
     return np.asarray(
         cv2.warpAffine(part, matrix, (side_px, side_px), flags=cv2.INTER_LINEAR), dtype=np.uint8
     )

@@ -1,0 +1,142 @@
+"""The people beside the main one.
+
+A network made for one person answers with the most evident one, and often with nobody else.  So
+whoever is known is covered, and the rest of the picture is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+
+import cv2
+
+from wan_prep.geometry import Box, Size
+from wan_prep.pose import body as bodies
+from wan_prep.pose import look as looking
+from wan_prep.pose.body import Body
+from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.plausible import doubts
+from wan_prep.pose.search import (
+    KEY_LOOKS,
+    candidate,
+    find_bodies,
+    merge,
+    refine,
+    seen_again,
+    share,
+    thirds,
+)
+from wan_prep.pose.track import Candidate, Sample, choose_subject, facing_steadily
+
+SPECK = 0.005
+"""Below this share of the picture nobody is counted: half of what the profile asks about."""
+MOST_OTHERS = 5
+"""As many as the network answers with at once; more would not change a finding."""
+
+Believed = Callable[[Candidate], bool]
+
+
+def nobody_expected(_candidate: Candidate) -> bool:
+    """A still has no neighbours that would say who is there."""
+    return False
+
+
+def people_of_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[Body]]:
+    """The main person of a still, refined and with its face, and the others.
+
+    A body that most of the closer looks do not find again is none: a network sees one in a cat
+    now and then, a person it sees every time.
+    """
+    candidates = find_bodies(rgb, estimator)
+    main: Candidate | None = None
+    while main is None and (index := _prominent(candidates)) is not None:
+        main = _refined(rgb, candidates.pop(index), estimator)
+    if main is None:
+        return None, []
+    people = [main, *confirmed_beside(rgb, main.body, candidates, estimator)]
+    regions = everywhere(looking.size_of(rgb))
+    people += look_beside(rgb, [p.body for p in people], regions, estimator)
+    if (index := _prominent(people)) and (better := _refined(rgb, people[index], estimator)):
+        people[0], people[index] = better, people[0]
+    body = people[0].body
+    body = body.with_face(looking.find_face(rgb, body, estimator))
+    (facing,) = facing_steadily([(Fraction(0), body)])
+    return facing, [other.body for other in people[1:]]
+
+
+def _prominent(candidates: list[Candidate]) -> int | None:
+    return choose_subject([Sample(Fraction(0), 0, candidates)])[0]
+
+
+def _refined(rgb: Rgb, found: Candidate, estimator: PoseEstimator) -> Candidate | None:
+    """The candidate after all closer looks; None where fewer than half agree."""
+    body = refine(rgb, found.body, estimator)
+    return replace(found, body=body) if 2 * body.looks >= KEY_LOOKS else None
+
+
+def covered(rgb: Rgb, people: Iterable[Body]) -> Rgb:
+    """A copy of the picture with these people's boxes in its own mean colour.
+
+    Measured: black hides a second, larger person from the network, and covering the outline or
+    the torso alone lets parts of the covered one pass for another.
+    """
+    hidden = rgb.copy()
+    mean = cv2.mean(rgb)
+    for body in people:
+        box = bodies.body_box(body)
+        corner = (ceil(box.right), ceil(box.bottom))
+        cv2.rectangle(hidden, (int(box.left), int(box.top)), corner, mean, cv2.FILLED)
+    return hidden
+
+
+def everywhere(size: Size) -> list[Box]:
+    """Squares that show a whole still: all of it, and both its ends closer."""
+    return list(dict.fromkeys([looking.whole(size), *thirds(size)[1:3]]))
+
+
+def confirmed_beside(
+    rgb: Rgb,
+    subject: Body,
+    seen: Iterable[Candidate],
+    estimator: PoseEstimator,
+    expected: Believed = nobody_expected,
+) -> list[Candidate]:
+    """Those seen beside the subject who are `expected`, or found again with it covered."""
+    hidden = covered(rgb, [subject])
+    return [
+        replace(other, confirmed=True)
+        for other in seen
+        if share(other.body) >= SPECK
+        and (expected(other) or seen_again(hidden, other.body, estimator))
+    ]
+
+
+def look_beside(
+    rgb: Rgb,
+    people: Sequence[Body],
+    regions: Iterable[Box],
+    estimator: PoseEstimator,
+    expected: Believed = nobody_expected,
+) -> list[Candidate]:
+    """Who else is seen, one look a region, when `people` and those found so far are covered.
+
+    Whoever is not `expected` has to be found again by closer looks.
+    """
+    known, found = list(people), []
+    hidden = covered(rgb, known)
+    for region in regions:
+        if len(known) > MOST_OTHERS:
+            break
+        new = [b for b in looking.look(hidden, region, estimator) if not doubts(b)]
+        for body in merge(known, new)[len(known) :]:
+            other = candidate(rgb, body)
+            if share(body) < SPECK:
+                continue
+            if expected(other) or seen_again(hidden, body, estimator):
+                found.append(replace(other, beside=True, confirmed=True))
+                known.append(body)
+        hidden = covered(rgb, known)
+    return found

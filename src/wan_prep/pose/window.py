@@ -1,0 +1,293 @@
+"""A few samples of a clip while their pictures are in memory: what is looked at once more, and why.
+
+A body that came out wrong is mended by its neighbours, a subject is confirmed, the people beside
+it are looked for, and where it appears or disappears the frames in between are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Protocol
+
+from wan_prep.geometry import Box, Size
+from wan_prep.pose import look as looking
+from wan_prep.pose.body import FaceBox
+from wan_prep.pose.company import confirmed_beside, everywhere, look_beside
+from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.search import (
+    KEY_LOOKS,
+    candidate,
+    find_bodies,
+    look_until,
+    merge,
+    refine,
+    seen_again,
+)
+from wan_prep.pose.track import (
+    CONTINUOUS_COST,
+    Candidate,
+    Sample,
+    choose_subject,
+    jumps,
+    move_cost,
+)
+
+
+class Frame(Protocol):
+    """What is needed of a decoded frame (see `media.frames.DecodedFrame`)."""
+
+    @property
+    def time(self) -> Fraction: ...
+
+    def rgb(self, max_side: int | None = None) -> Rgb: ...
+
+
+@dataclass
+class Held:
+    """A sample while its picture is in memory; afterwards `rgb` is empty."""
+
+    sample: Sample
+    rgb: Rgb
+    spares: Sequence[Frame] = ()
+    """Frames between the sample before and this one, where the first looks near it differ."""
+    others_due: bool = False
+    """Whether the whole picture is to be searched for others."""
+    repaired: bool = False
+    between: bool = False
+    """Looked at because the subject appears or disappears here; no sample of its own."""
+    faces: list[Future[FaceBox | None]] = field(default_factory=list)
+    """One a candidate."""
+
+
+def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None:
+    """Second visits: samples without the subject, or with one that jumped away."""
+    line = [*before, *held]
+    samples = [h.sample for h in line]
+    chosen = choose_subject(samples)
+    for i in jumps(samples, chosen):
+        index = chosen[i]
+        if index is not None and line[i].rgb.size:
+            del samples[i].candidates[index]
+            chosen[i] = None
+    for i, h in enumerate(line):
+        if chosen[i] is not None or not h.rgb.size:
+            continue
+        regions = _neighbour_regions(samples, chosen, i, looking.size_of(h.rgb))
+        found = look_until(h.rgb, regions, estimator, enough=1)
+        if not found and not regions and not h.sample.candidates:
+            found = [c.body for c in find_bodies(h.rgb, estimator)]
+        if found:
+            known = [c.body for c in h.sample.candidates]
+            added = merge(known, found)[len(known) :]
+            h.sample.candidates += [candidate(h.rgb, body) for body in added]
+            h.repaired = bool(added)
+
+
+def _neighbour_regions(
+    samples: list[Sample], chosen: list[int | None], i: int, size: Size
+) -> list[Box]:
+    """Squares around where the nearest samples of the same shot saw the subject, in px of a
+    picture of this size."""
+    near = sorted(
+        (abs(samples[k].time - samples[i].time), k)
+        for k, index in enumerate(chosen)
+        if index is not None and samples[k].scene == samples[i].scene
+    )[:2]
+    regions = []
+    for _, k in near:
+        index = chosen[k]
+        if index is not None:
+            seen = samples[k].candidates[index]
+            regions += [_around(seen, factor, size) for factor in (1.4, 1.0, 2.0)]
+    return regions
+
+
+def _around(seen: Candidate, factor: float, size: Size) -> Box:
+    """A square around somebody seen in another picture of the clip, in px of one of this size."""
+    enlarge = size.width / seen.body.size.width
+    return looking.around(seen.body, factor).scaled(enlarge, enlarge)
+
+
+class _Line:
+    """Samples in the order of time, and who is chosen as the subject of each."""
+
+    def __init__(self, held: list[Held]) -> None:
+        self.held = held
+        self.choose()
+
+    def choose(self) -> None:
+        self._chosen = choose_subject([h.sample for h in self.held])
+
+    def subject(self, i: int) -> Candidate | None:
+        index = self._chosen[i]
+        return None if index is None else self.held[i].sample.candidates[index]
+
+    def others(self, i: int) -> list[Candidate]:
+        return [c for k, c in enumerate(self.held[i].sample.candidates) if k != self._chosen[i]]
+
+    def put(self, i: int, subject: Candidate, others: list[Candidate]) -> None:
+        self.held[i].sample.candidates = [subject, *others]
+        self._chosen[i] = 0
+
+    def drop_subject(self, i: int) -> None:
+        self.held[i].sample.candidates = self.others(i)
+        self.choose()
+
+    def seconds(self, i: int, k: int) -> float:
+        return float(abs(self.held[i].sample.time - self.held[k].sample.time))
+
+    def one_shot(self, i: int, k: int) -> bool:
+        return self.held[i].sample.scene == self.held[k].sample.scene
+
+
+def settle(
+    before: list[Held], held: list[Held], estimator: PoseEstimator, looks: int, *, is_start: bool
+) -> None:
+    """Subjects and others are confirmed, or dropped; the template, if here, is refined."""
+    line = _Line([*before, *held])
+    position = len(before)
+    while position < len(line.held):
+        h, subject = line.held[position], line.subject(position)
+        if subject is None:
+            position += 1
+            continue
+        is_template = is_start and position == 0
+        goes_on = _goes_on(line, position)
+        body = refine(h.rgb, subject.body, estimator, KEY_LOOKS if is_template else looks)
+        if not (goes_on or body.looks > 1) and not seen_again(h.rgb, body, estimator):
+            # A person is seen by every look; what one look alone saw is nobody. Whom else?
+            line.drop_subject(position)
+            continue
+        line.put(position, replace(subject, body=body, confirmed=True), line.others(position))
+        regions: list[Box] = []
+        if is_template:
+            regions = everywhere(looking.size_of(h.rgb))
+        elif h.others_due or not goes_on:
+            regions = [looking.whole(looking.size_of(h.rgb))]
+        _look_beside(line, position, position - 1, regions, estimator)
+        position += 1
+    # Who came into view unnoticed is found by going back from where they were noticed.
+    for i in range(len(line.held) - 2, len(before) - 1, -1):
+        _look_beside(line, i, i + 1, [], estimator)
+    for h in held:
+        h.sample.candidates = [c for c in h.sample.candidates if c.confirmed]
+    if is_start:
+        _refine_template(line, estimator)
+
+
+def _goes_on(line: _Line, i: int) -> bool:
+    """Whether the confirmed subject of the sample before can have moved to this one's place.
+
+    Over a cut too: the same clothes, place and size are the same person.
+    """
+    last, subject = line.subject(i - 1) if i > 0 else None, line.subject(i)
+    if last is None or subject is None or not last.confirmed:
+        return False
+    return move_cost(last, subject, line.seconds(i - 1, i)) < CONTINUOUS_COST
+
+
+def _look_beside(
+    line: _Line, i: int, neighbour: int, regions: list[Box], estimator: PoseEstimator
+) -> None:
+    """Confirm the others of a sample, and look for more: those who are beside the subject of its
+    neighbour where they were there, and anybody in these regions."""
+    h, subject, others = line.held[i], line.subject(i), line.others(i)
+    if subject is None:
+        return
+    expected: list[Candidate] = []
+    if 0 <= neighbour < len(line.held) and line.one_shot(i, neighbour):
+        expected = [c for c in line.others(neighbour) if c.confirmed]
+
+    def is_same(a: Candidate, b: Candidate) -> bool:
+        return move_cost(a, b, line.seconds(i, neighbour)) < CONTINUOUS_COST
+
+    def is_expected(other: Candidate) -> bool:
+        return any(is_same(e, other) for e in expected)
+
+    sure = [c for c in others if c.confirmed]
+    if unsure := [c for c in others if not c.confirmed]:
+        sure += confirmed_beside(h.rgb, subject.body, unsure, estimator, is_expected)
+    missing = [e for e in expected if not any(is_same(e, c) for c in sure)]
+    regions = [_around(e, 1.5, looking.size_of(h.rgb)) for e in missing] + regions
+    if regions:
+        people = [c.body for c in (subject, *sure)]
+        sure += look_beside(h.rgb, people, regions, estimator, is_expected)
+    line.put(i, subject, sure)
+    if len(sure) != len(others):
+        line.choose()
+
+
+def _refine_template(line: _Line, estimator: PoseEstimator) -> None:
+    """The template's subject may be another one after all, once all the others are known."""
+    line.choose()
+    subject = line.subject(0)
+    if subject is not None and subject.body.looks == 1:
+        body = refine(line.held[0].rgb, subject.body, estimator, KEY_LOOKS)
+        line.put(0, replace(subject, body=body), line.others(0))
+
+
+def with_edges(before: list[Held], held: list[Held], estimator: PoseEstimator) -> list[Held]:
+    """The samples, and where the subject appears or disappears between two of them those of the
+    spare frames that tell when: by halves, so that of n frames about log2(n) are looked at."""
+    line = _Line([*before, *held])
+    result: list[Held] = []
+    for i in range(len(before), len(line.held)):
+        h = line.held[i]
+        if i > 0 and line.one_shot(i - 1, i):
+            was, now = line.subject(i - 1), line.subject(i)
+            if was is not None and now is None:
+                time = line.held[i - 1].sample.time
+                result += _halved(h, was, time, estimator, leaves=True)
+            elif was is None and now is not None:
+                result += _halved(h, now, h.sample.time, estimator, leaves=False)
+        h.spares = ()
+        result.append(h)
+    return result
+
+
+def _halved(
+    h: Held, seen: Candidate, time: Fraction, estimator: PoseEstimator, *, leaves: bool
+) -> list[Held]:
+    """Spare frames before a sample, in the order of time, until two that lie side by side differ.
+
+    The subject was seen at a time on one side of them: it leaves, or it comes.
+    """
+    looked_at: list[Held] = []
+    low, high = 0, len(h.spares)
+    while low < high:
+        middle = (low + high) // 2
+        frame = h.spares[middle]
+        rgb = frame.rgb(max(h.rgb.shape))
+        found = _found_near(rgb, seen, float(abs(frame.time - time)), estimator)
+        looked_at.append(Held(Sample(frame.time, h.sample.scene, found), rgb, between=True))
+        if found:
+            (seen,), time = found, frame.time
+        if bool(found) == leaves:
+            low = middle + 1
+        else:
+            high = middle
+    return sorted(looked_at, key=lambda one: one.sample.time)
+
+
+def _found_near(
+    rgb: Rgb, seen: Candidate, seconds: float, estimator: PoseEstimator
+) -> list[Candidate]:
+    """Somebody seen shortly before or after, where they were or anywhere; nobody if gone."""
+    size = looking.size_of(rgb)
+    for region in (_around(seen, 1.5, size), looking.whole(size)):
+        for body in look_until(rgb, [region], estimator, enough=1):
+            found = replace(candidate(rgb, body), confirmed=True)
+            if move_cost(seen, found, seconds) < CONTINUOUS_COST:
+                return [found]
+    return []
+
+
+def find_faces(held: list[Held], beside: Executor, estimator: PoseEstimator) -> None:
+    """Begin to look for the face of everybody who may yet be chosen as the subject."""
+    for h in held:
+        h.faces = [
+            beside.submit(looking.find_face, h.rgb, c.body, estimator) for c in h.sample.candidates
+        ]

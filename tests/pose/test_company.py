@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from wan_prep import api
+from wan_prep.geometry import Box, Size
+from wan_prep.pose import body as bodies
+from wan_prep.pose.company import covered, everywhere, people_of_still
+from wan_prep.pose.mediapipe import MediapipeEstimator
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "fixtures"
+SHARED = ROOT.parent / "shared" / "data"
+
+
+def test_covering_paints_the_boxes_in_the_mean_colour_and_nothing_else(make: Any) -> None:
+    """70 px per m: the box of an adult at 128, 128, cut off at whole px outwards."""
+    body = make.body(hips=(128.0, 128.0), px_per_m=70.0, size=(256, 256))
+    rgb = np.zeros((256, 256, 3), np.uint8)
+    rgb[:128] = (200, 100, 40)
+    kept = rgb.copy()
+    hidden = covered(rgb, [body])
+    np.testing.assert_array_equal(rgb, kept)
+    box = bodies.body_box(body)
+    assert box == pytest.approx(Box(107.28, 68.08, 148.72, 197.72), abs=0.01)
+    inside = np.zeros((256, 256), bool)
+    inside[68:199, 107:150] = True
+    np.testing.assert_array_equal(hidden[~inside], rgb[~inside])
+    assert (hidden[inside] == (100, 50, 20)).all()
+
+
+def test_covering_nobody_changes_nothing() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(covered(rgb, []), rgb)
+
+
+def test_a_still_is_shown_whole_and_its_ends_closer() -> None:
+    assert everywhere(Size(1280, 720)) == [
+        Box(0.0, -280.0, 1280.0, 1000.0),
+        Box(0.0, 0.0, 720.0, 720.0),
+        Box(560.0, 0.0, 1280.0, 720.0),
+    ]
+    assert everywhere(Size(500, 500)) == [Box(0.0, 0.0, 500.0, 500.0)]
+
+
+# ------------------------------------------------------------------ the real network
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[MediapipeEstimator]:
+    with MediapipeEstimator() as estimator:
+        yield estimator
+
+
+def reference() -> np.ndarray:
+    return np.ascontiguousarray(cv2.imread(str(FIXTURES / "reference.png"))[:, :, ::-1])
+
+
+@pytest.mark.model
+def test_one_person_is_alone(network: MediapipeEstimator) -> None:
+    body, others = people_of_still(reference(), network)
+    assert body is not None
+    assert others == []
+
+
+@pytest.mark.model
+def test_a_smaller_person_beside_a_larger_one_is_found(network: MediapipeEstimator) -> None:
+    """The same one twice, at 0.7 of the size at the right."""
+    large = reference()
+    small = cv2.resize(large, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA)
+    height, width = large.shape[:2]
+    both = np.full((height, width + small.shape[1], 3), large.mean(axis=(0, 1)), np.uint8)
+    both[:, :width] = large
+    both[height - small.shape[0] :, width:] = small
+    alone, _ = people_of_still(large, network)
+    body, others = people_of_still(both, network)
+    assert alone is not None
+    assert body is not None
+    necks = [bodies.neck_xy(b) for b in (body, *others)]
+    at = bodies.neck_xy(alone)
+    expected = [at, at * 0.7 + (width, height - small.shape[0])]
+    np.testing.assert_allclose(necks, expected, atol=0.03 * height)
+
+
+@pytest.mark.shared_data
+@pytest.mark.model
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real media of ../shared/data are not here")
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("pairs/steadydancer_m1/image.png", 1),
+        ("keypoints/coco/000000000785.jpg", 0),
+        ("keypoints/coco/000000040083.jpg", 1),
+        ("keypoints/coco/000000196141.jpg", 3),
+        ("keypoints/coco/000000197388.jpg", 3),
+        ("pairs/wan22_animate/image.jpeg", 0),
+        ("pairs/mimicmotion_hb1/image.png", 0),
+    ],
+)
+def test_people_in_photographs(name: str, others: int, network: MediapipeEstimator) -> None:
+    """As many as a person counts, but for one of four small ones on 000000197388."""
+    seen = api.observe(SHARED / name, estimator=network)
+    assert seen.first is not None
+    assert seen.first.subject is not None
+    assert len(seen.first.others) == others
+
+
+@pytest.mark.shared_data
+@pytest.mark.model
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real media of ../shared/data are not here")
+def test_two_people_full_body_at_night(network: MediapipeEstimator) -> None:
+    seen = api.observe(SHARED / "pairs/steadydancer_m1/video.mp4", end=3, estimator=network)
+    assert [len(o.others) for o in seen.observations] == [1] * len(seen.observations)
