@@ -1,14 +1,15 @@
-"""Builders that every test may use: a person made by hand, and evidence around it.
+"""Builders that every test may use: a person made by hand, evidence around it, literal reports.
 
-They come as one fixture, `make`, because modules under `--import-mode=importlib` do not import
+They come as fixtures, because modules under `--import-mode=importlib` do not import
 each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,18 @@ import pytest
 from hypothesis import settings
 
 from wan_prep.analyzers import BY_CODE
+from wan_prep.api import judging
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
-from wan_prep.findings import PairContext
+from wan_prep.findings import Finding, PairContext
 from wan_prep.geometry import UNIT_BOX, Box, Size
 from wan_prep.measures import Seat
+from wan_prep.media.files import sha256_of
 from wan_prep.media.types import ImageInfo, VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import default_profile
+from wan_prep.report.model import Report
 from wan_prep.report.scoring import Result, evaluate
 
 # A busy machine is no failure, and a failure must be the same one for everybody.
@@ -272,3 +276,82 @@ class Make:
 @pytest.fixture(scope="session")
 def make() -> Make:
     return Make()
+
+
+# ---- literal reports
+
+FINDING = {
+    "code": "WP201",
+    "name": "aspect-mismatch",
+    "severity": "warning",
+    "status": "fail",
+    "subject": "pair",
+    "message": "the image is 1.000:1 wide and the video 0.800:1",
+    "measured": 1.25,
+    "limit": 1.01,
+    "unit": "ratio",
+    "source": "seed",
+    "span_s": None,
+    "fix": {"applicability": "safe", "title": "crop and pad both to one ratio"},
+}
+
+
+def _report(verdict: str = "risky", *findings: dict[str, Any], **changes: Any) -> Report:
+    """A literal report: what is tested here is the command, not the judgement."""
+    facts: dict[str, Any] = {
+        "tool": {"name": "wan-prep", "version": "0.0"},
+        "profile": {"name": "wan22_animate", "version": "1", "sha256": "a" * 64},
+        "pose_model": {"name": "fake", "sha256": "b" * 64},
+        "mode": "animate",
+        "resolution": "480p",
+        "verdict": verdict,
+        "score": 93.65,
+        "score_at_best_start": 95.0,
+        "scores": dict.fromkeys(("media", "aspect", "framing", "pose", "subject", "clip"), 0.5),
+        "image": {"path": "hero.png"},
+        "video": {"path": "dance.mp4"},
+        "subject": {"image": {"found": True}, "video": {"found": True, "presence": 1.0}},
+        "measures": {"first": {}, "typical": {}, "best": {}},
+        "best_start_s": 2.4,
+        "cuts_s": (),
+        "output": None,
+        "findings": [Finding.model_validate(f) for f in findings or (FINDING,)],
+        "passed": ("WP101", "WP102"),
+        "not_applicable": (),
+        "deselected": ("WP601",),
+        "cost": {"seconds": 5.0, "usd_low": 0.2, "usd_high": 0.2},
+    }
+    return Report.model_validate(facts | changes)
+
+
+@pytest.fixture(scope="session")
+def report() -> Callable[..., Report]:
+    """A verdict, findings, and changed facts make a literal report."""
+    return _report
+
+
+@pytest.fixture
+def judged(
+    monkeypatch: pytest.MonkeyPatch, make: Make, report: Callable[..., Report]
+) -> Callable[[str], list[tuple[str, str, str, str]]]:
+    """Lets every check before a submission answer with a verdict about a clip of 8 s, whatever
+    the files hold; returns what was checked: image, video, mode, resolution."""
+
+    def install(verdict: str) -> list[tuple[str, str, str, str]]:
+        asked: list[tuple[str, str, str, str]] = []
+
+        def check(image: Path, video: Path, *, mode: str, resolution: str, **_: Any) -> Report:
+            asked.append((str(image), str(video), mode, resolution))
+            return report(
+                verdict,
+                image={"path": str(image), "sha256": sha256_of(image)},
+                video={"path": str(video), "sha256": sha256_of(video)},
+                mode=mode,
+                resolution=resolution,
+                video_evidence=make.video(),
+            )
+
+        monkeypatch.setattr(judging, "check", check)
+        return asked
+
+    return install

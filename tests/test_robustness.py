@@ -7,6 +7,7 @@ import struct
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from PIL import Image
 
 from wan_prep import api
 from wan_prep.cli import run
+from wan_prep.errors import WanPrepError
 from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
 from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.report.model import Report
@@ -238,13 +240,23 @@ def test_a_still_that_cannot_be_read_is_inspected_as_a_picture(tmp_path: Path) -
         assert (evidence.kind, len(evidence.defects)) == ("image", 1)
 
 
-@pytest.mark.parametrize("far", [99, 1e5, 1e18, 1e300])
-def test_a_time_after_the_end_shows_the_last_frame(far: float) -> None:
-    seen = api.observe(VIDEO, at=[0, far, 0.5], estimator=Nobody())
+@pytest.mark.parametrize("far", ["77/30", 99, 1e5, 1e18, 1e300])
+def test_a_time_after_the_end_is_refused(far: str | float) -> None:
+    """The clip has 77 frames at 30 a second; at its very end nothing is displayed any more."""
+    with pytest.raises(WanPrepError, match=r"nothing is displayed at .* the clip lasts 2\.57 s"):
+        api.observe(VIDEO, at=[0, Fraction(far), 0.5], estimator=Nobody())
+
+
+def test_the_last_frame_is_displayed_until_the_end() -> None:
+    seen = api.observe(VIDEO, at=[0, 2.56, 0.5], estimator=Nobody())
     times = [float(o.time) for o in seen.observations]
-    assert times[0] == 0
-    assert times[1] == pytest.approx(76 / 30, abs=1e-3)
-    assert times[2] == 0.5
+    assert times == [0, pytest.approx(76 / 30, abs=1e-3), 0.5]
+
+
+def test_times_are_those_of_the_whole_clip() -> None:
+    for part in ({"start": 0.5}, {"end": 2}):
+        with pytest.raises(WanPrepError, match="without --start and --end"):
+            api.observe(VIDEO, at=[1], **part, estimator=Nobody())
 
 
 # ---- the real media, once with the real network

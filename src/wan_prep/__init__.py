@@ -4,7 +4,7 @@
     report = wan_prep.check("hero.png", "dance.mp4")
     print(report.verdict, report.score)
 
-Importing this package loads no OpenCV, MediaPipe or PyAV; the first call does.
+Importing this package loads no OpenCV, MediaPipe, PyAV or HTTP client; the first call does.
 """
 
 from __future__ import annotations
@@ -12,55 +12,118 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wan_prep.api import check, observe
+    from wan_prep.api import check, observe, submit, wait
     from wan_prep.errors import (
+        AlreadySubmitted,
+        ApiKeyError,
+        CostTooHigh,
         DependencyMissing,
+        DownloadFailed,
         EvidenceMissing,
+        GateRefused,
         InputPathError,
+        JobNotFound,
+        JournalError,
         MediaUnreadable,
+        NoOutputs,
+        PartlySubmitted,
         PoseModelError,
         ProfileError,
+        RateLimited,
+        Rejected,
+        ReplyInvalid,
+        ServiceUnreachable,
+        SubmissionError,
+        SubmissionUnknown,
+        UploadFailed,
+        UploadNotAllowed,
+        WaitEnded,
         WanPrepError,
     )
     from wan_prep.evidence import Evidence
     from wan_prep.findings import Finding
     from wan_prep.profile import Profile, default_profile, load_profile
     from wan_prep.report.model import Report
+    from wan_prep.submission.jobs import Job, Prediction
 
 _HOMES = {
     "check": "api",
     "observe": "api",
+    "submit": "api",
+    "wait": "api",
     "Report": "report.model",
+    "Job": "submission.jobs",
+    "Prediction": "submission.jobs",
     "Evidence": "evidence",
     "Finding": "findings",
     "Profile": "profile",
     "default_profile": "profile",
     "load_profile": "profile",
-    "WanPrepError": "errors",
-    "InputPathError": "errors",
-    "MediaUnreadable": "errors",
-    "ProfileError": "errors",
-    "PoseModelError": "errors",
+    "AlreadySubmitted": "errors",
+    "ApiKeyError": "errors",
+    "CostTooHigh": "errors",
     "DependencyMissing": "errors",
+    "DownloadFailed": "errors",
     "EvidenceMissing": "errors",
+    "GateRefused": "errors",
+    "InputPathError": "errors",
+    "JobNotFound": "errors",
+    "JournalError": "errors",
+    "MediaUnreadable": "errors",
+    "NoOutputs": "errors",
+    "PartlySubmitted": "errors",
+    "PoseModelError": "errors",
+    "ProfileError": "errors",
+    "RateLimited": "errors",
+    "Rejected": "errors",
+    "ReplyInvalid": "errors",
+    "ServiceUnreachable": "errors",
+    "SubmissionError": "errors",
+    "SubmissionUnknown": "errors",
+    "UploadFailed": "errors",
+    "UploadNotAllowed": "errors",
+    "WaitEnded": "errors",
+    "WanPrepError": "errors",
 }
 
 __all__ = [
+    "AlreadySubmitted",
+    "ApiKeyError",
+    "CostTooHigh",
     "DependencyMissing",
+    "DownloadFailed",
     "Evidence",
     "EvidenceMissing",
     "Finding",
+    "GateRefused",
     "InputPathError",
+    "Job",
+    "JobNotFound",
+    "JournalError",
     "MediaUnreadable",
+    "NoOutputs",
+    "PartlySubmitted",
     "PoseModelError",
+    "Prediction",
     "Profile",
     "ProfileError",
+    "RateLimited",
+    "Rejected",
+    "ReplyInvalid",
     "Report",
+    "ServiceUnreachable",
+    "SubmissionError",
+    "SubmissionUnknown",
+    "UploadFailed",
+    "UploadNotAllowed",
+    "WaitEnded",
     "WanPrepError",
     "check",
     "default_profile",
     "load_profile",
     "observe",
+    "submit",
+    "wait",
 ]
 
 

@@ -9,6 +9,9 @@
     ├── PoseModelError      the pose model is missing, not a bundle, or refused by its runtime
     ├── DependencyMissing   a package, or a system library that a package links, is not there
     ├── EvidenceMissing     a report was asked for what only its evidence knows
+    ├── SourceChanged       a file is no longer the one that its plan was made for
+    ├── OutputExists        a file that would be written is there already
+    ├── NormalizeFailed     a file could not be written, or what was written is not what was planned
     └── SubmissionError     something about a paid submission; nothing else is known of it
         ├── ApiKeyError         no key, or one that cannot be a key: set WAVESPEED_API_KEY
         ├── UploadNotAllowed    a local file would leave the machine: allow it, or give a URL
@@ -22,6 +25,7 @@
         ├── SubmissionUnknown   it may have been accepted: wait or reconcile, do not repeat (3)
         ├── PartlySubmitted     some of the wanted variations run, the rest was refused (3)
         ├── WaitEnded           the task goes on, the waiting does not: wait again (3)
+        ├── Interrupted         Ctrl-C at the command line, beside a task that may go on (130)
         ├── JobNotFound         the journal knows no such job
         ├── NoOutputs           the service calls a task completed and names no output
         ├── DownloadFailed      a file could not be fetched or kept: try again
@@ -29,8 +33,8 @@
         └── JournalError        the journal cannot be read or written: make room, mend it
 
 A command ends with the error's `exit_code`: 2 (the tool could not do its job) unless the tree says
-(1), a refusal, or (3), submitted or possibly submitted. `MediaUnreadable` never leaves the library
-through `check` or `observe`: it becomes a finding about the file (exit code 1).
+(1), a refusal, (3), submitted or possibly submitted, or (130), interrupted. `MediaUnreadable` never
+leaves the library through `check` or `observe`: it becomes a finding about the file (exit code 1).
 """
 
 from __future__ import annotations
@@ -82,6 +86,18 @@ class DependencyMissing(WanPrepError):
 
 class EvidenceMissing(WanPrepError):
     """The report carries no evidence; `observe` both files again, or load a saved report."""
+
+
+class SourceChanged(WanPrepError):
+    """The source of a plan is not the file it was; plan again."""
+
+
+class OutputExists(WanPrepError):
+    """Something stands where a file is to be written, and nothing is overwritten unasked."""
+
+
+class NormalizeFailed(WanPrepError):
+    """A planned file could not be written, or did not come out as planned; nothing was kept."""
 
 
 class SubmissionError(WanPrepError):
@@ -168,6 +184,12 @@ class WaitEnded(SubmissionError):
     def __init__(self, message: str, *, job_id: str, service_id: str) -> None:
         super().__init__(message)
         self.job_id, self.service_id = job_id, service_id
+
+
+class Interrupted(SubmissionError):
+    """The user stopped the command; the message says what goes on without it."""
+
+    exit_code = 130
 
 
 class JobNotFound(SubmissionError):

@@ -5,7 +5,8 @@ limits and gate applied. No socket is opened here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from wan_prep.cost import Cost, estimate
-from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError
+from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError, UploadNotAllowed
 from wan_prep.media.files import open_check, sha256_of
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report, Verdict
@@ -81,6 +82,16 @@ def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
             f"{kind}: expected an address such as https://example.com/clip.mp4, without spaces"
         )
     return Input(kind, url, sha256=sha256)
+
+
+def must_be_allowed(inputs: Iterable[Input], *, upload: bool) -> None:
+    """Raises UploadNotAllowed: a local file would go up, and nobody said that it may."""
+    local = [given.source for given in inputs if given.path is not None]
+    if local and not upload:
+        raise UploadNotAllowed(
+            f"{' and '.join(local)} would leave this machine: allow it with --upload "
+            "(upload=True), or give URLs"
+        )
 
 
 @dataclass(frozen=True)
@@ -222,16 +233,25 @@ def intend(
     )
 
 
+def priced(intent: Intent, duration: Fraction, profile: Profile | None = None) -> Intent:
+    """The intent with its cost, once the length of its clip (s) is known."""
+    resolution = intent.parameters.resolution
+    return replace(intent, cost=estimate(duration, resolution, profile or default_profile()))
+
+
 def pass_gate(
     intent: Intent,
     checked: Checked | None,
     *,
     allow_not_ready: bool = False,
     max_cost: Decimal | None = None,
+    strict: bool = False,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Let an intent through, or say why not.
 
     checked: None only where the user gave up the check (`--no-check`).
+    strict: warnings count as errors: those of the check, and `warnings`.
     max_cost: US dollars that all variations together may cost, by the high estimate.
 
     Raises:
@@ -250,6 +270,11 @@ def pass_gate(
                 f"{', '.join(checked.errors) or 'see its report'}): `wan-prep fix` mends what can "
                 "be mended; --allow-not-ready pays for it as it is"
             )
+    if strict and not allow_not_ready:
+        is_risky = checked is not None and checked.verdict == "risky"
+        grave = [*warnings, *(["the pair is risky; `wan-prep check` says why"] if is_risky else [])]
+        if grave:
+            raise GateRefused(f"refused by --strict: {'; '.join(grave)}")
     if max_cost is None:
         return
     if intent.total_usd is None:

@@ -10,11 +10,10 @@ from wan_prep.errors import (
     ServiceUnreachable,
     SubmissionError,
     SubmissionUnknown,
-    UploadNotAllowed,
 )
 from wan_prep.submission.decisions import Accepted, NotSent, PostStep, Refused, after_post
 from wan_prep.submission.flows import Context
-from wan_prep.submission.intent import Input, Intent
+from wan_prep.submission.intent import Input, Intent, must_be_allowed
 from wan_prep.submission.jobs import UNCLEAR, Job, JobInput
 from wan_prep.submission.journal import new_id
 from wan_prep.submission.schema import AnimateRequest, Parameters
@@ -34,12 +33,7 @@ def submission(
         SubmissionUnknown: it may have been accepted.
         PartlySubmitted: some variations were accepted before one of the above happened.
     """
-    local = [given for given in (intent.image, intent.video) if given.path is not None]
-    if local and not upload:
-        raise UploadNotAllowed(
-            f"{' and '.join(given.source for given in local)} would leave this machine: allow it "
-            "with --upload (upload=True), or give URLs"
-        )
+    must_be_allowed((intent.image, intent.video), upload=upload)
     batch = new_id()
     if not resubmit:
         for draft in _drafts(intent, context, batch=batch):

@@ -1,4 +1,4 @@
-"""The stages composed; the only module that knows all of them."""
+"""Files looked at and judged: from paths to evidence, from evidence to a report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and its share done, 0 … 1."""
 
 
-def _quiet(_what: str, _share: float) -> None:
+def quiet(_what: str, _share: float) -> None:
     return None
 
 
@@ -45,7 +45,7 @@ def check(
     ignore: Sequence[str] = (),
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> Report:
     """Judge whether a reference image and a driving video fit together.
 
@@ -122,7 +122,7 @@ def observe(
     profile: Profile | None = None,
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
-    progress: Progress = _quiet,
+    progress: Progress = quiet,
 ) -> Evidence:
     """What is seen in one file: numbers, no pixels; reusable in any number of pairs.
 
@@ -131,7 +131,8 @@ def observe(
 
     Raises:
         InputPathError: the path is missing or not a regular file.
-        WanPrepError: `end` before `start`, or a negative time.
+        WanPrepError: `end` before `start`, a negative time, one at which the clip is over, or `at`
+            together with a part of the clip.
     """
     figures = profile or default_profile()
     begin, stop = _part(start, end)
@@ -139,6 +140,10 @@ def observe(
     actual = kind or _kind_of(path, figures)
     if at is not None and actual == "image":
         raise WanPrepError(f"{path}: a still has no times; --at is for videos")
+    if at is not None and (begin > 0 or stop is not None):
+        raise WanPrepError(
+            "--at looks at frames of the whole clip; give it without --start and --end"
+        )
     times = None if at is None else _moments(at)
     with ExitStack() as stack:
         opened = None
@@ -148,7 +153,9 @@ def observe(
         if times is not None:
             from wan_prep.observing import observe_video_at
 
-            return observe_video_at(path, network, times)
+            seen = observe_video_at(path, network, times)
+            _must_be_shown(times, seen)
+            return seen
         if actual == "image":
             return _observed_image(path, network, figures, progress)
         return _observed_video(opened, network, progress)
@@ -194,8 +201,8 @@ def _kind_of(path: PathLike, profile: Profile) -> Literal["image", "video"]:
 def _part(
     start: float | Fraction, end: float | Fraction | None
 ) -> tuple[Fraction, Fraction | None]:
-    begin = _seconds(start)
-    stop = None if end is None else _seconds(end)
+    begin = exact_s(start)
+    stop = None if end is None else exact_s(end)
     if begin < 0 or (stop is not None and stop <= begin):
         shown = "its end" if stop is None else f"{float(stop):g} s"
         raise WanPrepError(
@@ -205,14 +212,28 @@ def _part(
 
 
 def _moments(at: Sequence[float | Fraction]) -> list[Fraction]:
-    times = [_seconds(t) for t in at]
+    times = [exact_s(t) for t in at]
     if not times or min(times) < 0:
         shown = f"{float(min(times)):g} s" if times else "none"
         raise WanPrepError(f"expected times of 0 s or more to look at, found {shown}")
     return times
 
 
-def _seconds(value: float | Fraction) -> Fraction:
+def _must_be_shown(times: Sequence[Fraction], seen: Evidence) -> None:
+    """After the clip's end no frame is displayed; the last one must not stand in for it."""
+    if seen.video_info is not None and max(times) >= seen.video_info.duration:
+        raise WanPrepError(
+            f"{seen.path}: nothing is displayed at {float(max(times)):g} s; the clip lasts "
+            f"{float(seen.video_info.duration):.2f} s"
+        )
+
+
+def exact_s(value: float | Fraction) -> Fraction:
+    """A time in s as it was written.
+
+    Raises:
+        WanPrepError: not a finite number.
+    """
     try:
         # Through its shortest decimal form: 0.1 means a tenth, not the float next to it.
         return value if isinstance(value, Fraction) else Fraction(str(value))

@@ -1,0 +1,362 @@
+"""From a pair to a paid job and its outputs: looked at, priced, let through, sent, waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack, overload
+
+from wan_prep.api import judging
+from wan_prep.api.judging import PathLike, Progress, exact_s, quiet
+from wan_prep.errors import GateRefused, InputPathError, MediaUnreadable, WanPrepError
+from wan_prep.planning.model import Plan
+from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.report.model import Report
+from wan_prep.submission.environment import Connection
+from wan_prep.submission.intent import (
+    Checked,
+    Input,
+    Intent,
+    Kind,
+    dollars,
+    intend,
+    is_url,
+    local_input,
+    must_be_allowed,
+    pass_gate,
+    priced,
+    url_input,
+)
+from wan_prep.submission.jobs import Job, Prediction
+from wan_prep.submission.pairs import Target, fixed_pair, other_target
+
+if TYPE_CHECKING:
+    from wan_prep.submission.waiting import Tick
+
+
+class Pair(Protocol):
+    """What `normalize` returns, as far as a submission needs it."""
+
+    @property
+    def image(self) -> Path: ...
+    @property
+    def videos(self) -> tuple[Path, ...]: ...
+    @property
+    def after(self) -> Report: ...
+
+
+class Request(TypedDict, total=False):
+    """What may be said of a submission besides its pair; see `prepared`."""
+
+    prompt: str | None
+    seed: int | None
+    mode: Mode | None
+    resolution: Resolution | None
+    no_check: bool
+    duration: float | Fraction | None
+    profile: Profile | None
+    select: Sequence[str]
+    ignore: Sequence[str]
+    pose_model: PathLike | None
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A submission that lacks nothing but its passage through the gate."""
+
+    intent: Intent
+    report: Report | None
+    """None where nothing was checked."""
+    warnings: tuple[str, ...]
+    """What `strict` refuses besides the report's own warnings; in the intent's notes, too."""
+
+    @property
+    def checked(self) -> Checked | None:
+        return None if self.report is None else Checked.of(self.report)
+
+    def pass_gate(
+        self,
+        *,
+        allow_not_ready: bool = False,
+        max_cost: Decimal | None = None,
+        strict: bool = False,
+    ) -> None:
+        """Raises GateRefused or CostTooHigh; see `submission.intent.pass_gate`."""
+        pass_gate(
+            self.intent,
+            self.checked,
+            allow_not_ready=allow_not_ready,
+            max_cost=max_cost,
+            strict=strict,
+            warnings=self.warnings,
+        )
+
+
+@overload
+def submit(
+    pair: PathLike | Pair,
+    video: PathLike | None = None,
+    *,
+    upload: bool = False,
+    max_cost: str | Decimal | float | None = None,
+    count: None = None,
+    allow_not_ready: bool = False,
+    resubmit: bool = False,
+    strict: bool = False,
+    **request: Unpack[Request],
+) -> Job: ...
+@overload
+def submit(
+    pair: PathLike | Pair,
+    video: PathLike | None = None,
+    *,
+    upload: bool = False,
+    max_cost: str | Decimal | float | None = None,
+    count: int,
+    allow_not_ready: bool = False,
+    resubmit: bool = False,
+    strict: bool = False,
+    **request: Unpack[Request],
+) -> tuple[Job, ...]: ...
+def submit(
+    pair: PathLike | Pair,
+    video: PathLike | None = None,
+    *,
+    upload: bool = False,
+    max_cost: str | Decimal | float | None = None,
+    count: int | None = None,
+    allow_not_ready: bool = False,
+    resubmit: bool = False,
+    strict: bool = False,
+    **request: Unpack[Request],
+) -> Job | tuple[Job, ...]:
+    """Check a pair, estimate its cost, and submit it: once, whatever happens.
+
+    pair, video: what `normalize` returned; or a folder that `wan-prep fix` wrote; or an image and
+        a video, each a path or a URL.
+    upload: whether local files may leave this machine.
+    max_cost: US dollars that it may cost at most, by the high estimate; "2.00".
+    count: left out, the answer is the one job; a number of wanted variations, 1 included, makes it
+        a tuple of as many jobs, and `max_cost` holds for all of them together.
+    allow_not_ready: pay for a pair that the check calls not ready.
+    resubmit: pay for the same work a second time.
+    strict: refuse what has warnings, too.
+    request: prompt, seed, mode, resolution (None for what the pair was prepared for), no_check,
+        duration (in s, where it is not measured here), profile, select, ignore, pose_model and
+        progress.
+
+    Raises:
+        ApiKeyError, UploadNotAllowed: before anything is looked at.
+        GateRefused, CostTooHigh: not worth paying for, or too expensive.
+        AlreadySubmitted, UploadFailed, ServiceUnreachable, Rejected, RateLimited: nothing new was
+            accepted.
+        SubmissionUnknown: it may have been accepted. PartlySubmitted: some variations were.
+    """
+    from wan_prep.submission.client import Client
+
+    most = None if max_cost is None else dollars(max_cost)
+    ready = prepared(pair, video, upload=upload, count=1 if count is None else count, **request)
+    ready.pass_gate(allow_not_ready=allow_not_ready, max_cost=most, strict=strict)
+    with Client.from_environment(request.get("profile")) as client:
+        jobs = client.submit(ready.intent, upload=upload, resubmit=resubmit)
+    return jobs[0] if count is None else jobs
+
+
+def wait(
+    job: Job | str,
+    folder: PathLike = ".",
+    *,
+    timeout_s: float | None = None,
+    overwrite: bool = False,
+    profile: Profile | None = None,
+    progress: Callable[[Tick], None] | None = None,
+) -> Prediction:
+    """Wait for a job's end and download its outputs; any process may take it up again.
+
+    job: from `submit`, or its id, or the service's.
+    folder: where the outputs go.
+    timeout_s: the longest wait in s; None for the profile's.
+    overwrite: whether an output may replace another file of its name.
+    progress: called after each look at the job.
+
+    Raises:
+        JobNotFound: not in the journal. SubmissionUnknown: it cannot be found at the service.
+        WaitEnded: the task goes on. NoOutputs, DownloadFailed: completed, but nothing is here.
+    """
+    from wan_prep.submission.client import Client
+    from wan_prep.submission.waiting import unwatched
+
+    limit_s = None if timeout_s is None else float(exact_s(timeout_s))
+    with Client.from_environment(profile) as client:
+        return client.wait(
+            job if isinstance(job, str) else job.id,
+            folder=Path(folder),
+            timeout_s=limit_s,
+            overwrite=overwrite,
+            progress=progress or unwatched,
+        )
+
+
+def prepared(
+    pair: PathLike | Pair,
+    video: PathLike | None = None,
+    *,
+    upload: bool = False,
+    count: int = 1,
+    prompt: str | None = None,
+    seed: int | None = None,
+    mode: Mode | None = None,
+    resolution: Resolution | None = None,
+    no_check: bool = False,
+    duration: float | Fraction | None = None,
+    dry_run: bool = False,
+    profile: Profile | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    pose_model: PathLike | None = None,
+    progress: Progress = quiet,
+) -> Prepared:
+    """Everything before the gate; what needs no look at the media is held against it first.
+
+    mode, resolution: None for what the pair was prepared for, else animate at 480p.
+    no_check: neither check the pair nor fetch what is given by URL.
+    duration: of the clip in s, where it is not measured here.
+    dry_run: nothing is fetched, and neither key nor permission to upload is needed.
+    select, ignore, pose_model: for the check; a report that is there already counts as it is.
+
+    Raises:
+        InputPathError: a file or folder that is not there, or not what it must be.
+        ApiKeyError, UploadNotAllowed, SubmissionError: settings that cannot lead to a submission.
+        DownloadFailed: an input given by URL could not be fetched for the check.
+        GateRefused: a file too large to be uploaded, or one whose length cannot be read.
+    """
+    figures = profile or default_profile()
+    length = None if duration is None else _positive(duration)
+    given = _given(pair, video)
+    own = given.target or Target()
+    target = Target(mode or own.mode, resolution or own.resolution)
+    inputs = _input(given.image, "image"), _input(given.video, "video")
+    if not dry_run:
+        Connection.from_environment()
+        must_be_allowed(inputs, upload=upload)
+    intent = intend(
+        *inputs,
+        mode=target.mode,
+        resolution=target.resolution,
+        prompt=prompt,
+        seed=seed,
+        count=count,
+        profile=figures,
+    )
+    is_remote = any(one.path is None for one in inputs)
+    with TemporaryDirectory(prefix="wan-prep-") as scratch:
+        report = None
+        clip = intent.video.path
+        if not no_check and not (dry_run and is_remote):
+            image, picture = _at_hand(intent.image, Path(scratch), figures, progress)
+            film, clip = _at_hand(intent.video, Path(scratch), figures, progress)
+            intent = replace(intent, image=image, video=film)
+            report = given.saved
+            if report is None or not intent.fits(Checked.of(report)):
+                report = judging.check(
+                    picture,
+                    clip,
+                    mode=target.mode,
+                    resolution=target.resolution,
+                    profile=figures,
+                    select=select,
+                    ignore=ignore,
+                    pose_model=pose_model,
+                    progress=progress,
+                )
+        measured = _duration(report, clip, declared=length)
+    if measured is not None:
+        intent = priced(intent, measured, figures)
+    warning = None if given.target is None else other_target(given.target, target)
+    warnings = () if warning is None else (warning,)
+    return Prepared(replace(intent, notes=intent.notes + warnings), report, warnings)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A pair however it was handed over."""
+
+    image: PathLike
+    video: PathLike
+    saved: Report | None = None
+    """Counts only if it is about these files."""
+    target: Target | None = None
+    """What it was prepared for, if it was."""
+
+
+def _given(pair: PathLike | Pair, video: PathLike | None) -> _Given:
+    if isinstance(pair, (str, Path)):
+        return _of_folder(pair) if video is None else _Given(pair, video)
+    if video is not None:
+        raise WanPrepError("expected a pair alone, or an image and a video; found both")
+    if len(pair.videos) != 1:
+        raise InputPathError(
+            f"the clip was split in {len(pair.videos)}: submit its parts one by one, "
+            "submit(pair.image, part)"
+        )
+    target = Target(pair.after.mode, pair.after.resolution)
+    return _Given(pair.image, pair.videos[0], pair.after, target)
+
+
+def _of_folder(folder: PathLike) -> _Given:
+    fixed = fixed_pair(folder)
+    plan = None if fixed.plan is None else Plan.load(fixed.plan)
+    return _Given(
+        fixed.image,
+        fixed.video,
+        None if fixed.report is None else Report.load(fixed.report),
+        None if plan is None else Target(plan.mode, plan.resolution),
+    )
+
+
+def _input(source: PathLike, kind: Kind) -> Input:
+    return url_input(str(source), kind) if is_url(source) else local_input(source, kind)
+
+
+def _at_hand(
+    given: Input, scratch: Path, profile: Profile, progress: Progress
+) -> tuple[Input, Path]:
+    """The input with its content's hash, and a local file with that content."""
+    if given.path is not None:
+        return given, given.path
+    from wan_prep.submission.client import fetch
+
+    progress(f"fetching the {given.kind}", 0.0)
+    fetched = fetch(given.source, scratch, given.kind, profile=profile)
+    return replace(given, sha256=fetched.sha256), fetched.path
+
+
+def _duration(
+    report: Report | None, clip: Path | None, *, declared: Fraction | None
+) -> Fraction | None:
+    """Length of the clip in s: as seen by the check, else as probed, else as declared."""
+    evidence = None if report is None else report.video_evidence
+    if evidence is not None:
+        return declared if evidence.video_info is None else evidence.video_info.duration
+    if clip is None or (report is not None and report.video.duration_s is None):
+        return declared
+    from wan_prep.media.probe import probe_video
+
+    try:
+        return probe_video(clip).duration
+    except MediaUnreadable as exc:
+        raise GateRefused(
+            f"{clip}: {exc}; its length is not known, so its cost is not; give another file"
+        ) from exc
+
+
+def _positive(duration: float | Fraction) -> Fraction:
+    seconds = exact_s(duration)
+    if seconds <= 0:
+        raise WanPrepError(f"duration: expected more than 0 s, found {float(seconds):g} s")
+    return seconds

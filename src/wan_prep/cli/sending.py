@@ -1,0 +1,373 @@
+"""Commands around what is paid for: submit, wait, jobs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wan_prep.cli.options import (
+    Format,
+    FormatOpt,
+    IgnoreOpt,
+    ModeOpt,
+    PoseModelOpt,
+    ProfileOpt,
+    QuietOpt,
+    ResolutionOpt,
+    SelectOpt,
+    StrictOpt,
+    VerboseOpt,
+    codes_of,
+    profile_of,
+    settings_here,
+)
+from wan_prep.cli.output import (
+    EXIT_FINDINGS,
+    EXIT_OK,
+    EXIT_UNKNOWN,
+    Progress,
+    as_json,
+    console_on_stdout,
+    fail,
+    print_document,
+    print_note,
+    print_text,
+)
+from wan_prep.errors import GateRefused, Interrupted, SubmissionError, WanPrepError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from wan_prep.api.sending import Prepared
+    from wan_prep.submission.client import Client
+    from wan_prep.submission.intent import Intent
+    from wan_prep.submission.jobs import Job, Prediction
+    from wan_prep.submission.waiting import Tick
+
+Say = Callable[[str], None]
+
+
+def submit(
+    pair: Annotated[
+        str,
+        typer.Argument(metavar="DIR|IMAGE", help="A folder that fix wrote; or a picture or URL."),
+    ],
+    video: Annotated[
+        str | None, typer.Argument(metavar="[VIDEO]", help="With a picture: the clip, or its URL.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Words for the model.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="-1 for a random one. [default: -1]")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("--count", metavar="N", help="Variations wanted, each paid for.")
+    ] = 1,
+    mode: ModeOpt = None,
+    resolution: ResolutionOpt = None,
+    upload: Annotated[bool, typer.Option("--upload", help="Local files may be uploaded.")] = False,
+    max_cost: Annotated[
+        str | None,
+        typer.Option("--max-cost", metavar="USD", help="Refuse what may cost more altogether."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before paying.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show request and cost; touch no network.")
+    ] = False,
+    allow_not_ready: Annotated[
+        bool, typer.Option("--allow-not-ready", help="Pay for a pair that the check refuses.")
+    ] = False,
+    resubmit: Annotated[
+        bool, typer.Option("--resubmit", help="Pay a second time for the same work.")
+    ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Neither check the pair nor fetch its URLs.")
+    ] = False,
+    duration: Annotated[
+        float | None,
+        typer.Option("--duration", metavar="S", help="Length of a clip that is not looked at."),
+    ] = None,
+    format: FormatOpt = Format.text,
+    select: SelectOpt = None,
+    ignore: IgnoreOpt = None,
+    strict: StrictOpt = None,
+    profile: ProfileOpt = None,
+    pose_model: PoseModelOpt = None,
+    quiet: QuietOpt = False,
+    verbose: VerboseOpt = False,
+) -> None:
+    """Check a pair, estimate its cost, and submit it.
+
+    Example: wan-prep submit hero.png dance.mp4 --upload --max-cost 2.00
+    """
+    if not (dry_run or yes or _is_watched()):
+        raise WanPrepError(
+            "nobody can be asked here whether to pay: --yes submits without asking, --dry-run "
+            "shows what would be submitted"
+        )
+    from wan_prep.api.sending import prepared
+    from wan_prep.submission.client import Client
+    from wan_prep.submission.intent import dollars
+    from wan_prep.submission.jobs import as_document
+
+    settings = settings_here()
+    figures = profile_of(settings.profile if profile is None else profile)
+    most = None if max_cost is None else dollars(max_cost)
+    # A folder knows what it was prepared for; settings speak of pairs that do not.
+    usual_mode = None if video is None else settings.mode
+    usual_resolution = None if video is None else settings.resolution
+    with Progress(quiet) as progress:
+        ready = prepared(
+            pair,
+            video,
+            upload=upload,
+            count=count,
+            prompt=prompt,
+            seed=seed,
+            mode=mode.value if mode else usual_mode,
+            resolution=resolution.value if resolution else usual_resolution,
+            no_check=no_check,
+            duration=duration,
+            dry_run=dry_run,
+            profile=figures,
+            select=codes_of(select, settings.select),
+            ignore=codes_of(ignore, settings.ignore),
+            pose_model=settings.pose_model if pose_model is None else pose_model,
+            progress=progress,
+        )
+    is_strict = settings.strict if strict is None else strict
+    let_through = partial(
+        ready.pass_gate, allow_not_ready=allow_not_ready, max_cost=most, strict=is_strict
+    )
+    if dry_run:
+        print_document(as_document(ready.intent.document(ready.checked)))
+        let_through()
+        return
+    say = _teller(format, quiet)
+    if verbose and format is Format.text and ready.report is not None:
+        from wan_prep.report.text import render_report
+
+        with console_on_stdout() as console:
+            render_report(ready.report, console, verbose=True)
+    _introduce(ready, say)
+    let_through()
+    with Client.from_environment(figures) as client:
+        if resubmit:
+            for earlier in client.earlier(ready.intent):
+                say(f"submitted already: {earlier.summary()}")
+        if not yes:
+            _ask(ready.intent)
+        jobs = _submitted(client, ready.intent, upload=upload, resubmit=resubmit)
+    if format is Format.json:
+        print_document(as_json(_document(jobs=jobs)))
+    elif quiet:
+        print_text("\n".join(job.id for job in jobs))
+    else:
+        for job in jobs:
+            say(job.summary())
+        say("`wan-prep wait` waits for it" if len(jobs) == 1 else "`wan-prep wait` waits for them")
+
+
+def wait(
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="[JOB]", help="Its id, or the service's; else all unfinished ones."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Where outputs go.")
+    ] = ".",
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="S", help="The longest wait for one job, in s."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Outputs may replace other files.")
+    ] = False,
+    format: FormatOpt = Format.text,
+    profile: ProfileOpt = None,
+    quiet: QuietOpt = False,
+) -> None:
+    """Wait for jobs to end and download their outputs.
+
+    Example: wan-prep wait -o results
+    """
+    from wan_prep import api
+    from wan_prep.submission.client import Client
+
+    settings = settings_here()
+    figures = profile_of(settings.profile if profile is None else profile)
+    if job is not None:
+        names = [job]
+    else:
+        with Client.from_environment(figures) as client:
+            names = [unfinished.id for unfinished in client.unfinished()]
+    say = _teller(format, quiet)
+    if not names:
+        say("nothing to wait for")
+    predictions: list[Prediction] = []
+    worst = EXIT_OK
+    for name in names:
+        try:
+            with Progress(quiet) as progress:
+                prediction = api.wait(
+                    name,
+                    output,
+                    timeout_s=timeout,
+                    overwrite=overwrite,
+                    profile=figures,
+                    progress=partial(_show_tick, progress),
+                )
+        except KeyboardInterrupt as exc:
+            raise Interrupted(f"{name} goes on; `wan-prep wait {name}` takes it up again") from exc
+        except SubmissionError as exc:
+            worst = max(worst, fail(str(exc), exc.exit_code))
+            continue
+        predictions.append(prediction)
+        worst = max(worst, EXIT_OK if prediction.succeeded else EXIT_FINDINGS)
+        if format is Format.text:
+            _show_prediction(prediction, quiet)
+    if format is Format.json:
+        print_document(as_json(_document(predictions=predictions)))
+    raise typer.Exit(worst)
+
+
+def jobs(
+    reconcile: Annotated[
+        bool,
+        typer.Option("--reconcile", help="Look unclear submissions up in the service's history."),
+    ] = False,
+    format: FormatOpt = Format.text,
+    profile: ProfileOpt = None,
+    quiet: QuietOpt = False,
+) -> None:
+    """List what was submitted, from the journal on this machine.
+
+    Example: wan-prep jobs --reconcile
+    """
+    from wan_prep.submission.client import Client
+    from wan_prep.submission.journal import Journal
+
+    say = _teller(format, quiet)
+    found = None
+    if reconcile:
+        settings = settings_here()
+        figures = profile_of(settings.profile if profile is None else profile)
+        with Client.from_environment(figures) as client:
+            found = client.reconcile()
+        for one in found:
+            say(one.said)
+        if not found:
+            say("nothing is unclear")
+    listed = Journal.at_home().jobs()
+    if format is Format.json:
+        looked_up = found and [
+            {"job": r.job.id, "matches": r.matches, "is_clear": r.is_clear, "said": r.said}
+            for r in found
+        ]
+        print_document(as_json(_document(jobs=listed) | {"reconciled": looked_up}))
+    elif quiet:
+        for job in listed:
+            print_text(job.id)
+    elif found is None:
+        for job in listed:
+            _show_job(job)
+        if not listed:
+            say("nothing was submitted yet")
+    is_clear = all(one.is_clear for one in found or ())
+    raise typer.Exit(EXIT_OK if is_clear else EXIT_UNKNOWN)
+
+
+# ------------------------------------------------------------------ asking and sending
+
+
+def _is_watched() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask(intent: Intent) -> None:
+    """On stderr alone: stdout is for the answer."""
+    tasks = "1 task" if intent.count == 1 else f"{intent.count} tasks"
+    question = f"Submit {tasks} for {_price(intent)}? [y/N] "
+    print(question, end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise GateRefused("not submitted")
+
+
+def _submitted(client: Client, intent: Intent, *, upload: bool, resubmit: bool) -> tuple[Job, ...]:
+    try:
+        return client.submit(intent, upload=upload, resubmit=resubmit)
+    except KeyboardInterrupt as exc:
+        raise Interrupted(
+            "interrupted while submitting; `wan-prep jobs` shows whether something was sent"
+        ) from exc
+
+
+# ------------------------------------------------------------------ words
+
+
+def _teller(format: Format, quiet: bool) -> Say:
+    """Says things beside the answer: not at all, or where they are not taken for it."""
+    if quiet:
+        return lambda _: None
+    return print_note if format is Format.json else _tell
+
+
+def _tell(text: str) -> None:
+    from wan_prep.report.text import printable
+
+    print_text(printable(text))
+
+
+def _introduce(ready: Prepared, say: Say) -> None:
+    """What somebody should know before paying."""
+    intent, report = ready.intent, ready.report
+    if report is None:
+        say("not checked")
+    else:
+        codes = ", ".join(finding.code for finding in (*report.errors, *report.warnings))
+        verdict = report.verdict.upper().replace("_", " ")
+        say(f"{verdict}  {report.score:.1f} of 100{f' ({codes})' if codes else ''}")
+    for note in intent.notes:
+        say(f"note: {note}")
+    parameters = intent.parameters
+    say(f"{parameters.mode}, {parameters.resolution}, {intent.count} x: {_price(intent)}")
+
+
+def _price(intent: Intent) -> str:
+    if intent.total_usd is None:
+        return "a price that is not known, because the length of the clip is not"
+    return _dollars(*intent.total_usd)
+
+
+def _dollars(low: Decimal, high: Decimal) -> str:
+    return f"${low:.2f}" if low == high else f"${low:.2f} to ${high:.2f}"
+
+
+def _show_tick(progress: Callable[[str, float | None], None], tick: Tick) -> None:
+    from wan_prep.report.text import printable
+
+    progress(printable(f"{tick.job.id}: {tick.note}, {tick.elapsed_s:.0f} s"), None)
+
+
+def _show_prediction(prediction: Prediction, quiet: bool) -> None:
+    if not quiet:
+        _tell(prediction.job.summary())
+    for output in prediction.outputs:
+        flag = "" if quiet or not output.nsfw else "  (the service flags it as not safe for work)"
+        _tell(f"{'' if quiet else '  '}{output.path}{flag}")
+
+
+def _show_job(job: Job) -> None:
+    _tell(job.summary())
+    price = "" if job.cost is None else f", {_dollars(job.cost.usd_low, job.cost.usd_high)}"
+    _tell(f"  {job.image.source} + {job.video.source}, {job.mode}, {job.resolution}{price}")
+    for output in job.outputs:
+        _tell(f"  {output.path or 'not downloaded yet'}")
+
+
+def _document(**lists: Sequence[Any]) -> dict[str, Any]:
+    plain = {name: [one.model_dump(mode="json") for one in many] for name, many in lists.items()}
+    return {"schema_version": 1, **plain}

@@ -1,0 +1,289 @@
+"""What happens before and around the paid request, with checks that answer as they are told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import wan_prep
+from wan_prep.api.sending import prepared
+from wan_prep.errors import (
+    ApiKeyError,
+    CostTooHigh,
+    GateRefused,
+    InputPathError,
+    SubmissionError,
+    UploadNotAllowed,
+    WanPrepError,
+)
+from wan_prep.planning.model import Plan
+from wan_prep.submission.fake import FakeService
+
+URLS = ("https://media.example/hero.png", "https://media.example/dance.mp4?Signature=x")
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeService]:
+    with FakeService(polls_until_completed=1) as running:
+        monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
+        monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")
+        monkeypatch.setenv("WAN_PREP_HOME", str(tmp_path / "home"))
+        yield running
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Two files under the names of `fix`; nobody reads what is in them."""
+    image, video = tmp_path / "fixed" / "reference.png", tmp_path / "fixed" / "driving.mp4"
+    image.parent.mkdir()
+    image.write_bytes(b"image")
+    video.write_bytes(b"video")
+    return image, video
+
+
+def plan(mode: str, resolution: str) -> Plan:
+    span = {"name": "driving.mp4", "start": 0, "end": 8}
+    cost = {"seconds": 8.0, "usd_low": 0.32, "usd_high": 0.4}
+    return Plan.model_validate(
+        {
+            "tool": {"name": "wan-prep", "version": "0"},
+            "profile": {"name": "p", "version": "1", "sha256": "a" * 64},
+            "mode": mode,
+            "resolution": resolution,
+            "image": {"source": "a", "sha256": "b", "name": "reference.png", "copy_bytes": True},
+            "video": {"source": "c", "sha256": "d", "spans": [span], "copy_bytes": True},
+            "steps": (),
+            "score": 80.0,
+            "verdict": "ready",
+            "foreseen": {"score": 90.0, "verdict": "ready"},
+            "output": {"width": 624, "height": 624, "bars_px": 0, "segments": 1},
+            "cost_before": cost,
+            "cost": cost,
+        }
+    )
+
+
+# ---- what is found out before the long check
+
+
+def test_no_key_is_said_before_anything_is_looked_at(
+    pair: tuple[Path, Path], judged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WAVESPEED_API_KEY", raising=False)
+    asked = judged("ready")
+    with pytest.raises(ApiKeyError):
+        wan_prep.submit(*pair, upload=True)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, UploadNotAllowed),
+        ({"upload": True, "seed": -2}, SubmissionError),
+        ({"upload": True, "count": 0}, SubmissionError),
+        ({"upload": True, "max_cost": "much"}, SubmissionError),
+        ({"upload": True, "duration": 0}, WanPrepError),
+        ({"upload": True, "duration": float("nan")}, WanPrepError),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_looked_at(
+    options: dict[str, Any],
+    error: type[Exception],
+    pair: tuple[Path, Path],
+    service: FakeService,
+    judged: Any,
+) -> None:
+    asked = judged("ready")
+    with pytest.raises(error):
+        wan_prep.submit(*pair, **options)
+    assert (asked, service.seen) == ([], [])
+
+
+# ---- the gate
+
+
+def test_a_pair_that_is_not_ready_is_paid_for_only_on_purpose(
+    pair: tuple[Path, Path], service: FakeService, judged: Any
+) -> None:
+    judged("not_ready")
+    with pytest.raises(GateRefused, match="not ready"):
+        wan_prep.submit(*pair, upload=True)
+    assert service.seen == []
+    assert wan_prep.submit(*pair, upload=True, allow_not_ready=True).state == "submitted"
+
+
+def test_the_high_estimate_of_all_variations_is_held_against_the_limit(
+    pair: tuple[Path, Path], service: FakeService, judged: Any
+) -> None:
+    """8 s at 480p: $0.32 to $0.40 each."""
+    judged("ready")
+    with pytest.raises(CostTooHigh, match=r"up to \$0\.80, above --max-cost 0\.79"):
+        wan_prep.submit(*pair, upload=True, max_cost="0.79", count=2)
+    assert service.seen == []
+    assert len(wan_prep.submit(*pair, upload=True, max_cost="0.80", count=2)) == 2
+
+
+def test_strict_refuses_warnings(
+    pair: tuple[Path, Path], service: FakeService, judged: Any
+) -> None:
+    judged("risky")
+    with pytest.raises(GateRefused, match="--strict"):
+        wan_prep.submit(*pair, upload=True, strict=True)
+    assert service.seen == []
+
+
+# ---- what is submitted
+
+
+def test_submitted_and_waited_for(
+    pair: tuple[Path, Path], service: FakeService, judged: Any, tmp_path: Path
+) -> None:
+    asked = judged("ready")
+    job = wan_prep.submit(*pair, upload=True, max_cost="2.00", prompt="a dance", seed=7)
+    assert asked == [(str(pair[0]), str(pair[1]), "animate", "480p")]
+    assert job.cost is not None
+    assert (job.cost.usd_low, job.cost.usd_high) == (Decimal("0.32"), Decimal("0.40"))
+    (task,) = service.tasks.values()
+    assert (task.request.prompt, task.request.seed) == ("a dance", 7)
+    prediction = wan_prep.wait(job, tmp_path / "out")
+    (output,) = prediction.outputs
+    assert prediction.succeeded
+    assert output.sha256 == sha256(b"video").hexdigest()
+    assert output.path is not None
+    assert Path(output.path).read_bytes() == b"video"
+
+
+def test_a_count_makes_a_tuple(pair: tuple[Path, Path], service: FakeService, judged: Any) -> None:
+    judged("ready")
+    (only,) = wan_prep.submit(*pair, upload=True, count=1, seed=3)
+    assert only.seed == 3
+    jobs = wan_prep.submit(*pair, upload=True, count=2, seed=10)
+    assert [job.seed for job in jobs] == [10, 11]
+    assert service.count("submit") == 3
+
+
+def test_what_normalize_returned_is_submitted_as_it_was_prepared(
+    pair: tuple[Path, Path], service: FakeService, judged: Any, report: Any
+) -> None:
+    asked = judged("ready")
+    facts = [
+        {"path": "x", "sha256": sha256(content).hexdigest()} for content in (b"image", b"video")
+    ]
+    after = report("ready", image=facts[0], video=facts[1], mode="replace", resolution="720p")
+    normalized = SimpleNamespace(image=pair[0], videos=(pair[1],), after=after)
+    job = wan_prep.submit(normalized, upload=True)
+    assert (job.mode, job.resolution, job.cost) == ("replace", "720p", None)
+    assert asked == [], "the report it brings along is about these very files"
+    split = SimpleNamespace(image=pair[0], videos=pair, after=after)
+    with pytest.raises(InputPathError, match="split in 2"):
+        wan_prep.submit(split, upload=True)
+    with pytest.raises(WanPrepError, match="found both"):
+        wan_prep.submit(normalized, pair[1], upload=True)
+
+
+def test_a_folder_is_submitted_as_it_was_prepared(pair: tuple[Path, Path], judged: Any) -> None:
+    asked = judged("ready")
+    (pair[0].parent / "plan.json").write_text(plan("replace", "720p").public_json(), "utf-8")
+    ready = prepared(pair[0].parent, dry_run=True)
+    assert asked == [(str(pair[0]), str(pair[1]), "replace", "720p")]
+    assert ready.warnings == ()
+    ready.pass_gate(strict=True)
+
+
+def test_a_folder_submitted_at_another_resolution_is_a_warning(
+    pair: tuple[Path, Path], judged: Any
+) -> None:
+    judged("ready")
+    (pair[0].parent / "plan.json").write_text(plan("animate", "480p").public_json(), "utf-8")
+    ready = prepared(pair[0].parent, resolution="720p", dry_run=True)
+    (warning,) = ready.warnings
+    assert warning.startswith("prepared for animate at 480p, submitted as animate at 720p")
+    assert ready.intent.notes == (warning,)
+    ready.pass_gate()
+    with pytest.raises(GateRefused, match="prepared for animate at 480p"):
+        ready.pass_gate(strict=True)
+
+
+def test_a_report_counts_only_beside_its_own_files(
+    pair: tuple[Path, Path], judged: Any, report: Any, make: Any
+) -> None:
+    asked = judged("risky")
+    image, video = ({"path": "x", "sha256": sha256(c).hexdigest()} for c in (b"image", b"video"))
+    saved = report("ready", image=image, video=video, video_evidence=make.video())
+    saved.save(pair[0].parent / "report.json")
+    ready = prepared(pair[0].parent, dry_run=True)
+    assert (asked, ready.checked and ready.checked.verdict) == ([], "ready")
+    assert ready.intent.total_usd == (Decimal("0.32"), Decimal("0.40"))
+    pair[0].write_bytes(b"another image")
+    assert prepared(pair[0].parent, dry_run=True).report != saved
+    assert len(asked) == 1
+
+
+# ---- inputs given by URL
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A plain file server on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return None
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_pair_given_by_url_is_fetched_and_checked(
+    pair: tuple[Path, Path], service: FakeService, judged: Any
+) -> None:
+    asked = judged("ready")
+    with served(pair[0].parent) as host:
+        job = wan_prep.submit(f"{host}/reference.png", f"{host}/driving.mp4")
+    assert job.image.url == f"{host}/reference.png", "no upload"
+    assert job.video.sha256 == sha256(b"video").hexdigest()
+    assert job.cost is not None
+    assert job.cost.seconds == 8.0
+    ((image, video, *_),) = asked
+    assert not Path(image).exists(), "what was fetched is gone"
+    assert not Path(video).exists()
+
+
+@pytest.mark.parametrize(
+    ("duration", "cost"), [(None, None), (7, (Decimal("0.28"), Decimal("0.40")))]
+)
+def test_a_dry_run_fetches_nothing(duration: float | None, cost: object, judged: Any) -> None:
+    asked = judged("ready")
+    ready = prepared(*URLS, dry_run=True, duration=duration)
+    assert (asked, ready.report, ready.intent.total_usd) == ([], None, cost)
+    assert ready.intent.document(ready.checked)["request"]["video"] == URLS[1]
+
+
+def test_without_a_check_nothing_is_fetched(service: FakeService, judged: Any) -> None:
+    asked = judged("not_ready")
+    job = wan_prep.submit(*URLS, no_check=True, duration=7)
+    assert (asked, job.video.sha256, service.count("submit")) == ([], None, 1)
+    with pytest.raises(CostTooHigh, match="--duration"):
+        wan_prep.submit(*URLS, no_check=True, max_cost=5, seed=1)
+
+
+def test_the_length_of_a_local_clip_is_measured(pair: tuple[Path, Path]) -> None:
+    """The demo clip lasts 2.57 s, and 5 s are the least that is billed."""
+    ready = prepared(pair[0], FIXTURES / "driving.mp4", no_check=True, dry_run=True, duration=60)
+    assert ready.intent.total_usd == (Decimal("0.20"), Decimal("0.20"))
+    with pytest.raises(GateRefused, match="its length is not known"):
+        prepared(*pair, no_check=True, dry_run=True)

@@ -1,0 +1,205 @@
+"""Judging commands in process: what is asked of the library, settings, documents, inspect."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wan_prep import api
+from wan_prep.analyzers import RULES
+from wan_prep.cli import run
+from wan_prep.evidence import Evidence
+from wan_prep.profile import default_profile
+
+Capture = pytest.CaptureFixture[str]
+Patch = pytest.MonkeyPatch
+
+FINDING_FIELDS = {
+    "code", "name", "severity", "status", "subject", "message", "measured", "limit", "unit",
+    "source", "span_s", "fix",
+}  # fmt: skip
+
+
+# ---- what is asked of the library
+
+
+def test_options_reach_the_library(answer: Any, report: Any) -> None:
+    asked = answer(report())
+    options = (
+        "--mode replace --resolution 720p --start 0.5 --end 2 --select WP3,WP401 --ignore WP302"
+    )
+    assert run(["check", "-q", *options.split(), "--pose-model", "m.task", "--", "-a", "b c"]) == 0
+    assert asked.pop("progress")
+    assert asked == {
+        "image": "-a", "video": "b c", "mode": "replace", "resolution": "720p", "start": 0.5,
+        "end": 2.0, "select": ("WP3", "WP401"), "ignore": ("WP302",), "pose_model": "m.task",
+        "profile": default_profile(),
+    }  # fmt: skip
+
+
+def test_defaults_are_those_of_the_contract(answer: Any, report: Any) -> None:
+    asked = answer(report())
+    run(["check", "-q", "a", "b"])
+    assert (asked["mode"], asked["resolution"], asked["start"]) == ("animate", "480p", 0)
+    assert (asked["end"], asked["select"], asked["ignore"]) == (None, (), ())
+
+
+def test_a_profile_of_ones_own(
+    answer: Any, tmp_path: Path, capsys: Capture, report: Any, one_line: Any
+) -> None:
+    asked = answer(report())
+    own = tmp_path / "own.toml"
+    own.write_text("[tolerances.zoom]\nfine = 1.5\n", "utf-8")
+    assert run(["check", "a", "b", "--profile", str(own)]) == 0
+    assert asked["profile"].tolerances["zoom"].fine == 1.5
+    assert asked["profile"].name == "own"
+    capsys.readouterr()
+    for text in (
+        "[tolerances.zoom]\nfine = nan",
+        "nonsense = 1",
+        "fine =",
+        "[tolerances]\nzoom = 3",
+    ):
+        own.write_text(text, "utf-8")
+        assert run(["check", "a", "b", "--profile", str(own)]) == 2
+        assert "own.toml" in one_line()
+
+
+# ---- settings
+
+
+def test_settings_of_a_file_and_their_precedence(answer: Any, tmp_path: Path, report: Any) -> None:
+    asked = answer(report("risky"))
+    pyproject, own = tmp_path / "pyproject.toml", tmp_path / "wan-prep.toml"
+    pyproject.write_text('[tool.wan-prep]\nmode = "replace"\nstrict = true\n', "utf-8")
+    assert run(["check", "-q", "a", "b"]) == 1
+    assert asked["mode"] == "replace"
+    own.write_text('resolution = "720p"\nignore = ["WP202"]\npose-model = "m.task"', "utf-8")
+    assert run(["check", "-q", "a", "b"]) == 0, "wan-prep.toml goes before pyproject.toml"
+    assert (asked["mode"], asked["resolution"]) == ("animate", "720p")
+    assert (asked["ignore"], asked["pose_model"]) == (("WP202",), tmp_path / "m.task")
+    run(["check", "-q", "a", "b", "--resolution", "480p", "--ignore", "WP2", "--pose-model", "x"])
+    assert (asked["resolution"], asked["ignore"], asked["pose_model"]) == ("480p", ("WP2",), "x")
+    own.write_text("strict = true", "utf-8")
+    assert run(["check", "-q", "a", "b"]) == 1
+    assert run(["check", "-q", "a", "b", "--no-strict"]) == 0
+
+
+def test_settings_are_found_from_a_folder_below(
+    answer: Any, tmp_path: Path, monkeypatch: Patch, report: Any
+) -> None:
+    asked = answer(report())
+    (tmp_path / "wan-prep.toml").write_text('mode = "replace"', "utf-8")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (below / "pyproject.toml").write_text("[tool.other]\n", "utf-8")
+    monkeypatch.chdir(below)
+    run(["check", "-q", "a", "b"])
+    assert asked["mode"] == "replace"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x = [", 'mode = "dance"', 'select = "WP1"', "nonsense = 1", "profile = 3",
+     'profile = "missing.toml"', "strict = 7", "\x00"],
+)  # fmt: skip
+def test_bad_settings_are_one_line_that_names_the_file(
+    text: str, tmp_path: Path, answer: Any, report: Any, one_line: Any
+) -> None:
+    answer(report())
+    (tmp_path / "wan-prep.toml").write_text(text, "utf-8")
+    assert run(["check", "a", "b"]) == 2
+    assert str(tmp_path) in one_line()
+
+
+def test_a_settings_table_that_is_none(
+    tmp_path: Path, answer: Any, report: Any, one_line: Any
+) -> None:
+    answer(report())
+    (tmp_path / "pyproject.toml").write_text("[tool]\nwan-prep = 3", "utf-8")
+    assert run(["check", "a", "b"]) == 2
+    assert "[tool.wan-prep]" in one_line()
+
+
+def test_a_working_folder_that_is_gone(
+    answer: Any, tmp_path: Path, monkeypatch: Patch, report: Any
+) -> None:
+    answer(report("ready"))
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(["check", "-q", "a", "b"]) == 0
+    monkeypatch.chdir(tmp_path)
+
+
+# ---- json
+
+
+def test_json_is_one_document(answer: Any, capsys: Capture, report: Any, strict_json: Any) -> None:
+    answer(report("not_ready"))
+    assert run(["check", "a", "b", "--format", "json", "-v"]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    document = strict_json(out)
+    assert list(document) == [
+        "schema_version", "tool", "profile", "pose_model", "mode", "resolution", "verdict", "score",
+        "score_at_best_start", "scores", "image", "video", "subject", "measures", "best_start_s",
+        "cuts_s", "output", "findings", "passed", "not_applicable", "deselected", "cost",
+    ]  # fmt: skip
+    assert set(document["findings"][0]) == FINDING_FIELDS
+
+
+def test_json_keeps_any_path(answer: Any, capsys: Capture, report: Any, strict_json: Any) -> None:
+    for path in ("a\nb\x1b[31m.png", "[red]x.png", "ü.png", 'q"\\.png'):
+        answer(report(image={"path": path}))
+        run(["check", "a", "b", "--format", "json"])
+        out = capsys.readouterr().out
+        assert strict_json(out)["image"]["path"] == path
+        assert "\x1b" not in out
+
+
+def test_a_report_refuses_what_json_cannot_say(report: Any) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        report(score=math.nan)
+
+
+def test_rules_and_explain_as_json(capsys: Capture, strict_json: Any) -> None:
+    assert run(["rules", "--format", "json"]) == 0
+    listed = strict_json(capsys.readouterr().out)
+    assert [r["code"] for r in listed] == [r.code for r in RULES]
+    for rule in RULES:
+        assert run(["explain", rule.name.upper(), "--format", "json"]) == 0
+        explained = strict_json(capsys.readouterr().out)
+        assert explained["code"] == rule.code
+        assert all(explained[heading] for heading in ("measures", "why", "fix", "limit"))
+        # WP501 has no limit: a body is recognised or it is not.
+        assert explained["figures"] or rule.code == "WP501"
+
+
+# ---- inspect
+
+
+def test_inspect_knows_the_common_options(
+    make: Any, monkeypatch: Patch, capsys: Capture, strict_json: Any
+) -> None:
+    seen: Evidence = make.video(["adult", None] * 8, fps="12", fps_from_header="12")
+    monkeypatch.setattr(api, "observe", lambda *_, **__: seen)
+    assert run(["inspect", "x", "-q"]) == 0
+    assert capsys.readouterr().out == "found\n"
+    assert run(["inspect", "x", "--strict", "--select", "WP503"]) == 1
+    assert "WP503" in capsys.readouterr().out
+    assert run(["inspect", "x", "--strict", "--select", "WP1"]) == 0
+    assert "Findings" not in capsys.readouterr().out
+    assert run(["inspect", "x", "-v", "--ignore", "WP5"]) == 0
+    out = capsys.readouterr().out
+    assert "WP5" not in out
+    assert "0.50, 1.50" in out
+    assert run(["inspect", "x", "--format", "json"]) == 0
+    document = strict_json(capsys.readouterr().out)
+    assert document["track"]["found"] == [True, False] * 8
+    assert len(document["track"]["keypoints_xy"][0]) == 33
+    assert document["track"]["keypoints_xy"][1] is None
