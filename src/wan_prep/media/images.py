@@ -71,8 +71,10 @@ def probe_image(path: str | PathLike[str], *, max_pixels: int) -> ImageInfo:
         )
 
 
-def read_image(path: str | PathLike[str], info: ImageInfo, *, max_pixels: int) -> Rgb:
-    """(info.height, info.width, 3) uint8 sRGB, upright, alpha flattened on white.
+def read_image(
+    path: str | PathLike[str], info: ImageInfo, *, max_pixels: int, background: str = "white"
+) -> Rgb:
+    """(info.height, info.width, 3) uint8 sRGB, upright, alpha flattened on `background`.
 
     16-bit and float greys are scaled, not clipped; the first frame of an animation counts.
     Raises as `probe_image`; a picture cut short is MediaUnreadable("truncated").
@@ -82,7 +84,7 @@ def read_image(path: str | PathLike[str], info: ImageInfo, *, max_pixels: int) -
         image.load()
         # A TIFF was turned by Pillow while loading, and its tag removed.
         orientation = 1 if image.format == "TIFF" else info.exif_orientation
-        pixels = upright(flat_rgb(image), orientation)
+        pixels = upright(flat_rgb(image, background), orientation)
     if pixels.shape != (info.height, info.width, 3):
         raise MediaUnreadable(
             "corrupt",
@@ -115,14 +117,14 @@ def pillow_guard(path: Path) -> Iterator[None]:
             _raise_mapped(path, exc)
 
 
-def flat_rgb(image: Image.Image) -> Rgb:
-    """(H, W, 3) uint8 sRGB of a loaded image, alpha flattened on white, not turned."""
+def flat_rgb(image: Image.Image, background: str = "white") -> Rgb:
+    """(H, W, 3) uint8 sRGB of a loaded image, alpha flattened on `background`, not turned."""
     if image.mode.startswith("I") or image.mode == "F":
         return np.repeat(_scaled_grey(image)[:, :, None], 3, axis=2)
     if not _has_alpha(image):
         return np.array(_to_srgb(image), dtype=np.uint8)
     with_alpha = image.convert("RGBA")
-    flat = Image.new("RGB", image.size, "white")
+    flat = Image.new("RGB", image.size, background)
     opaque = with_alpha.convert("RGB")
     opaque.info["icc_profile"] = image.info.get("icc_profile")
     flat.paste(_to_srgb(opaque), mask=with_alpha.getchannel("A"))

@@ -1,0 +1,1 @@
+"""A plan becomes files: the only room that writes media. It decides nothing."""

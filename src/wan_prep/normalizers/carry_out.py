@@ -1,0 +1,125 @@
+"""A plan becomes a pair of files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from wan_prep.errors import NormalizeFailed, SourceChanged
+from wan_prep.media.files import open_check, sha256_of
+from wan_prep.media.probe import probe_video
+from wan_prep.normalizers.clip import write_clip
+from wan_prep.normalizers.still import write_still
+from wan_prep.normalizers.verify import verify_copy, verify_decoding, verify_image, verify_video
+from wan_prep.normalizers.write import Prepared, Written
+from wan_prep.planning.model import ImageWork, Plan, VideoWork
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and its share done, 0 … 1."""
+
+# The plan names its image by hash: it is the one whose size was checked when it was observed.
+_ANY_SIZE_PX = 2**62
+
+
+def _quiet(_what: str, _share: float) -> None:
+    return None
+
+
+def prepare(
+    plan: Plan,
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    also: Sequence[str] = (),
+    progress: Progress = _quiet,
+) -> Prepared:
+    """Write the files of `plan` aside, and verify everything about them but their decoding.
+
+    also: names of further files that are going to be written beside them.
+
+    Raises:
+        InputPathError, SourceChanged: a source is missing, or is not the one planned for.
+        OutputExists: a file stands where one of these would.
+        NormalizeFailed: a file cannot be written or did not come out as planned.
+        MediaUnreadable: a source does not decode.
+        DependencyMissing: there is no ffmpeg that can do it.
+    """
+    image_source = _unchanged(plan.image)
+    video_source = _unchanged(plan.video)
+    prepared = Prepared(Path(folder), overwrite=overwrite)
+    try:
+        for name in also:
+            prepared.aside(name)
+        prepared.image = prepared.aside(plan.image.name)
+        prepared.videos = tuple(prepared.aside(span.name) for span in plan.video.spans)
+        progress("writing the image", 0.0)
+        _write_image(plan.image, image_source, prepared.image)
+        _write_videos(plan.video, video_source, prepared, progress)
+    except BaseException:
+        prepared.discard()
+        raise
+    return prepared
+
+
+def carry_out(
+    plan: Plan,
+    folder: str | Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress = _quiet,
+) -> Written:
+    """Carry out a plan without checking the pair again: write, verify, decode, publish.
+
+    Raises as `prepare`.
+    """
+    with prepare(plan, folder, overwrite=overwrite, progress=progress) as prepared:
+        for path, expected in prepared.expected.items():
+            progress("verifying the video", 0.0)
+            verify_decoding(path, expected)
+        return prepared.publish()
+
+
+def _write_image(work: ImageWork, source: Path, target: Path) -> None:
+    if work.geometry is None:
+        _copy(source, target, work.sha256)
+        return
+    write_still(work, work.geometry, source, target, max_pixels=_ANY_SIZE_PX)
+    verify_image(target, work.geometry, max_pixels=_ANY_SIZE_PX)
+
+
+def _write_videos(work: VideoWork, source: Path, prepared: Prepared, progress: Progress) -> None:
+    if work.geometry is None:
+        _copy(source, prepared.videos[0], work.sha256)
+        return
+    info = probe_video(source)
+    for index, (span, target) in enumerate(zip(work.spans, prepared.videos, strict=True)):
+        on_share = partial(_part_done, progress, index, len(work.spans))
+        expected = write_clip(work, work.geometry, span, source, info, target, on_share=on_share)
+        verify_video(target, expected)
+        prepared.expected[target] = expected
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as exc:
+        raise NormalizeFailed(
+            f"{target.name} could not be copied ({exc.strerror}); free some space, or choose "
+            "another folder"
+        ) from exc
+    verify_copy(target, sha256)
+
+
+def _unchanged(work: ImageWork | VideoWork) -> Path:
+    source = open_check(work.source)
+    if sha256_of(source) != work.sha256:
+        raise SourceChanged(
+            f"expected {source} as it was when the plan was made, found other content; plan again"
+        )
+    return source
+
+
+def _part_done(progress: Progress, done: int, count: int, share: float) -> None:
+    progress("writing the video", (done + share) / count)

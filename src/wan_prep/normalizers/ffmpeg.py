@@ -1,0 +1,255 @@
+"""The one place that builds and runs ffmpeg commands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any, Literal, NoReturn
+
+import ffmpeg
+import imageio_ffmpeg
+
+from wan_prep.errors import DependencyMissing, NormalizeFailed
+from wan_prep.normalizers.filters import Filter, Over, Step
+from wan_prep.normalizers.resample import Colors
+
+BINARY_VARIABLE = "WAN_PREP_FFMPEG"
+
+# Luma against a lossless run of the same geometry (`benchmarks/fix_media.py`): 45 dB or more on
+# the shared clips, 41 to 44 dB where noise of 4 levels is laid over them. Preset faster gains half
+# a decibel for half as much time again.
+_CRF = 12
+_PRESET = "veryfast"
+_KEYFRAME_EVERY_S = 2
+_AUDIO_BITRATE = "192k"
+
+# Linux ends ffmpeg when this process dies, even by SIGKILL: a tiny interpreter asks for it, then
+# becomes ffmpeg. (A function between fork and exec would not be safe beside threads.)
+_LAUNCHER = (
+    "import ctypes, os, signal, sys\n"
+    "ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
+    "for ignored in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(ignored, signal.SIG_DFL)\n"
+    "if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+_ERROR_LINES_KEPT = 40
+_ERROR_LINES_SHOWN = 3
+_LACKING = re.compile(r"(?:Unknown encoder|No such filter:|Unrecognized option) '[^']+'")
+_ADDRESS = re.compile(r"\[[^\]]* @ 0x[0-9a-f]+\] ?")
+
+
+def binary() -> str:
+    """The ffmpeg to run: that of WAN_PREP_FFMPEG, or the one that came with pip.
+
+    Raises DependencyMissing: it is not there or does not run.
+    """
+    own = os.environ.get(BINARY_VARIABLE)
+    if not own:
+        try:
+            return str(imageio_ffmpeg.get_ffmpeg_exe())
+        except RuntimeError as exc:
+            raise DependencyMissing(
+                f"no ffmpeg came with imageio-ffmpeg on this system; install one and name it in "
+                f"{BINARY_VARIABLE}"
+            ) from exc
+    try:
+        done = subprocess.run([own, "-version"], capture_output=True, check=False)
+        if done.returncode == 0 and done.stdout.startswith(b"ffmpeg"):
+            return own
+        reason = f"it ended with {done.returncode} when asked for its version"
+    except (OSError, ValueError) as exc:
+        reason = str(getattr(exc, "strerror", None) or exc)
+    raise DependencyMissing(
+        f"expected an ffmpeg that runs in {BINARY_VARIABLE}, found {own} ({reason}); correct the "
+        "path, or unset it to use the one that came with wan-prep"
+    )
+
+
+def file_input(path: Path, container: str, seek_s: Fraction | None) -> Any:
+    """A media file, opened as what it was probed as, its time stamps and its turn left alone."""
+    options: dict[str, Any] = {
+        "format": {"mp4": "mov"}.get(container, container),
+        "protocol_whitelist": "file",
+        "reinit_filter:v": 0,
+        "max_error_rate": 1,
+    }
+    if seek_s is not None:
+        options["ss"] = f"{float(seek_s):.6f}"
+    flags = {"copyts": None, "noautorotate": None, "noaccurate_seek": None}
+    return ffmpeg.input(f"file:{path}", **options, **flags)
+
+
+def piped_input(width: int, height: int, fps: Fraction) -> Any:
+    """Packed 8-bit RGB pictures of one size, at a constant rate, through the standard input."""
+    return ffmpeg.input(
+        "pipe:0",
+        format="rawvideo",
+        pix_fmt="rgb24",
+        s=f"{width}x{height}",
+        framerate=f"{fps.numerator}/{fps.denominator}",
+    )
+
+
+def command(
+    source: Any,
+    target: Path,
+    video: Sequence[Step],
+    audio: Sequence[Filter] | Literal["none", "copy"],
+    *,
+    fps: Fraction,
+    colors: Colors,
+) -> list[str]:
+    """The arguments of the one run that writes one file: a decode, a filter graph, an encode.
+
+    audio: "none" writes no sound, "copy" takes its packets over as they are.
+    colors: what the encoder is told of them.
+    """
+    streams = [_through(source["V:0"], video)]
+    options: dict[str, Any] = {
+        "c:v": "libx264",
+        "preset": _PRESET,
+        "crf": _CRF,
+        "profile:v": "high",
+        "g": round(_KEYFRAME_EVERY_S * fps),
+        "fps_mode": "passthrough",
+        "colorspace": colors.matrix,
+        "color_primaries": colors.primaries,
+        "color_trc": colors.transfer,
+        "color_range": "tv",
+        "movflags": "+faststart",
+        "brand": "mp42",
+        # Nothing of the source travels along: no place, no date, no name, no chapter.
+        "map_metadata": -1,
+        "map_chapters": -1,
+        "fflags": "+bitexact",
+        "flags": "+bitexact",
+        "format": "mp4",
+    }
+    if audio == "copy":
+        streams.append(source["a:0"])
+        options["c:a"] = "copy"
+    elif audio != "none":
+        streams.append(_through(source["a:0"], audio))
+        options |= {"c:a": "aac", "b:a": _AUDIO_BITRATE}
+    arguments: list[str] = ffmpeg.get_args(ffmpeg.output(*streams, f"file:{target}", **options))
+    talk = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")
+    return [binary(), *talk, "-y", *arguments]
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    on_frame: Callable[[int], None],
+    pictures: Iterable[bytes] | None = None,
+) -> None:
+    """Run a command to its end; `on_frame` hears how many frames are written.
+
+    pictures: what is piped in, one frame at a time.
+
+    Raises:
+        NormalizeFailed: ffmpeg ended with an error; the message says which.
+        DependencyMissing: this ffmpeg lacks an encoder or a filter.
+    """
+    launcher: list[str] = []
+    if sys.platform == "linux":
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid())]
+    try:
+        process = subprocess.Popen(
+            [*launcher, *arguments],
+            stdin=subprocess.DEVNULL if pictures is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as exc:
+        raise DependencyMissing(
+            f"expected an ffmpeg that runs, but {arguments[0]} does not start ({exc.strerror}); "
+            f"name another one in {BINARY_VARIABLE}"
+        ) from exc
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said: deque[bytes] = deque(maxlen=_ERROR_LINES_KEPT)
+    helpers = [threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)]
+    feeder = None
+    if pictures is not None:
+        assert process.stdin is not None
+        feeder = _Feeder(process.stdin, pictures)
+        helpers.append(feeder)
+    try:
+        for helper in helpers:
+            helper.start()
+        for line in process.stdout:
+            if line.startswith(b"frame="):
+                on_frame(int(line[6:]))
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
+        for helper in helpers:
+            helper.join()
+        process.stdout.close()
+        process.stderr.close()
+    if feeder is not None and feeder.failure is not None:
+        raise feeder.failure
+    if process.returncode != 0:
+        _raise_failed(process.returncode, [line.decode("utf-8", "replace") for line in said])
+
+
+class _Feeder(threading.Thread):
+    """Writes pictures into a pipe; what the pictures raise is kept for the caller."""
+
+    def __init__(self, pipe: IO[bytes], pictures: Iterable[bytes]) -> None:
+        super().__init__(name="wan-prep-feed", daemon=True)
+        self.failure: Exception | None = None
+        self._pipe, self._pictures = pipe, pictures
+
+    def run(self) -> None:
+        try:
+            for picture in self._pictures:
+                self._pipe.write(picture)
+            self._pipe.close()
+        except BrokenPipeError:
+            return  # ffmpeg ended first, and says why
+        except Exception as exc:
+            self.failure = exc
+            self._pipe.close()
+
+
+def _through(stream: Any, steps: Sequence[Step]) -> Any:
+    """`stream` behind these steps."""
+    for step in steps:
+        if isinstance(step, Over):
+            both = stream.filter_multi_output("split")
+            behind = _through(both[0], step.backdrop)
+            place = {"x": step.left, "y": step.top, "format": "auto"}
+            stream = ffmpeg.filter([behind, both[1]], "overlay", **place)
+        else:
+            stream = stream.filter(step.name, **step.options)
+    return stream
+
+
+def _raise_failed(code: int, lines: list[str]) -> NoReturn:
+    text = "\n".join(lines)
+    lacking = _LACKING.search(text)
+    if lacking:
+        raise DependencyMissing(
+            f"expected an ffmpeg with libx264, aac and zscale, found one without ({lacking[0]}); "
+            f"name a complete build in {BINARY_VARIABLE}, or unset it"
+        )
+    if "No space left on device" in text:
+        raise NormalizeFailed(
+            "the disk filled up while a file was written; free some space, or choose another folder"
+        )
+    if code < 0:
+        raise NormalizeFailed(
+            f"ffmpeg was ended by signal {-code} while it wrote a file; if nobody did that, "
+            "memory or the allowed file size ran out"
+        )
+    told = [_ADDRESS.sub("", line).strip() for line in lines]
+    shown = " · ".join(dict.fromkeys(line for line in told[-_ERROR_LINES_SHOWN:] if line))
+    raise NormalizeFailed(f"ffmpeg could not write a file (exit code {code}): {shown or 'no word'}")

@@ -1,0 +1,167 @@
+"""A span of a clip on three clocks: the source's, the plan's, and that of the file written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+from wan_prep.media.frames import frames_at
+from wan_prep.media.types import VideoInfo
+from wan_prep.normalizers.filters import Filter, Step
+from wan_prep.planning.model import Span
+
+# A container that rounds times to milliseconds may take this much from a clip of whole frames.
+_ROUNDING_FRAMES = Fraction(1, 20)
+# Where the index is reliable, decoding begins this long before the span instead of at the start
+# of the file; the keyframe before that moment is never too late.
+_SEEK_LEAD_S = Fraction(10)
+_SEEKABLE = ("mp4", "mov", "matroska")
+# Elementary streams have no time stamps, and AVI only those of storage: frames are counted
+# (as in `media.libav`).
+_COUNTED = ("avi", "h264", "hevc", "vvc", "m4v", "mpegvideo", "vc1", "av1", "obu")
+# The end of a damaged clip may stand still for so long; beyond that it is a failure to report.
+_STILL_MAX_S = Fraction(1, 2)
+# Sound: one rate for every file, and how far it may be off its time stamps before it is cut or
+# filled with silence instead of stretched unnoticeably.
+_AUDIO_RATE = 48000
+_STRETCH_MAX_SAMPLES_PER_S = 1000
+_OFF_MAX_S = "0.02"
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What is written of one span."""
+
+    begin: Fraction
+    """Time of the first frame, s from the first displayed frame of the source."""
+    frames: int
+    fps: Fraction
+
+    @property
+    def length(self) -> Fraction:
+        """Duration of the file written, in s."""
+        return self.frames / self.fps
+
+
+def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> Cut:
+    """Begin `span` with the frame displayed at its start, and count what fits before its end."""
+    begin = Fraction(0) if span.start == 0 else frames_at(path, info, [span.start])[0].time
+    return Cut(begin, frame_count(span.end - span.start, fps), fps)
+
+
+def frame_count(length: Fraction, fps: Fraction) -> int:
+    """Frames of 1 / `fps` s that end within `length` s, at least one.
+
+    What rounding took away is given back, but never beyond a whole second: seconds are billed.
+
+    >>> frame_count(Fraction("3.333"), Fraction(30)), frame_count(Fraction(120), Fraction(30))
+    (100, 3600)
+    """
+    whole_seconds = math.floor(math.ceil(length) * fps)
+    return max(1, min(math.floor(length * fps + _ROUNDING_FRAMES), whole_seconds))
+
+
+def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
+    """Where reading may begin, in s from the start of the file; None: at its beginning."""
+    if info.container not in _SEEKABLE or cut.begin <= 2 * _SEEK_LEAD_S:
+        return None
+    return cut.begin - _SEEK_LEAD_S
+
+
+def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
+    """Exactly `cut.frames` frames at `cut.fps`, chosen by their time stamps.
+
+    Frame k is the last whose time, rounded to frames of the output, is not after k; the first is
+    the one displayed at `cut.begin`, even if another follows within half a frame.
+    """
+    ticks_per_s = 1 / info.time_base
+    if info.container in _COUNTED and not info.is_vfr:
+        now = f"N*{_ratio(ticks_per_s / info.fps)}-({round(cut.begin * ticks_per_s)})"
+    else:
+        now = f"PTS-({info.first_pts + round(cut.begin * ticks_per_s)})"
+    soonest = math.ceil(ticks_per_s / cut.fps / 2)
+    return (
+        Filter("settb", {"expr": _ratio(info.time_base)}),
+        Filter("setpts", {"expr": f"if(gt({now},0),max({now},{soonest}),{now})"}),
+        Filter("fps", {"fps": _ratio(cut.fps), "start_time": 0, "round": "near"}),
+        Filter("tpad", {"stop": math.ceil(_STILL_MAX_S * cut.fps), "stop_mode": "clone"}),
+        Filter("trim", {"end_frame": cut.frames}),
+    )
+
+
+def has_sound(cut: Cut, info: VideoInfo) -> bool:
+    """Whether anything of the sound falls into what is written."""
+    if info.audio_codec is None or info.audio_start is None or info.audio_duration is None:
+        return False
+    end = info.audio_start + info.audio_duration
+    return info.audio_start < cut.begin + cut.length and end > cut.begin
+
+
+def sound_fits(cut: Cut, info: VideoInfo) -> bool:
+    """Whether the packets of the sound can be taken over as they are: AAC on the same clock.
+
+    Copied sound can be neither moved nor cut, so it must start with the first frame or after it
+    and end within what is written. Only where `has_sound`.
+    """
+    assert info.audio_start is not None
+    assert info.audio_duration is not None
+    return (
+        info.container in ("mp4", "mov")
+        and info.audio_codec == "aac"
+        and info.first_pts == 0
+        and cut.begin == 0
+        and info.audio_start >= 0
+        and info.audio_start + info.audio_duration <= cut.length
+    )
+
+
+def audio_steps(cut: Cut, info: VideoInfo) -> tuple[Filter, ...]:
+    """The sound of the same span, on the clock of the same first frame."""
+    first_s = info.first_pts * info.time_base + cut.begin
+    return (
+        Filter("asetpts", {"expr": f"PTS-({_ratio(first_s)})/TB"}),
+        Filter("atrim", {"start": 0}),
+        Filter(
+            "aresample",
+            {
+                "sample_rate": _AUDIO_RATE,
+                "async": _STRETCH_MAX_SAMPLES_PER_S,
+                "min_hard_comp": _OFF_MAX_S,
+                "first_pts": 0,
+            },
+        ),
+        Filter("aformat", {"channel_layouts": "mono|stereo"}),
+        Filter("atrim", {"end_sample": math.floor(cut.length * _AUDIO_RATE)}),
+    )
+
+
+def paced(timed: Iterable[tuple[Fraction, T]], cut: Cut) -> Iterator[T]:
+    """What `video_steps` does, for pictures that are at hand: `cut.frames` of (time, picture).
+
+    `timed` begins with the picture displayed at `cut.begin`; its last one stands to the end.
+    """
+    written = 0
+    shown: T | None = None
+    for time, item in timed:
+        tick = math.floor((time - cut.begin) * cut.fps + Fraction(1, 2))
+        due = max(tick, 1) if shown is not None else 0
+        while shown is not None and written < min(due, cut.frames):
+            yield shown
+            written += 1
+        shown = item
+        if written == cut.frames:
+            return
+    while shown is not None and written < cut.frames:
+        yield shown
+        written += 1
+
+
+def _ratio(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"
