@@ -56,7 +56,7 @@ KEEPERS = {
     "PIL": ("media",),
     "scenedetect": ("media",),
     "typer": ("cli",),
-    "rich": ("cli", "report.text"),
+    "rich": ("cli", "report.text", "planning.text"),
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.client", "submission.async_client"),
@@ -302,7 +302,7 @@ def test_every_local_link_of_the_readme_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-COMMANDS = ("check", "inspect", "submit", "wait", "jobs", "rules", "explain")
+COMMANDS = ("check", "inspect", "plan", "fix", "submit", "wait", "jobs", "rules", "explain")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wan_prep.api import check, observe, submit, wait
+    from wan_prep.api import NormalizedPair, check, normalize, observe, plan, submit, wait
     from wan_prep.errors import (
         AlreadySubmitted,
         ApiKeyError,
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         JournalError,
         MediaUnreadable,
         NoOutputs,
+        NormalizeFailed,
+        OutputExists,
         PartlySubmitted,
         PoseModelError,
         ProfileError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         Rejected,
         ReplyInvalid,
         ServiceUnreachable,
+        SourceChanged,
         SubmissionError,
         SubmissionUnknown,
         UploadFailed,
@@ -42,12 +45,22 @@ if TYPE_CHECKING:
     )
     from wan_prep.evidence import Evidence
     from wan_prep.findings import Finding
+    from wan_prep.planning.model import Plan
+    from wan_prep.planning.options import PlanOptions
     from wan_prep.profile import Profile, default_profile, load_profile
     from wan_prep.report.model import Report
     from wan_prep.submission.jobs import Job, Prediction
 
 _HOMES = {
     "check": "api",
+    "normalize": "api",
+    "plan": "api",
+    "NormalizedPair": "api",
+    "Plan": "planning.model",
+    "PlanOptions": "planning.options",
+    "SourceChanged": "errors",
+    "OutputExists": "errors",
+    "NormalizeFailed": "errors",
     "observe": "api",
     "submit": "api",
     "wait": "api",
@@ -102,7 +115,12 @@ __all__ = [
     "JournalError",
     "MediaUnreadable",
     "NoOutputs",
+    "NormalizeFailed",
+    "NormalizedPair",
+    "OutputExists",
     "PartlySubmitted",
+    "Plan",
+    "PlanOptions",
     "PoseModelError",
     "Prediction",
     "Profile",
@@ -112,6 +130,7 @@ __all__ = [
     "ReplyInvalid",
     "Report",
     "ServiceUnreachable",
+    "SourceChanged",
     "SubmissionError",
     "SubmissionUnknown",
     "UploadFailed",
@@ -121,7 +140,9 @@ __all__ = [
     "check",
     "default_profile",
     "load_profile",
+    "normalize",
     "observe",
+    "plan",
     "submit",
     "wait",
 ]

@@ -99,6 +99,7 @@ class OpenedVideo:
     """A clip whose decoding has begun: `observe_video` looks at it, once.
 
     Made before the model loads and the image is looked at, so that all of it runs side by side.
+    every_frame: decode the frames that no other frame needs, too, as proof that all decode.
 
     Raises:
         InputPathError: the path cannot be opened as a file.
@@ -112,6 +113,7 @@ class OpenedVideo:
         *,
         start: Fraction = Fraction(0),
         end: Fraction | None = None,
+        every_frame: bool = False,
     ) -> None:
         open_check(path)
         self.path, self.start, self.end = path, start, end
@@ -132,9 +134,8 @@ class OpenedVideo:
         self.interval = min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, self.span / SAMPLES_WANTED))
         self.is_long = self.span > LONG_FROM_S
         self.log = DecodeLog()
-        frames = decode(
-            path, self.info, start=start, end=end, skip_nonref=self.is_long, log=self.log
-        )
+        spared = self.is_long and not every_frame
+        frames = decode(path, self.info, start=start, end=end, skip_nonref=spared, log=self.log)
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
         self.samples = Sampler(
             mark_cuts(frames),

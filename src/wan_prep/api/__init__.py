@@ -1,9 +1,20 @@
 """The stages composed; the only room that knows all of them.
 
-`judging` looks at files and judges them, `sending` submits what was judged and waits for it.
+`judging` looks at files and judges them, `fixing` plans and makes a pair that fits, `sending`
+submits it and waits for it.
 """
 
+from wan_prep.api.fixing import NormalizedPair, normalize, plan
 from wan_prep.api.judging import check, observe, tool
 from wan_prep.api.sending import submit, wait
 
-__all__ = ["check", "observe", "submit", "tool", "wait"]
+__all__ = [
+    "NormalizedPair",
+    "check",
+    "normalize",
+    "observe",
+    "plan",
+    "submit",
+    "tool",
+    "wait",
+]

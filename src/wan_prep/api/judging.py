@@ -92,7 +92,7 @@ def check(
             if isinstance(video, Evidence)
             else stack.enter_context(_opened(video, figures, begin, stop))
         )
-        network = stack.enter_context(_Estimating(estimator, pose_model, needs_model))
+        network = stack.enter_context(Estimating(estimator, pose_model, needs_model))
         image_evidence = (
             image
             if isinstance(image, Evidence)
@@ -149,7 +149,7 @@ def observe(
         opened = None
         if times is None and actual == "video":
             opened = stack.enter_context(_opened(path, figures, begin, stop))
-        network = stack.enter_context(_Estimating(estimator, pose_model, needed=True))
+        network = stack.enter_context(Estimating(estimator, pose_model, needed=True))
         if times is not None:
             from wan_prep.observing import observe_video_at
 
@@ -259,7 +259,7 @@ def _import_native() -> None:
         ) from exc
 
 
-class _Estimating:
+class Estimating:
     """The estimator that was handed in, or one of our own that is closed at the end."""
 
     def __init__(

@@ -1,0 +1,263 @@
+"""Plan and fix: a report becomes a plan, a plan a pair of files that is checked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wan_prep.api.judging import Estimating, PathLike, Progress, check, quiet, tool
+from wan_prep.errors import NormalizeFailed, WanPrepError
+from wan_prep.evidence import Evidence, Observation
+from wan_prep.planning.model import Geometry, Plan
+from wan_prep.planning.options import PlanOptions
+from wan_prep.pose.estimator import PoseEstimator
+from wan_prep.profile import Profile, default_profile
+from wan_prep.report.assemble import Selection, build_report
+from wan_prep.report.model import Report
+
+if TYPE_CHECKING:
+    from wan_prep.normalizers.write import Prepared
+
+
+class NormalizedPair(BaseModel):
+    """What `normalize` wrote, and what the check says of the pair before and after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    folder: Path
+    image: Path
+    videos: tuple[Path, ...]
+    """One, or the parts of a clip that was split, in order."""
+    plan: Plan
+    before: Report = Field(repr=False)
+    reports: tuple[Report, ...] = Field(repr=False)
+    """Of the image with each of `videos`."""
+
+    @property
+    def video(self) -> Path:
+        return self.videos[0]
+
+    @property
+    def after(self) -> Report:
+        """Of the image with the first video."""
+        return self.reports[0]
+
+
+def plan(
+    report: Report,
+    options: PlanOptions | None = None,
+    *,
+    profile: Profile | None = None,
+    pose_model: PathLike | None = None,
+    estimator: PoseEstimator | None = None,
+    progress: Progress = quiet,
+) -> Plan:
+    """What would be changed to make a pair fit, and why. Nothing is touched.
+
+    Where a better start is sought and the clip is still at its path, frames between the report's
+    samples are looked at, too; otherwise starts are samples.
+
+    Raises:
+        EvidenceMissing: the report carries no evidence.
+        MediaUnreadable: a file of the pair cannot be read, so nothing can be made of it.
+        WanPrepError: options that leave nothing, or figures other than the report's.
+    """
+    from wan_prep.planning.assemble import make_plan
+
+    _, video = report.evidence()
+    with ExitStack() as stack:
+        observe_at = _looking_at(video.path, stack, pose_model, estimator, progress)
+        return make_plan(
+            report, options, profile=profile or default_profile(), observe_at=observe_at
+        )
+
+
+def _looking_at(
+    path: str,
+    stack: ExitStack,
+    pose_model: PathLike | None,
+    estimator: PoseEstimator | None,
+    progress: Progress,
+) -> Callable[[Sequence[Fraction]], tuple[Observation, ...]] | None:
+    """Looks at frames of the clip; the network is loaded when it is first asked."""
+    if not Path(path).is_file():
+        return None
+    networks: list[PoseEstimator] = []
+
+    def look(times: Sequence[Fraction]) -> tuple[Observation, ...]:
+        from wan_prep.observing import observe_video_at
+
+        if not networks:
+            progress("looking for the best start", 0.0)
+            networks.append(stack.enter_context(Estimating(estimator, pose_model, needed=True)))
+        return observe_video_at(path, networks[0], list(times)).observations
+
+    return look
+
+
+def normalize(
+    plan: Plan,
+    folder: PathLike,
+    *,
+    overwrite: bool = False,
+    profile: Profile | None = None,
+    pose_model: PathLike | None = None,
+    estimator: PoseEstimator | None = None,
+    progress: Progress = quiet,
+) -> NormalizedPair:
+    """Carry out a plan: write the pair, verify it, check it again.
+
+    Writes the image, the video or its parts, plan.json, before.json and report.json
+    (report-02.json … for further parts) into `folder`; all of them appear, or none.
+
+    profile: the one the plan was made with.
+
+    Raises:
+        InputPathError, SourceChanged: a source is missing, or is not the one planned for.
+        OutputExists: a file is there already; `overwrite` allows to replace it.
+        NormalizeFailed: a file cannot be written, or did not come out as planned.
+        DependencyMissing: there is no ffmpeg that can do it.
+    """
+    from wan_prep.normalizers.carry_out import prepare
+
+    figures = profile or default_profile()
+    if figures.sha256 != plan.profile.sha256:
+        raise WanPrepError(
+            f"the plan was made with other figures (profile {plan.profile.name!r}) than those of "
+            f"profile {figures.name!r}; plan again with this one, or hand over that one"
+        )
+    absolute = _with_absolute_sources(plan)
+    with ExitStack() as stack:
+        network = stack.enter_context(Estimating(estimator, pose_model, needed=True))
+        before = plan.before
+        if before is None or before.image_evidence is None or before.video_evidence is None:
+            before = check(
+                plan.image.source,
+                plan.video.source,
+                mode=plan.mode,
+                resolution=plan.resolution,
+                profile=figures,
+                estimator=network,
+                progress=progress,
+            )
+        names = ["report.json", *(f"report-{k:02d}.json" for k in range(2, _parts(plan) + 1))]
+        prepared = stack.enter_context(
+            prepare(
+                absolute,
+                Path(folder),
+                overwrite=overwrite,
+                also=("plan.json", "before.json", *names),
+                progress=progress,
+            )
+        )
+        reports = _checked_again(plan, before, prepared, network, figures, progress)
+        beside = prepared.image.parent
+        _write(beside / "plan.json", absolute.public_json())
+        before.save(beside / "before.json")
+        for name, report in zip(names, reports, strict=True):
+            report.save(beside / name)
+        written = prepared.publish()
+    return NormalizedPair(
+        folder=Path(folder),
+        image=written.image,
+        videos=written.videos,
+        plan=plan,
+        before=before,
+        reports=reports,
+    )
+
+
+def _parts(plan: Plan) -> int:
+    return len(plan.video.spans)
+
+
+def _with_absolute_sources(plan: Plan) -> Plan:
+    """A plan.json is to be found right from any folder."""
+    works = {
+        name: work.model_copy(update={"source": str(Path(work.source).absolute())})
+        for name, work in (("image", plan.image), ("video", plan.video))
+    }
+    return plan.model_copy(update=works)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise NormalizeFailed(
+            f"{path.name} could not be written ({exc.strerror}); free some space, or choose "
+            "another folder"
+        ) from exc
+
+
+def _checked_again(
+    plan: Plan,
+    before: Report,
+    prepared: Prepared,
+    network: PoseEstimator,
+    figures: Profile,
+    progress: Progress,
+) -> tuple[Report, ...]:
+    """The reports of the written pair; its decode is also the proof that all of it decodes."""
+    from wan_prep.observing import observe_image
+
+    source_image, source_video = before.evidence()
+    image = source_image
+    if not plan.image.copy_bytes:
+        progress("checking what was written", 0.0)
+        image = observe_image(prepared.image, network, figures)
+        _verify(source_image, image, plan.image.geometry, Fraction(0))
+    reports = []
+    for span, path in zip(plan.video.spans, prepared.videos, strict=True):
+        video = source_video
+        if not plan.video.copy_bytes or _is_part(source_video):
+            video = _observed_whole(path, network, figures, progress)
+        if not plan.video.copy_bytes:
+            _verify(source_video, video, plan.video.geometry, span.start)
+        reports.append(
+            build_report(
+                _named(image, prepared.folder / plan.image.name),
+                _named(video, prepared.folder / span.name),
+                mode=plan.mode,
+                resolution=plan.resolution,
+                profile=figures,
+                tool=tool(),
+                selection=Selection(ignore=before.deselected),
+            )
+        )
+    return tuple(reports)
+
+
+def _is_part(video: Evidence) -> bool:
+    return video.start > 0 or video.end is not None
+
+
+def _observed_whole(
+    path: Path, network: PoseEstimator, figures: Profile, progress: Progress
+) -> Evidence:
+    from wan_prep.observing import OpenedVideo, observe_video
+
+    with OpenedVideo(path, figures, every_frame=True) as opened:
+        return observe_video(
+            opened, network, progress=lambda share: progress("checking what was written", share)
+        )
+
+
+def _verify(
+    source: Evidence, written: Evidence, geometry: Geometry | None, begin: Fraction
+) -> None:
+    from wan_prep.normalizers.verify import verify_evidence, verify_subject
+
+    verify_evidence(written)
+    verify_subject(source, written, geometry, begin)
+
+
+def _named(evidence: Evidence, path: Path) -> Evidence:
+    """The evidence under the name that its file is going to have."""
+    info = evidence.info
+    named = None if info is None else info.model_copy(update={"path": str(path)})
+    return evidence.model_copy(update={"path": str(path), "info": named})

@@ -1,0 +1,347 @@
+"""Commands that mend: plan, fix."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wan_prep.cli.options import (
+    EndOpt,
+    Format,
+    FormatOpt,
+    IgnoreOpt,
+    ImageArg,
+    ModeOpt,
+    PoseModelOpt,
+    ProfileOpt,
+    QuietOpt,
+    ResolutionOpt,
+    SelectOpt,
+    StartOpt,
+    StrictOpt,
+    VideoArg,
+    codes_of,
+    profile_of,
+    settings_here,
+)
+from wan_prep.cli.output import (
+    EXIT_FINDINGS,
+    EXIT_OK,
+    Progress,
+    as_json,
+    console_on_stdout,
+    print_document,
+    print_text,
+)
+from wan_prep.errors import WanPrepError
+
+if TYPE_CHECKING:
+    from wan_prep.planning.options import PlanOptions
+    from wan_prep.report.model import Report, Verdict
+
+
+class Pad(Enum):
+    edge = "edge"
+    blur = "blur"
+    color = "color"
+
+
+class ImageKind(Enum):
+    png = "png"
+    jpeg = "jpeg"
+
+
+UnsafeOpt = Annotated[
+    bool,
+    typer.Option("--unsafe-fixes", help="Also cut visible joints, or more than half of the clip."),
+]
+KeepStartOpt = Annotated[
+    bool, typer.Option("--keep-start", help="The clip's first frame stays the first.")
+]
+MaxSecondsOpt = Annotated[
+    float | None, typer.Option("--max-seconds", metavar="S", help="No longer than this.")
+]
+MaxCostOpt = Annotated[
+    str | None, typer.Option("--max-cost", metavar="USD", help="No dearer than this.")
+]
+SplitOpt = Annotated[bool, typer.Option("--split", help="One file a shot: driving-01.mp4 …")]
+FpsOpt = Annotated[
+    float | None, typer.Option("--fps", metavar="N", help="Frames a second to write.")
+]
+PadOpt = Annotated[Pad, typer.Option("--pad", help="What fills what lies beyond the picture.")]
+PadColorOpt = Annotated[
+    str, typer.Option("--pad-color", metavar="#RRGGBB", help="For --pad color.")
+]
+ImageFormatOpt = Annotated[
+    ImageKind | None, typer.Option("--image-format", help="[default: png, or as it is]")
+]
+BackgroundOpt = Annotated[
+    str, typer.Option("--background", metavar="#RRGGBB", help="Behind transparent parts.")
+]
+
+
+def plan(
+    image: ImageArg,
+    video: VideoArg,
+    mode: ModeOpt = None,
+    resolution: ResolutionOpt = None,
+    format: FormatOpt = Format.text,  # the option's name
+    select: SelectOpt = None,
+    ignore: IgnoreOpt = None,
+    strict: StrictOpt = None,
+    start: StartOpt = None,
+    end: EndOpt = None,
+    unsafe_fixes: UnsafeOpt = False,
+    keep_start: KeepStartOpt = False,
+    max_seconds: MaxSecondsOpt = None,
+    max_cost: MaxCostOpt = None,
+    split: SplitOpt = False,
+    fps: FpsOpt = None,
+    pad: PadOpt = Pad.edge,
+    pad_color: PadColorOpt = "#000000",
+    image_format: ImageFormatOpt = None,
+    background: BackgroundOpt = "#ffffff",
+    profile: ProfileOpt = None,
+    pose_model: PoseModelOpt = None,
+    quiet: QuietOpt = False,
+) -> None:
+    """Say what fix would do, and why. Nothing is changed.
+
+    Example: wan-prep plan hero.png dance.mp4 --max-cost 0.40
+    """
+    from wan_prep import api
+
+    options = _options(
+        unsafe_fixes=unsafe_fixes,
+        keep_start=keep_start,
+        max_seconds=max_seconds,
+        max_cost=max_cost,
+        start=start,
+        end=end,
+        split=split,
+        fps=fps,
+        pad=pad,
+        pad_color=pad_color,
+        image_format=image_format,
+        background=background,
+    )
+    settings = settings_here()
+    figures = profile_of(settings.profile if profile is None else profile)
+    network = settings.pose_model if pose_model is None else pose_model
+    with Progress(quiet) as progress:
+        report = api.check(
+            image,
+            video,
+            mode=mode.value if mode else settings.mode,
+            resolution=resolution.value if resolution else settings.resolution,
+            profile=figures,
+            select=codes_of(select, settings.select),
+            ignore=codes_of(ignore, settings.ignore),
+            pose_model=network,
+            progress=progress,
+        )
+        if not _is_readable(report):
+            _show_unreadable(report, format, quiet=quiet)
+        made = api.plan(report, options, profile=figures, pose_model=network, progress=progress)
+    if format is Format.json:
+        print_document(made.public_json())
+    elif quiet:
+        print_text(f"{made.foreseen.verdict} {made.foreseen.score:.2f}")
+    else:
+        from wan_prep.planning.text import render_plan
+
+        with console_on_stdout() as console:
+            render_plan(made, console)
+    raise typer.Exit(
+        _exit_code(made.foreseen.verdict, settings.strict if strict is None else strict)
+    )
+
+
+def fix(
+    image: Annotated[str | None, typer.Argument(metavar="IMAGE", help="The picture.")] = None,
+    video: Annotated[str | None, typer.Argument(metavar="VIDEO", help="The clip.")] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Where the pair is written.")
+    ] = "",
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="FILE", help="Repeat a plan.json instead of IMAGE VIDEO."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there already.")
+    ] = False,
+    mode: ModeOpt = None,
+    resolution: ResolutionOpt = None,
+    format: FormatOpt = Format.text,
+    select: SelectOpt = None,
+    ignore: IgnoreOpt = None,
+    strict: StrictOpt = None,
+    start: StartOpt = None,
+    end: EndOpt = None,
+    unsafe_fixes: UnsafeOpt = False,
+    keep_start: KeepStartOpt = False,
+    max_seconds: MaxSecondsOpt = None,
+    max_cost: MaxCostOpt = None,
+    split: SplitOpt = False,
+    fps: FpsOpt = None,
+    pad: PadOpt = Pad.edge,
+    pad_color: PadColorOpt = "#000000",
+    image_format: ImageFormatOpt = None,
+    background: BackgroundOpt = "#ffffff",
+    profile: ProfileOpt = None,
+    pose_model: PoseModelOpt = None,
+    quiet: QuietOpt = False,
+) -> None:
+    """Make the pair fit, in a folder of its own, and check it again. Inputs are never touched.
+
+    Example: wan-prep fix hero.png dance.mp4 -o out/
+    """
+    from wan_prep import api
+    from wan_prep.planning.model import Plan
+
+    if not output:
+        raise WanPrepError("where shall the pair be written? give a folder with -o DIR")
+    if (plan is None) == (image is None or video is None) or (plan is not None and image):
+        raise WanPrepError("give IMAGE and VIDEO, or --plan FILE alone")
+    options = _options(
+        unsafe_fixes=unsafe_fixes,
+        keep_start=keep_start,
+        max_seconds=max_seconds,
+        max_cost=max_cost,
+        start=start,
+        end=end,
+        split=split,
+        fps=fps,
+        pad=pad,
+        pad_color=pad_color,
+        image_format=image_format,
+        background=background,
+    )
+    settings = settings_here()
+    figures = profile_of(settings.profile if profile is None else profile)
+    network = settings.pose_model if pose_model is None else pose_model
+    with Progress(quiet) as progress:
+        if plan is not None:
+            made = Plan.load(plan)
+        else:
+            report = api.check(
+                image or "",
+                video or "",
+                mode=mode.value if mode else settings.mode,
+                resolution=resolution.value if resolution else settings.resolution,
+                profile=figures,
+                select=codes_of(select, settings.select),
+                ignore=codes_of(ignore, settings.ignore),
+                pose_model=network,
+                progress=progress,
+            )
+            if not _is_readable(report):
+                _show_unreadable(report, format, quiet=quiet)
+            made = api.plan(report, options, profile=figures, pose_model=network, progress=progress)
+        pair = api.normalize(
+            made,
+            output,
+            overwrite=overwrite,
+            profile=figures,
+            pose_model=network,
+            progress=progress,
+        )
+    if format is Format.json:
+        print_document(
+            as_json(
+                {
+                    "schema_version": 1,
+                    "folder": str(pair.folder),
+                    "image": str(pair.image),
+                    "videos": [str(path) for path in pair.videos],
+                    "plan": pair.plan.public_dict(),
+                    "before": pair.before.public_dict(),
+                    "reports": [r.public_dict() for r in pair.reports],
+                }
+            )
+        )
+    elif quiet:
+        print_text(f"{pair.after.verdict} {pair.after.score:.2f}")
+    else:
+        from wan_prep.planning.text import render_fixed
+        from wan_prep.report.text import printable
+
+        with console_on_stdout() as console:
+            render_fixed(pair.plan, pair.before, pair.reports, console)
+        print_text(f"\nwritten to {printable(str(pair.folder))}:")
+        for path in (pair.image, *pair.videos):
+            print_text(f"  {printable(path.name)}")
+    worst: Verdict = max(
+        (r.verdict for r in pair.reports), key=("ready", "risky", "not_ready").index
+    )
+    raise typer.Exit(_exit_code(worst, settings.strict if strict is None else strict))
+
+
+def _options(
+    *,
+    unsafe_fixes: bool,
+    keep_start: bool,
+    max_seconds: float | None,
+    max_cost: str | None,
+    start: float | None,
+    end: float | None,
+    split: bool,
+    fps: float | None,
+    pad: Pad,
+    pad_color: str,
+    image_format: ImageKind | None,
+    background: str,
+) -> PlanOptions:
+    from wan_prep.api.judging import exact_s
+    from wan_prep.planning.options import PlanOptions
+
+    return PlanOptions(
+        unsafe_fixes=unsafe_fixes,
+        keep_start=keep_start,
+        max_seconds=None if max_seconds is None else exact_s(max_seconds),
+        max_cost=None if max_cost is None else _dollars(max_cost),
+        start=None if start is None else exact_s(start),
+        end=None if end is None else exact_s(end),
+        split=split,
+        fps=None if fps is None else exact_s(fps),
+        pad=pad.value,
+        pad_color=pad_color,
+        image_format=None if image_format is None else image_format.value,
+        background=background,
+    )
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation as exc:
+        raise WanPrepError(f"--max-cost {text!r}: expected US dollars such as 2.00") from exc
+    if not amount.is_finite():
+        raise WanPrepError(f"--max-cost {text!r}: expected US dollars such as 2.00")
+    return amount
+
+
+def _is_readable(report: Report) -> bool:
+    return report.image.width is not None and report.video.width is not None
+
+
+def _show_unreadable(report: Report, format: Format, *, quiet: bool) -> None:
+    """Nothing can be made of a file that cannot be read; its findings say why."""
+    if format is Format.json:
+        print_document(report.public_json())
+    elif quiet:
+        print_text(f"{report.verdict} {report.score:.2f}")
+    else:
+        from wan_prep.report.text import render_report
+
+        with console_on_stdout() as console:
+            render_report(report, console)
+    raise typer.Exit(EXIT_FINDINGS)
+
+
+def _exit_code(verdict: Verdict, is_strict: bool) -> int:
+    bad = verdict == "not_ready" or (is_strict and verdict == "risky")
+    return EXIT_FINDINGS if bad else EXIT_OK

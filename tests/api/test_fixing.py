@@ -1,0 +1,102 @@
+"""plan and normalize on the fixture pair: real network, real ffmpeg."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import wan_prep
+from wan_prep.planning.model import Plan
+from wan_prep.report.model import Report
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+IMAGE, VIDEO = FIXTURES / "reference.png", FIXTURES / "driving.mp4"
+
+pytestmark = [pytest.mark.model, pytest.mark.media, pytest.mark.slow]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> wan_prep.NormalizedPair:
+    report = wan_prep.check(IMAGE, VIDEO)
+    return wan_prep.normalize(wan_prep.plan(report), tmp_path_factory.mktemp("fixed") / "out")
+
+
+def test_the_fixed_pair_has_one_shape_and_no_bars(pair: wan_prep.NormalizedPair) -> None:
+    assert pair.before.measures.first.aspect_gap == pytest.approx(1.25)
+    assert pair.after.measures.first.aspect_gap == 1.0
+    assert pair.after.output.bars_px == 0
+    assert pair.after.score > pair.before.score + 5
+    assert pair.after.verdict == "ready"
+
+
+def test_everything_the_contract_names_is_there_and_nothing_else(
+    pair: wan_prep.NormalizedPair,
+) -> None:
+    assert {p.name for p in pair.folder.iterdir()} == {
+        "reference.png",
+        "driving.mp4",
+        "plan.json",
+        "before.json",
+        "report.json",
+    }
+    after = Report.load(pair.folder / "report.json")
+    assert after.score == pair.after.score
+    assert after.image.path == str(pair.image)
+    assert after.video.path == str(pair.video)
+    assert Report.load(pair.folder / "before.json") == pair.before
+
+
+def test_the_saved_report_is_that_of_the_written_files(pair: wan_prep.NormalizedPair) -> None:
+    assert pair.after.image.sha256 == digest(pair.image)
+    assert pair.after.video.sha256 == digest(pair.video)
+    again = wan_prep.check(pair.image, pair.video)
+    assert again.score == pytest.approx(pair.after.score, abs=0.5)
+
+
+def test_a_saved_plan_repeats_the_run_exactly(
+    pair: wan_prep.NormalizedPair, tmp_path: Path
+) -> None:
+    plan = Plan.load(pair.folder / "plan.json")
+    assert plan.before is None
+    again = wan_prep.normalize(plan, tmp_path / "again")
+    assert digest(again.image) == digest(pair.image)
+    assert digest(again.video) == digest(pair.video)
+
+
+def test_what_is_there_stays_unless_it_may_be_replaced(pair: wan_prep.NormalizedPair) -> None:
+    before = {p.name: digest(p) for p in pair.folder.iterdir()}
+    with pytest.raises(wan_prep.OutputExists, match="--overwrite"):
+        wan_prep.normalize(pair.plan, pair.folder)
+    assert {p.name: digest(p) for p in pair.folder.iterdir()} == before
+
+
+def test_a_fixed_pair_needs_nothing_more(pair: wan_prep.NormalizedPair, tmp_path: Path) -> None:
+    plan = wan_prep.plan(wan_prep.check(pair.image, pair.video))
+    assert not plan.changes_anything
+    copied = wan_prep.normalize(plan, tmp_path / "copied")
+    assert digest(copied.image) == digest(pair.image)
+    assert digest(copied.video) == digest(pair.video)
+
+
+def test_a_part_that_is_asked_for_is_what_is_written(tmp_path: Path) -> None:
+    options = wan_prep.PlanOptions(start=Fraction("0.4"), end=Fraction("1.6"))
+    plan = wan_prep.plan(wan_prep.check(IMAGE, VIDEO), options)
+    fixed = wan_prep.normalize(plan, tmp_path / "part")
+    assert fixed.after.video.duration_s == pytest.approx(1.2, abs=1 / 24)
+
+
+def test_a_plan_needs_evidence_and_the_figures_it_was_made_with(tmp_path: Path) -> None:
+    report = wan_prep.check(IMAGE, VIDEO)
+    with pytest.raises(wan_prep.EvidenceMissing):
+        wan_prep.plan(Report.model_validate_json(report.public_json()))
+    own = tmp_path / "own.toml"
+    own.write_text("[tolerances.zoom]\nfine = 0.5\n", "utf-8")
+    with pytest.raises(wan_prep.WanPrepError, match="other figures"):
+        wan_prep.plan(report, profile=wan_prep.load_profile(own))

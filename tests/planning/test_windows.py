@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wan_prep.geometry import Box, Size
+from wan_prep.planning.model import Window
+from wan_prep.planning.places import covered_px, heights, reach, tightness
+from wan_prep.planning.sides import Side
+from wan_prep.planning.sizes import is_fixed_point
+from wan_prep.planning.windows import Framing, Match, framings
+from wan_prep.profile import Mode, default_profile
+
+PROFILE = default_profile()
+UNKNOWN = Match(None, None)
+PLENTY = 1e9
+
+
+def side(
+    size: tuple[int, int],
+    keep: tuple[int, int, int, int],
+    *,
+    neck: tuple[float, float] | None = None,
+    grid: int = 1,
+    is_shown: bool = False,
+    closed: str = "",
+    **more: Any,
+) -> Side:
+    content = Box(0, 0, *size)
+    return Side(
+        content=content,
+        keep=Box(*keep),
+        ease=Box(*more.pop("ease", keep)),
+        grid=grid,
+        is_shown=is_shown,
+        neck_xy=neck,
+        closed=frozenset(closed.split()),
+        **more,
+    )
+
+
+def best(
+    image: Side,
+    video: Side,
+    match: Match = UNKNOWN,
+    *,
+    mode: Mode = "animate",
+    area: float = PLENTY,
+) -> Framing:
+    return framings(
+        image,
+        video,
+        match,
+        mode=mode,
+        resolution="480p",
+        profile=PROFILE,
+        video_area_max=area,
+    )[0]
+
+
+# ---- where a window may lie
+
+
+def test_a_window_holds_what_is_kept_and_stays_inside() -> None:
+    picture = side((1000, 1000), (300, 300, 600, 600))
+    assert reach(picture, 0, 400) == (200, 300)
+    assert reach(picture, 0, 800) == (0, 200)
+    assert reach(picture, 0, 200) is None
+
+
+def test_a_window_larger_than_the_picture_holds_all_of_it() -> None:
+    picture = side((1000, 1000), (300, 300, 600, 600))
+    assert reach(picture, 0, 1200) == (-200, 0)
+    assert reach(replace(picture, closed=frozenset({"left"})), 0, 1200) == (0, 0)
+    assert reach(replace(picture, closed=frozenset({"right"})), 0, 1200) == (-200, -200)
+    assert reach(replace(picture, closed=frozenset({"left", "right"})), 0, 1200) is None
+
+
+def test_places_are_on_the_grid() -> None:
+    picture = side((1000, 1000), (301, 300, 599, 600), grid=2)
+    assert reach(picture, 0, 400) == (200, 300)
+    # 301 … 599 in a window of 298 px begins at 301, which is odd.
+    assert reach(picture, 0, 298) is None
+
+
+def test_the_margin_is_given_where_there_is_room() -> None:
+    picture = side((1000, 1000), (300, 300, 600, 600), ease=(250, 250, 650, 650))
+    assert reach(picture, 0, 500) == (150, 250)
+    assert reach(picture, 0, 350) == (250, 300)
+
+
+def test_tightness_counts_the_margins_that_are_cut() -> None:
+    picture = side((1000, 1000), (300, 300, 600, 600), ease=(200, 250, 700, 650))
+    whole = Window(left=0, top=0, width=1000, height=1000)
+    assert tightness(picture, whole) == 0.0
+    # The whole margin on the left, half of the one on the right.
+    assert tightness(picture, Window(left=300, top=0, width=350, height=1000)) == pytest.approx(
+        1.0 + 0.25
+    )
+
+
+def test_areas_by_hand() -> None:
+    picture = side((1000, 500), (300, 100, 600, 400))
+    assert covered_px(picture, Window(left=-100, top=0, width=600, height=500)) == 250_000
+    assert covered_px(picture, Window(left=2000, top=0, width=600, height=500)) == 1.0
+    # 2:1 as the picture is; the least is 300 x 150 for the width and 600 x 300 for the height.
+    assert heights(picture, Size(832, 416)) == (300, 500)
+
+
+# ---- both together
+
+
+def test_one_shape_for_both_and_the_shown_one_loses_least() -> None:
+    image = side((832, 464), (300, 50, 500, 450), is_shown=True)
+    video = side((1280, 960), (500, 100, 800, 700), grid=2)
+    found = best(image, video)
+    assert (found.image, found.image_size) == (
+        Window(left=0, top=0, width=832, height=464),
+        (832, 464),
+    )
+    # Twelve times 104 x 58.
+    assert found.video_size == (1248, 696)
+    assert (found.video.width, found.video.height) == (1248, 696)
+
+
+def test_the_wider_one_is_cropped_to_one_zoom() -> None:
+    # The person is twice as large in the image, and stands in the middle of both.
+    image = side((1040, 1040), (420, 220, 620, 1020), neck=(520, 340), is_shown=True)
+    video = side((1040, 1040), (470, 370, 570, 770), neck=(520, 430), grid=2)
+    found = best(image, video, Match(2.0, 2.0))
+    assert 2.0 * found.video.height / found.image.height == pytest.approx(1.0, abs=0.06)
+    assert found.image.height > 1000
+
+
+def test_nothing_that_must_be_kept_is_cropped_for_a_zoom() -> None:
+    image = side((1040, 1040), (420, 220, 620, 1020), neck=(520, 340), is_shown=True)
+    video = side((1040, 1040), (20, 20, 1020, 1030), neck=(520, 430), grid=2)
+    found = best(image, video, Match(2.0, 2.0))
+    assert found.video.height >= 1000
+
+
+def test_the_person_comes_to_the_same_place() -> None:
+    # At 42 % of the width in the image, at 58 % in the clip.
+    image = side((832, 464), (250, 60, 450, 460), neck=(349, 150), is_shown=True)
+    video = side((1280, 720), (600, 100, 880, 700), neck=(742, 240), grid=2)
+    found = best(image, video, Match(1.0, 1.0))
+    here = (349 - found.image.left) / found.image.width
+    there = (742 - found.video.left) / found.video.width
+    assert abs(here - there) < 0.12
+    assert abs(found.video.height / 720 - found.image.height / 464) < 0.04
+
+
+def test_borders_only_where_a_crop_would_cut_the_person() -> None:
+    # The dancer fills the whole width of a landscape clip; the image is upright.
+    image = side((464, 832), (40, 20, 424, 820), neck=(232, 200), is_shown=True)
+    video = side((1280, 720), (10, 60, 1270, 690), neck=(640, 200), grid=2)
+    found = best(image, video)
+    assert found.video.height > 720
+    assert found.video.left <= 10
+    assert found.video.left + found.video.width >= 1270
+    # As much as they can, the borders are the driving clip's, which the result does not show.
+    assert found.image.height <= 832
+
+
+def test_no_borders_under_a_body_that_the_edge_cuts() -> None:
+    image = side((464, 832), (40, 20, 424, 832), neck=(232, 200), is_shown=True)
+    video = side((1280, 720), (10, 60, 1270, 720), neck=(640, 200), grid=2, closed="bottom")
+    found = best(image, video)
+    assert found.video.top + found.video.height == 720
+
+
+def test_a_large_clip_is_scaled_into_the_limits() -> None:
+    image = side((832, 464), (300, 50, 500, 450), is_shown=True)
+    video = side((3840, 2160), (10, 10, 3830, 2150), grid=2)
+    found = best(image, video)
+    assert found.video.width > 3700
+    assert max(found.video_size) <= 2048
+    small = best(image, video, area=1_000_000)
+    assert small.video_size.width * small.video_size.height <= 1_000_000
+
+
+def test_in_replace_both_get_the_size() -> None:
+    image = side((1000, 700), (300, 50, 500, 650), neck=(400, 150))
+    video = side((1280, 720), (500, 100, 800, 700), neck=(650, 250), grid=2, is_shown=True)
+    found = best(image, video, mode="replace")
+    assert found.image_size == found.video_size
+    assert is_fixed_point(found.video_size, "480p", PROFILE)
+
+
+def test_what_fits_already_is_left_as_it_is() -> None:
+    image = side((832, 464), (300, 50, 500, 450), neck=(400, 150), is_shown=True)
+    video = side((1664, 928), (600, 100, 1000, 900), neck=(800, 300), grid=2)
+    found = best(image, video, Match(1.0, 1.0))
+    assert found.changed == 0
+    assert (found.image.width, found.video.width) == (832, 1664)
+
+
+BOXES = st.tuples(
+    st.floats(0.0, 0.6), st.floats(0.0, 0.6), st.floats(0.1, 1.0), st.floats(0.1, 1.0)
+)
+
+
+@st.composite
+def sides(draw: Any, grid: int, is_shown: bool) -> Side:
+    width, height = draw(st.integers(120, 1500)) * 2, draw(st.integers(120, 1500)) * 2
+    left, top, wide, tall = draw(BOXES)
+    keep = (
+        int(left * width),
+        int(top * height),
+        int(min(1.0, left + wide) * width),
+        int(min(1.0, top + tall) * height),
+    )
+    neck = (keep[0] + keep[2]) / 2, keep[1] + (keep[3] - keep[1]) / 4
+    closed = draw(st.sampled_from(["", "bottom", "left", "left right"]))
+    return side((width, height), keep, neck=neck, grid=grid, is_shown=is_shown, closed=closed)
+
+
+@settings(max_examples=60)
+@given(data=st.data(), mode=st.sampled_from(["animate", "replace"]), zoom=st.floats(0.4, 2.5))
+def test_every_pair_of_windows_keeps_the_promises(data: Any, mode: Mode, zoom: float) -> None:
+    image = data.draw(sides(1, mode == "animate"))
+    video = data.draw(sides(2, mode == "replace"))
+    found = framings(
+        image,
+        video,
+        Match(zoom, zoom),
+        mode=mode,
+        resolution="480p",
+        profile=PROFILE,
+        video_area_max=PLENTY,
+    )
+    for framing in found[::7]:
+        shape = framing.image_size
+        assert is_fixed_point(shape, "480p", PROFILE)
+        assert framing.video_size.width * shape.height == framing.video_size.height * shape.width
+        assert framing.video_size.width % 2 == framing.video_size.height % 2 == 0
+        assert max(framing.video_size) <= 2048
+        if mode == "replace":
+            assert framing.video_size == shape
+        for one, window in ((image, framing.image), (video, framing.video)):
+            holds_its_person(one, window)
+            stays_inside_or_around(one, window)
+            aspect = window.width / window.height
+            assert abs(aspect * shape.height / shape.width - 1.0) < 2.0 / min(
+                window.width, window.height
+            )
+        assert framing.video.left % 2 == framing.video.top % 2 == 0
+        assert framing.cost >= framing.changed >= 0
+
+
+def holds_its_person(one: Side, window: Window) -> None:
+    assert window.left <= one.keep.left + 1e-6
+    assert window.top <= one.keep.top + 1e-6
+    assert window.right >= one.keep.right - 1e-6
+    assert window.bottom >= one.keep.bottom - 1e-6
+
+
+def stays_inside_or_around(one: Side, window: Window) -> None:
+    """Inside the picture along each axis or, where borders are needed, around all of it; and
+    not beyond a closed edge."""
+    for low, high, first, last, names in (
+        (one.content.left, one.content.right, window.left, window.right, ("left", "right")),
+        (one.content.top, one.content.bottom, window.top, window.bottom, ("top", "bottom")),
+    ):
+        inside = first >= low and last <= high
+        around = first <= low and last >= high
+        assert inside or around
+        assert first >= low or names[0] not in one.closed
+        assert last <= high or names[1] not in one.closed

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from wan_prep.planning.clips import Part
+from wan_prep.planning.model import Geometry, ImageWork, VideoWork, Window
+from wan_prep.planning.options import PlanOptions
+from wan_prep.planning.works import image_work, video_work, written_fps
+from wan_prep.profile import default_profile
+
+PROFILE = default_profile()
+WHOLE = Geometry(window=Window(left=0, top=0, width=720, height=1280), width=720, height=1280)
+SMALLER = WHOLE.model_copy(update={"width": 464, "height": 832})
+ALL = Part(Fraction(0), Fraction(8))
+
+
+def of_image(
+    make: Any, geometry: Geometry = WHOLE, options: PlanOptions | None = None, **info: Any
+) -> ImageWork:
+    return image_work(make.image(**info), geometry, options or PlanOptions(), PROFILE)
+
+
+def of_video(make: Any, *parts: Part, geometry: Geometry = WHOLE, **info: Any) -> VideoWork:
+    fps = written_fps(make.video_info(**info), PlanOptions(), PROFILE)
+    return video_work(make.video(**info), geometry, parts or (ALL,), fps, PROFILE)
+
+
+# ---- the rate
+
+
+@pytest.mark.parametrize(
+    ("fps", "is_vfr", "written"),
+    [
+        (Fraction(30000, 1001), False, Fraction(30000, 1001)),
+        (Fraction(16), False, Fraction(16)),
+        (Fraction(60), False, Fraction(60)),
+        (Fraction(15), False, Fraction(30)),
+        (Fraction(120), False, Fraction(30)),
+        (Fraction(25), True, Fraction(30)),
+    ],
+)
+def test_a_constant_rate_is_kept_in_its_range(
+    make: Any, fps: Fraction, is_vfr: bool, written: Fraction
+) -> None:
+    info = make.video_info(fps=fps, is_vfr=is_vfr)
+    assert written_fps(info, PlanOptions(), PROFILE) == written
+
+
+def test_a_rate_that_was_asked_for_is_written(make: Any) -> None:
+    info = make.video_info()
+    assert written_fps(info, PlanOptions(fps=Fraction(24)), PROFILE) == 24
+
+
+def test_one_frame_has_no_rate(make: Any) -> None:
+    info = make.video_info(frame_count=1, fps=Fraction(50))
+    assert written_fps(info, PlanOptions(), PROFILE) == 30
+
+
+# ---- the image
+
+
+@pytest.mark.parametrize(("kind", "name"), [("PNG", "reference.png"), ("JPEG", "reference.jpg")])
+def test_an_image_that_needs_nothing_is_copied(make: Any, kind: str, name: str) -> None:
+    work = of_image(make, format=kind)
+    assert (work.copy_bytes, work.name, work.geometry) == (True, name, None)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"format": "WEBP"},
+        {"exif_orientation": 6},
+        {"has_alpha": True},
+        {"color_mode": "RGBA"},
+        {"bit_depth": 16},
+        {"has_icc_profile": True},
+        {"frame_count": 2},
+        {"size_bytes": 6_000_000},
+    ],
+)
+def test_an_image_that_needs_anything_is_written_as_png(make: Any, info: dict[str, Any]) -> None:
+    work = of_image(make, **info)
+    assert (work.copy_bytes, work.name, work.format) == (False, "reference.png", "png")
+    assert work.geometry == WHOLE
+
+
+def test_an_image_in_another_size_is_written(make: Any) -> None:
+    assert of_image(make, SMALLER).geometry == SMALLER
+
+
+def test_the_format_that_was_asked_for(make: Any) -> None:
+    jpeg = PlanOptions(image_format="jpeg", jpeg_quality=97, background="#102030")
+    work = of_image(make, options=jpeg)
+    assert (work.name, work.format, work.jpeg_quality) == ("reference.jpg", "jpeg", 97)
+    assert work.background == "#102030"
+    assert of_image(make, options=jpeg, format="JPEG").copy_bytes
+
+
+# ---- the clip
+
+
+def test_a_clip_that_needs_nothing_is_copied(make: Any) -> None:
+    work = of_video(make)
+    assert (work.copy_bytes, work.geometry, work.fps) == (True, None, None)
+    assert [(s.name, s.start, s.end) for s in work.spans] == [("driving.mp4", 0, 8)]
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"container": "mov"},
+        {"codec": "hevc"},
+        {"pixel_format": "yuv444p"},
+        {"pixel_format": "yuvj420p"},
+        {"rotation_deg": 90},
+        {"coded_width": 360},
+        {"is_interlaced": True},
+        {"is_hdr": True},
+        {"is_vfr": True},
+        {"is_truncated": True},
+        {"fps": Fraction(12)},
+        {"size_bytes": 300_000_000},
+        {"audio_codec": "mp3"},
+        {"audio_start": Fraction(1, 5)},
+        {"audio_duration": Fraction(9)},
+    ],
+)
+def test_a_clip_that_needs_anything_is_encoded(make: Any, info: dict[str, Any]) -> None:
+    work = of_video(make, **info)
+    assert not work.copy_bytes
+    assert work.geometry == WHOLE
+    assert work.deinterlace is info.get("is_interlaced", False)
+    assert work.tone_map is info.get("is_hdr", False)
+
+
+def test_a_part_is_encoded(make: Any) -> None:
+    work = of_video(make, Part(Fraction(1), Fraction(8)))
+    assert (work.copy_bytes, work.audio) == (False, "aac")
+
+
+def test_several_parts_are_numbered(make: Any) -> None:
+    work = of_video(make, Part(Fraction(0), Fraction(3)), Part(Fraction(4), Fraction(8)))
+    assert [s.name for s in work.spans] == ["driving-01.mp4", "driving-02.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("info", "audio"),
+    [
+        ({}, "copy"),
+        ({"has_audio": False, "audio_codec": None, "audio_start": None}, "none"),
+        ({"audio_codec": "opus"}, "aac"),
+        ({"audio_start": Fraction(1, 5)}, "aac"),
+        ({"audio_start": None}, "aac"),
+    ],
+)
+def test_sound_is_taken_over_where_nothing_moves(
+    make: Any, info: dict[str, Any], audio: str
+) -> None:
+    assert of_video(make, geometry=SMALLER, **info).audio == audio
+
+
+def test_sound_over_the_limit_is_not_taken_over(make: Any) -> None:
+    lasting = {"duration": Fraction(120), "audio_duration": Fraction(120) + Fraction(1, 50)}
+    parts = Part(Fraction(0), Fraction(120))
+    assert of_video(make, parts, frame_count=3600, **lasting).audio == "aac"
