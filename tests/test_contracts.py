@@ -35,15 +35,16 @@ PACKAGE = ROOT / "src" / "wan_prep"
 # Modules of one row may know each other, but not in a circle. A module stands in the row that
 # names it, or in that of the nearest package above it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "profile", "geometry", "sizing", "cost"),
+    ("errors", "profile", "geometry", "sizing", "cost", "fragments"),
     ("media",),
     ("pose",),
     ("evidence",),
-    ("sampling", "survey", "observing"),
+    ("sampling", "survey", "observing", "stills"),
     ("measures", "findings"),
     ("analyzers",),
     ("report",),
     ("planning",),
+    ("visual", "figures"),
     ("normalizers",),
     ("submission",),
     ("api",),
@@ -57,6 +58,8 @@ KEEPERS = {
     "scenedetect": ("media",),
     "typer": ("cli",),
     "rich": ("cli", "report.text", "planning.text"),
+    "jinja2": ("visual.html",),
+    "matplotlib": ("figures",),
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.client", "submission.async_client"),

@@ -153,6 +153,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("wan-prep")
+    if name == "figures":
+        from importlib import import_module
+
+        return import_module(f"{__name__}.figures")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from wan_prep.errors import UnreadableKind
+from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.types import ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_SEEN, HEAD_TINY
@@ -182,3 +183,18 @@ class Evidence(_Value):
             return Fraction(0)
         end = info.duration if self.end is None else min(self.end, info.duration)
         return max(Fraction(0), end - self.start)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        rows = [("problem", inert(defect.message)) for defect in self.defects]
+        if self.info is not None:
+            rows.append(("size", f"{self.info.width} × {self.info.height} px"))
+        if self.video_info is not None:
+            part = f"{float(self.start):.2f} to {float(self.start + self.span):.2f} s"
+            rows.append(("looked at", f"{len(self.observations)} frames from {part}"))
+            rows.append(("cuts", ", ".join(f"{float(t):.2f} s" for t in self.cuts) or "none"))
+        if self.observations:
+            rows.append(("person found in", f"{len(self.found)} of {len(self.observations)}"))
+            others = max(len(o.others) for o in self.observations)
+            rows.append(("other people", f"at most {others}" if others else "none"))
+        return card(f"<b>Evidence of the {self.kind}</b> {inert(self.path)}", table(rows))

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from wan_prep.evidence import Evidence, Observation
+from wan_prep.fragments import badge, card, inert
 from wan_prep.measures import PairMeasures, Seat, measure, seat, typical
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 
@@ -60,6 +61,14 @@ class Finding(BaseModel):
     source: str
     span_s: tuple[float, float] | None
     fix: Fix | None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        kind = "unknown" if self.status == "inconclusive" else self.severity.value
+        cells = [f"{badge(kind)} <b>{inert(self.code)}</b> {inert(self.message)}"]
+        if self.fix is not None:
+            cells.append(f"<div>→ {inert(self.fix.title)}</div>")
+        return card(*cells)
 
 
 # ------------------------------------------------------------------ answers of a check

@@ -45,6 +45,7 @@ def test_everything_the_contract_names_is_there_and_nothing_else(
         "plan.json",
         "before.json",
         "report.json",
+        "report.html",
     }
     after = Report.load(pair.folder / "report.json")
     assert after.score == pair.after.score

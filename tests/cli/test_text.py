@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from wan_prep import api
 from wan_prep.cli import run
+from wan_prep.evidence import Evidence
 from wan_prep.report.model import Report
 from wan_prep.report.text import printable
 
@@ -228,3 +231,97 @@ def test_hostile_names_are_printed_inertly(
 def test_a_name_without_controls_is_shown_as_it_is() -> None:
     assert printable("Zoë – 測試 [x].png") == "Zoë – 測試 [x].png"
     assert printable("") == ""
+
+
+def test_long_paths_are_folded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = "/".join(["a folder with a rather long name"] * 6) + "/hero.png"
+    given = report(image={"path": path, "width": 520, "height": 520, "format": "PNG"})
+    out = shown(monkeypatch, capsys, given)
+    assert max(map(len, out.splitlines())) <= 80
+    assert path.replace(" ", "") in "".join(out.split())
+
+
+def in_ascii(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """What a terminal without UTF-8 is sent."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    run(list(arguments))
+    stream.flush()
+    return stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+
+
+def test_a_report_without_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(api, "check", lambda *_, **__: report())
+    out = in_ascii(monkeypatch, "check", "hero.png", "dance.mp4")
+    assert "?" not in out
+    assert out == EXPECTED.translate(str.maketrans("█→×°–", "#>x -")).replace(" \n", "\n")
+
+
+# ------------------------------------------------------------------ inspect
+
+
+@pytest.fixture
+def clip(make: Any) -> Evidence:
+    """8 s: the person doubles in size from 500 to 1000 px a metre, and is gone for a second."""
+    sizes = [500.0] * 6 + [700.0] * 4 + [1000.0] * 4
+    seen = [make.subject(px_per_m=size) for size in sizes]
+    video: Evidence = make.video([*seen, None, None], is_vfr=True)
+    return video
+
+
+# A column is 1/8 s: the sizes change at 2.75 and 4.75 s, the person is gone from 6.75 s on.
+TIMELINE = f"""
+Along the clip
+  present  {"█" * 54}{"·" * 6}
+  zoom     {"▁" * 22}{"▅" * 16}{"█" * 16}
+           0.00 s{" " * 48}7.50 s
+  zoom: 0.71 to 1.43 times the person's median size
+
+Findings
+"""
+
+
+def test_a_timeline_of_blocks(
+    clip: Evidence, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(api, "observe", lambda *_, **__: clip)
+    run(["inspect", "dance.mp4"])
+    assert TIMELINE in capsys.readouterr().out
+
+
+def test_a_timeline_without_utf_8(clip: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(api, "observe", lambda *_, **__: clip)
+    out = in_ascii(monkeypatch, "inspect", "dance.mp4")
+    assert "?" not in out
+    assert TIMELINE.translate(str.maketrans("█·▁▅", "#..+")) in out
+
+
+@pytest.mark.parametrize("columns", ["1", "40", "500"])
+def test_a_timeline_fits_any_width(
+    columns: str, clip: Evidence, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(api, "observe", lambda *_, **__: clip)
+    run(["inspect", "dance.mp4"])
+    out = capsys.readouterr().out
+    lines = out[out.index("Along") : out.index("Findings")].splitlines()
+    assert max(map(len, lines)) == (40 if columns != "500" else 71)
+    assert lines[1].startswith("  present  █")
+
+
+def test_nobody_and_one_frame_alone(
+    make: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(api, "observe", lambda *_, **__: make.video([None] * 4))
+    run(["inspect", "dance.mp4"])
+    out = capsys.readouterr().out
+    assert f"  present  {'·' * 60}\n  zoom\n" in out
+    monkeypatch.setattr(api, "observe", lambda *_, **__: make.video(["adult"]))
+    run(["inspect", "dance.mp4"])
+    assert "Along the clip" not in capsys.readouterr().out

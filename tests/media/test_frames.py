@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from wan_prep.errors import MediaUnreadable
-from wan_prep.media.frames import DecodeLog, decode, frames_at
+from wan_prep.media.frames import DecodeLog, decode, each_frame_at, frames_at
 from wan_prep.media.picture import fit_size, sane_aspect_ratio, square_pixel_size
 from wan_prep.media.probe import probe_video
 
@@ -98,6 +98,9 @@ def test_conformance_frames_at(clip: Path, number_of: NumberOf) -> None:
     assert abs(frames[0].time - Fraction(17, 25)) <= max(info.time_base, Fraction(1, 1000))
     assert frames[1] is frames[3]
     assert frames_at(clip, info, []) == []
+    each = [(index, number_of(frame.rgb())) for index, frame in each_frame_at(clip, info, times)]
+    assert [number for _, number in each] == [0, 0, 3, 3, 17, 29, 29], "earliest first"
+    assert dict(each) == {0: 17, 1: 3, 2: 29, 3: 3, 4: 0, 5: 0, 6: 29}
 
 
 def test_conformance_pictures(clip: Path) -> None:

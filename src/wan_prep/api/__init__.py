@@ -1,12 +1,13 @@
 """The stages composed; the only room that knows all of them.
 
 `judging` looks at files and judges them, `fixing` plans and makes a pair that fits, `sending`
-submits it and waits for it.
+submits it and waits for it, `showing` writes the page that people look at.
 """
 
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
 from wan_prep.api.judging import check, observe, tool
 from wan_prep.api.sending import submit, wait
+from wan_prep.api.showing import write_page
 
 __all__ = [
     "NormalizedPair",
@@ -17,4 +18,5 @@ __all__ = [
     "submit",
     "tool",
     "wait",
+    "write_page",
 ]

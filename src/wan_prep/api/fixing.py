@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from wan_prep.api.judging import Estimating, PathLike, Progress, check, quiet, tool
+from wan_prep.api.showing import page
 from wan_prep.errors import NormalizeFailed, WanPrepError
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.planning.model import Geometry, Plan
@@ -111,8 +112,8 @@ def normalize(
 ) -> NormalizedPair:
     """Carry out a plan: write the pair, verify it, check it again.
 
-    Writes the image, the video or its parts, plan.json, before.json and report.json
-    (report-02.json … for further parts) into `folder`; all of them appear, or none.
+    Writes the image, the video or its parts, plan.json, before.json, report.json
+    (report-02.json … for further parts) and report.html into `folder`; all of them appear, or none.
 
     profile: the one the plan was made with.
 
@@ -150,7 +151,7 @@ def normalize(
                 absolute,
                 Path(folder),
                 overwrite=overwrite,
-                also=("plan.json", "before.json", *names),
+                also=("plan.json", "before.json", *names, "report.html"),
                 progress=progress,
             )
         )
@@ -160,6 +161,18 @@ def normalize(
         before.save(beside / "before.json")
         for name, report in zip(names, reports, strict=True):
             report.save(beside / name)
+        progress("writing the page", 0.0)
+        _write(
+            beside / "report.html",
+            page(
+                before,
+                plan.image.source,
+                plan.video.source,
+                plan=plan,
+                after=(reports[0], prepared.image, prepared.videos[0]),
+                profile=figures,
+            ),
+        )
         written = prepared.publish()
     return NormalizedPair(
         folder=Path(folder),

@@ -10,6 +10,7 @@ from wan_prep.cli.options import (
     EndOpt,
     Format,
     FormatOpt,
+    HtmlOpt,
     IgnoreOpt,
     ImageArg,
     ModeOpt,
@@ -56,6 +57,7 @@ def check(
     end: EndOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
+    html: HtmlOpt = None,
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
 ) -> None:
@@ -66,6 +68,7 @@ def check(
     from wan_prep import api
 
     settings = settings_here()
+    figures = profile_of(settings.profile if profile is None else profile)
     with Progress(quiet) as progress:
         report = api.check(
             image,
@@ -74,12 +77,15 @@ def check(
             resolution=resolution.value if resolution else settings.resolution,
             start=0 if start is None else start,
             end=end,
-            profile=profile_of(settings.profile if profile is None else profile),
+            profile=figures,
             select=codes_of(select, settings.select),
             ignore=codes_of(ignore, settings.ignore),
             pose_model=settings.pose_model if pose_model is None else pose_model,
             progress=progress,
         )
+        if html is not None:
+            progress("writing the page", 1.0)
+            api.write_page(report, html, image=image, video=video, profile=figures)
     if format is Format.json:
         print_document(report.public_json())
     elif quiet:

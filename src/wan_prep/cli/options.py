@@ -70,6 +70,9 @@ PoseModelOpt = Annotated[
     str | None,
     typer.Option("--pose-model", metavar="FILE", help="Another pose landmarker bundle (.task)."),
 ]
+HtmlOpt = Annotated[
+    str | None, typer.Option("--html", metavar="FILE", help="Write the visual report as well.")
+]
 QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="One line: the answer alone.")]
 VerboseOpt = Annotated[bool, typer.Option("-v", "--verbose", help="Every note and check.")]
 

@@ -19,7 +19,7 @@ from wan_prep.media.picture import AvPicture, Picture, Rgb
 from wan_prep.media.refusals import brief
 from wan_prep.media.types import VideoInfo
 
-__all__ = ["DecodeLog", "DecodedFrame", "decode", "frames_at"]
+__all__ = ["DecodeLog", "DecodedFrame", "decode", "each_frame_at", "frames_at"]
 
 # Below this distance decoding on is cheaper than opening, seeking and decoding from a keyframe.
 _SEEK_WORTH_S = Fraction(4)
@@ -85,23 +85,33 @@ def decode(
 def frames_at(
     path: str | PathLike[str], info: VideoInfo, times: Sequence[Fraction | int]
 ) -> list[DecodedFrame]:
-    """The frame displayed at each time (s), in the order asked: the last one at or before it.
+    """The frame displayed at each time (s), in the order asked; they are held all at once.
 
-    Each carries its own time; before the first frame the first one stands in. Times close to
-    each other share one forward pass, far ones are sought. Asking twice for one frame costs
-    nothing. Raises as `decode`, and MediaUnreadable("no_frames") where nothing decodes.
+    For many or large ones see `each_frame_at`, which says the rest. Asking twice for one frame
+    costs nothing.
+    """
+    shown = dict(each_frame_at(path, info, times))
+    return [shown[index] for index in range(len(times))]
+
+
+def each_frame_at(
+    path: str | PathLike[str], info: VideoInfo, times: Sequence[Fraction | int]
+) -> Generator[tuple[int, DecodedFrame]]:
+    """(index into `times`, the frame displayed then: the last one at or before it), by time.
+
+    One frame is held at a time. Each carries its own time; before the first frame the first
+    one stands in. Times close to each other share one forward pass, far ones are sought.
+    Raises as `decode`, and MediaUnreadable("no_frames") where nothing decodes.
     """
     order = sorted(range(len(times)), key=lambda index: times[index])
-    shown: dict[int, DecodedFrame] = {}
     run: list[int] = []
     for index in order:
         if run and times[index] - times[run[-1]] > _SEEK_WORTH_S:
-            shown.update(_run(path, info, run, times))
+            yield from _run(path, info, run, times)
             run = []
         run.append(index)
     if run:
-        shown.update(_run(path, info, run, times))
-    return [shown[index] for index in range(len(times))]
+        yield from _run(path, info, run, times)
 
 
 def _run(
@@ -109,25 +119,24 @@ def _run(
     info: VideoInfo,
     indexes: list[int],
     times: Sequence[Fraction | int],
-) -> dict[int, DecodedFrame]:
+) -> Generator[tuple[int, DecodedFrame]]:
     """The frames at times[indexes], which are sorted, from one forward pass."""
-    shown: dict[int, DecodedFrame] = {}
     waiting = list(reversed(indexes))
     current: DecodedFrame | None = None
     frames = decode(path, info, start=max(Fraction(0), Fraction(times[indexes[0]])))
     with closing(frames):
         for frame in frames:
             while current is not None and waiting and times[waiting[-1]] < frame.time:
-                shown[waiting.pop()] = current
+                yield waiting.pop(), current
             if not waiting:
-                return shown
+                return
             current = frame
     if current is None:
         raise MediaUnreadable(
             "no_frames", "expected a frame, found none that decodes; encode the clip again"
         )
-    shown.update((index, current) for index in waiting)
-    return shown
+    while waiting:
+        yield waiting.pop(), current
 
 
 def _window(

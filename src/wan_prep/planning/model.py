@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from wan_prep.errors import InputPathError, WanPrepError
 from wan_prep.findings import Applicability
+from wan_prep.fragments import badge, card, inert, table
 from wan_prep.profile import Mode, Resolution
 from wan_prep.report.model import CostFigures, Output, ProfileId, Report, Tool, Verdict
 
@@ -173,6 +174,17 @@ class Plan(_Part):
     def changes_anything(self) -> bool:
         return not (self.image.copy_bytes and self.video.copy_bytes)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        rows = [
+            (_who(step), f"<b>{inert(step.title)}</b> {inert(step.reason)}") for step in self.steps
+        ]
+        head = (
+            f"{badge(self.verdict)} <b>{self.score:.1f}</b> → "
+            f"{badge(self.foreseen.verdict)} <b>{self.foreseen.score:.1f}</b> foreseen"
+        )
+        return card(head, table(rows) if rows else "<div>nothing to do</div>")
+
     def public_dict(self) -> dict[str, Any]:
         """The document of `plan --format json` and of plan.json: without the report."""
         return self.model_dump(mode="json", exclude={"before"})
@@ -193,3 +205,9 @@ class Plan(_Part):
             raise InputPathError(f"{path}: cannot read this plan ({exc.strerror})") from exc
         except (ValidationError, UnicodeDecodeError) as exc:
             raise WanPrepError(f"{path}: not a plan of wan-prep") from exc
+
+
+def _who(step: Step) -> str:
+    if step.applied:
+        return "by fix"
+    return "by hand" if step.applicability is Applicability.MANUAL else "offered"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, Severity
+from wan_prep.fragments import badge, card, inert, table
 from wan_prep.pose.body import Shot
 from wan_prep.profile import Mode, Resolution
 
@@ -226,6 +227,31 @@ class Report(_Part):
                 "again, or load a report that was written by Report.save"
             )
         return self.image_evidence, self.video_evidence
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        scores = ", ".join(
+            f"{family} {'unknown' if score is None else round(100 * score)}"
+            for family, score in self.scores
+        )
+        rows = [
+            ("pair", f"{inert(self.image.path)} driven by {inert(self.video.path)}"),
+            ("scores", inert(scores)),
+        ]
+        if self.cost is not None:
+            low, high = f"${self.cost.usd_low:.2f}", f"${self.cost.usd_high:.2f}"
+            rows.append(("cost", low if low == high else f"{low} to {high}"))
+        # One missing body hides seven measures, which then all say the same.
+        said: dict[str, Finding] = {}
+        for finding in (*self.errors, *self.warnings):
+            said.setdefault(finding.message, finding)
+        rest = len(self.findings) - len(said)
+        head = (
+            f"{badge(self.verdict)} <b>{self.score:.1f}</b> of 100, {self.mode}, {self.resolution}"
+        )
+        more = f"<div>and {rest} more finding{'' if rest == 1 else 's'}</div>" if rest else ""
+        shown = (finding._repr_html_() for finding in said.values())
+        return card(head, table(rows), *shown, more)
 
     def public_dict(self) -> dict[str, Any]:
         """The document of `check --format json`: without the evidence."""

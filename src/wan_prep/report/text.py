@@ -6,62 +6,88 @@ file name can colour, move or retitle somebody's terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
+from statistics import median
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from wan_prep.findings import Applicability, Finding, Rule, Severity
+from wan_prep.findings import Finding, Rule, Severity
+
+# Re-exported: whoever prints in a terminal needs it.
+from wan_prep.fragments import printable as printable
 from wan_prep.profile import Profile
-from wan_prep.report.inspection import Inspection
-from wan_prep.report.model import ImageFacts, ImageSubject, Measures, Report, VideoFacts
+from wan_prep.report.inspection import Inspection, Track
+from wan_prep.report.model import ImageFacts, ImageSubject, Measures, Report
+from wan_prep.report.words import (
+    APPLICABILITY_WORDS,
+    VERDICT_WORDS,
+    grouped,
+    image_line,
+    price,
+    video_line,
+)
 
 _VERDICT_STYLE = {"ready": "bold green", "risky": "bold yellow", "not_ready": "bold red"}
-_VERDICT_WORDS = {
-    "ready": "nothing speaks against submitting it",
-    "risky": "it may work; read the warnings before you pay",
-    "not_ready": "submitting it as it is would very likely waste the money",
-}
 _SEVERITY_STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-_APPLICABILITY = {
-    Applicability.SAFE: "a plain edit",
-    Applicability.UNSAFE: "an edit that costs something",
-    Applicability.MANUAL: "needs other material",
-}
 
 
-def printable(text: str) -> str:
-    """The text with every control character shown as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+# One cell each, so that columns stay in line.
+_STAND_INS = dict(zip("█▇▆▅▄▃▂▁·→–×°", "#%*+=-:..>-x ", strict=True))
+
+
+class _Encodable:
+    """What is printed, in characters that the terminal's encoding has."""
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            text = _in_encoding(segment.text, console.encoding)
+            yield Segment(text, segment.style, segment.control)
+
+
+def _in_encoding(text: str, encoding: str) -> str:
+    def has(character: str) -> bool:
+        return bool(character.encode(encoding, "ignore"))
+
+    return "".join(c if c.isascii() or has(c) else _STAND_INS.get(c, c) for c in text)
+
+
+def _print(console: Console, renderable: RenderableType) -> None:
+    console.print(_Encodable(renderable))
 
 
 def render_report(report: Report, console: Console, *, verbose: bool = False) -> None:
     """Print a report; `verbose` adds the other notes and where every check stands."""
-    console.print(_headline(report))
+    _print(console, _headline(report))
     serious = [f for f in report.findings if f.severity is not Severity.INFO]
     notes = [f for f in report.findings if f.severity is Severity.INFO]
     if serious:
-        console.print(_heading("What to do about it, in order of effect"))
-        console.print(_findings(serious))
+        _print(console, _heading("What to do about it, in order of effect"))
+        _print(console, _findings(serious))
     if notes:
-        console.print(_heading("Worth knowing"))
-        console.print(_findings(notes if verbose else notes[:5]))
+        _print(console, _heading("Worth knowing"))
+        _print(console, _findings(notes if verbose else notes[:5]))
         if not verbose and len(notes) > 5:
-            console.print(Text(f"  and {len(notes) - 5} more, shown by -v", style="dim"))
-    console.print(_heading("Scores"))
-    console.print(_scores(report))
-    console.print(_heading("Image against video"))
-    console.print(_measures(report))
-    console.print(_heading("Files"))
-    console.print(_files(report))
+            _print(console, Text(f"  and {len(notes) - 5} more, shown by -v", style="dim"))
+    _print(console, _heading("Scores"))
+    _print(console, _scores(report))
+    _print(console, _heading("Image against video"))
+    _print(console, _measures(report))
+    _print(console, _heading("Files"))
+    _print(console, _files(report))
     if verbose:
-        console.print(_heading("Checks"))
-        console.print(_codes("passed", report.passed))
-        console.print(_codes("not applicable", report.not_applicable))
-        console.print(_codes("deselected", report.deselected))
-    console.print(Text("\nwan-prep explain CODE says more of each check.", style="dim"))
+        _print(console, _heading("Checks"))
+        _print(console, _codes("passed", report.passed))
+        _print(console, _codes("not applicable", report.not_applicable))
+        _print(console, _codes("deselected", report.deselected))
+    _print(console, Text("\nwan-prep explain CODE says more of each check.", style="dim"))
 
 
 def _heading(title: str) -> RenderableType:
@@ -72,13 +98,11 @@ def _headline(report: Report) -> RenderableType:
     verdict = report.verdict.upper().replace("_", " ")
     line = Text.assemble(
         (verdict, _VERDICT_STYLE[report.verdict]),
-        f"  {report.score:.1f} of 100: {_VERDICT_WORDS[report.verdict]}",
+        f"  {report.score:.1f} of 100: {VERDICT_WORDS[report.verdict]}",
     )
     details = f"{report.mode}, {report.resolution}"
     if report.cost is not None:
-        low, high = report.cost.usd_low, report.cost.usd_high
-        price = f"${low:.2f}" if low == high else f"${low:.2f} to ${high:.2f}"
-        details += f"; {price} for {report.cost.seconds:.1f} billed seconds"
+        details += f"; {price(report.cost)} for {report.cost.seconds:.1f} billed seconds"
     best, score = report.best_start_s, report.score_at_best_start
     if best is not None and score is not None and score - report.score >= 1.0:
         details += f"; {score:.1f} if the clip began at {best:.2f} s"
@@ -90,24 +114,15 @@ def _findings(findings: Sequence[Finding]) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for codes, finding in _grouped(findings):
+    for codes, finding in grouped(findings):
         word = "unknown" if finding.status == "inconclusive" else finding.severity.value
         message = Text(printable(finding.message))
         if finding.fix is not None:
-            how = _APPLICABILITY[finding.fix.applicability]
+            how = APPLICABILITY_WORDS[finding.fix.applicability]
             message.append(f"\n→ {finding.fix.title} ({how})", style="dim")
         style = _SEVERITY_STYLE[finding.severity]
         table.add_row(Text("\n".join(codes)), Text(word, style=style), message)
     return Padding(table, (0, 0, 0, 2))
-
-
-def _grouped(findings: Iterable[Finding]) -> list[tuple[list[str], Finding]]:
-    """Findings that say the same thing (one missing body hides seven measures) become one."""
-    groups: dict[tuple[str, Severity], tuple[list[str], Finding]] = {}
-    for finding in findings:
-        key = (finding.message, finding.severity)
-        groups.setdefault(key, ([], finding))[0].append(finding.code)
-    return list(groups.values())
 
 
 def _scores(report: Report) -> RenderableType:
@@ -167,8 +182,8 @@ def _files(report: Report) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("image", Text(f"{printable(report.image.path)}\n{_image_line(report.image)}"))
-    table.add_row("video", Text(f"{printable(report.video.path)}\n{_video_line(report.video)}"))
+    table.add_row("image", Text(f"{printable(report.image.path)}\n{image_line(report.image)}"))
+    table.add_row("video", Text(f"{printable(report.video.path)}\n{video_line(report.video)}"))
     if report.output is not None:
         out = report.output
         table.add_row(
@@ -177,28 +192,6 @@ def _files(report: Report) -> RenderableType:
             f"segment{'' if out.segments == 1 else 's'} (predicted from the model's open source)",
         )
     return Padding(table, (0, 0, 0, 2))
-
-
-def _image_line(facts: ImageFacts) -> str:
-    if facts.width is None:
-        return "not readable"
-    return f"{facts.width} × {facts.height}, {facts.format}"
-
-
-def _video_line(facts: VideoFacts) -> str:
-    if facts.width is None or facts.fps is None:
-        return "not readable"
-    rate = f"{facts.fps:.2f}".rstrip("0").rstrip(".")
-    parts = [
-        f"{facts.width} × {facts.height}",
-        f"{facts.duration_s:.2f} s",
-        f"{rate} fps{', variable' if facts.is_vfr else ''}",
-        f"{facts.codec} in {facts.container}",
-        "with sound" if facts.has_audio else "silent",
-    ]
-    if facts.rotation_deg:
-        parts.append(f"turned {facts.rotation_deg}° by metadata")
-    return ", ".join(parts)
 
 
 def _codes(title: str, codes: Sequence[str]) -> RenderableType:
@@ -211,9 +204,9 @@ def _codes(title: str, codes: Sequence[str]) -> RenderableType:
 def render_inspection(inspection: Inspection, console: Console, *, verbose: bool = False) -> None:
     """Print what was seen in one file; `verbose` adds the times that were looked at."""
     facts, subject = inspection.file, inspection.subject
-    console.print(Text(printable(facts.path), style="bold"))
-    console.print(_image_line(facts) if isinstance(facts, ImageFacts) else _video_line(facts))
-    console.print(_heading("Person"))
+    _print(console, Text(printable(facts.path), style="bold"))
+    _print(console, image_line(facts) if isinstance(facts, ImageFacts) else video_line(facts))
+    _print(console, _heading("Person"))
     table = Table.grid(padding=(0, 2))
     if not subject.found:
         table.add_row("nobody was recognised")
@@ -244,10 +237,51 @@ def render_inspection(inspection: Inspection, console: Console, *, verbose: bool
         if verbose:
             for label, wanted in (("seen at", True), ("nobody at", False)):
                 table.add_row(label, _times(inspection, found=wanted))
-    console.print(Padding(table, (0, 0, 0, 2)))
+    _print(console, Padding(table, (0, 0, 0, 2)))
+    if inspection.kind == "video" and len(inspection.track.times_s) > 1:
+        _print(console, _heading("Along the clip"))
+        _print(console, _timeline(inspection.track, console.width))
     if inspection.findings:
-        console.print(_heading("Findings"))
-        console.print(_findings(inspection.findings))
+        _print(console, _heading("Findings"))
+        _print(console, _findings(inspection.findings))
+
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_LINE_MOST = 60
+_LABELS = 11
+_ZOOM_REACH = 0.25
+"""Log ratio that fills half a block's height at least, so that a steady clip looks steady."""
+
+
+def _timeline(track: Track, width: int) -> RenderableType:
+    """Presence and zoom, a column for equal stretches of time, each as its nearest sample."""
+    order = sorted(range(len(track.times_s)), key=track.times_s.__getitem__)
+    start_s, end_s = track.times_s[order[0]], track.times_s[order[-1]]
+    columns = max(8, min(_LINE_MOST, width - _LABELS))
+    times_s = [start_s + (end_s - start_s) * (k + 0.5) / columns for k in range(columns)]
+    nearest = [min(order, key=lambda i: abs(track.times_s[i] - t)) for t in times_s]
+    scales = [s for s in track.px_per_m if s is not None]
+    middle = median(scales) if scales else 1.0
+    reach = max([_ZOOM_REACH, *(abs(math.log(s / middle)) for s in scales)])
+
+    def block(scale: float | None) -> str:
+        if scale is None:
+            return " "
+        share = 0.5 + math.log(scale / middle) / (2.0 * reach)
+        return _BLOCKS[min(len(_BLOCKS) - 1, int(share * len(_BLOCKS)))]
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_row("present", "".join("█" if track.found[i] else "·" for i in nearest))
+    table.add_row("zoom", "".join(block(track.px_per_m[i]) for i in nearest))
+    start, end = f"{start_s:.2f} s", f"{end_s:.2f} s"
+    table.add_row("", Text(start + end.rjust(columns - len(start)), style="dim"))
+    words = ""
+    if scales:
+        least, most = min(scales) / middle, max(scales) / middle
+        words = f"zoom: {least:.2f} to {most:.2f} times the person's median size"
+    return Padding(Group(table, Text(words, style="dim")), (0, 0, 0, 2))
 
 
 def _times(inspection: Inspection, *, found: bool) -> str:
@@ -268,13 +302,13 @@ def render_rules(rules: Sequence[Rule], console: Console) -> None:
     table.add_row("code", "name", "family", "about", "at most", style="bold")
     for rule in rules:
         table.add_row(rule.code, rule.name, rule.family, rule.about, rule.cap.value)
-    console.print(table)
+    _print(console, table)
 
 
 def render_explanation(rule: Rule, profile: Profile, console: Console) -> None:
     """Print one check in full, with the figures that decide it."""
-    console.print(Text(f"{rule.code} {rule.name}", style="bold"))
-    console.print(Text(f"family {rule.family}, about the {rule.about}, at most {rule.cap.value}"))
+    _print(console, Text(f"{rule.code} {rule.name}", style="bold"))
+    _print(console, Text(f"family {rule.family}, about the {rule.about}, at most {rule.cap.value}"))
     texts = rule.explanation
     for title, text in (
         ("What it measures", texts.measures),
@@ -282,7 +316,7 @@ def render_explanation(rule: Rule, profile: Profile, console: Console) -> None:
         ("How to fix it", texts.fix),
         ("Where the limit comes from", texts.limit),
     ):
-        console.print(_heading(title))
-        console.print(Text(text))
+        _print(console, _heading(title))
+        _print(console, Text(text))
     for figure in texts.figures(profile):
-        console.print(Text(f"  {figure}"))
+        _print(console, Text(f"  {figure}"))

@@ -1,0 +1,57 @@
+"""Small pieces of HTML for notebooks, without a template engine; and text made inert.
+
+Colours suit light and dark notebooks: text keeps the notebook's own, only badges are filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+_BADGES = {
+    "ready": "#1a7f4b",
+    "risky": "#8f5600",
+    "not_ready": "#b3261e",
+    "error": "#b3261e",
+    "warning": "#8f5600",
+    "info": "#4d5a68",
+}
+
+
+def printable(text: str) -> str:
+    """The text with every control character shown as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def inert(text: object) -> str:
+    """Text from outside as HTML: no markup, no control characters, no hidden direction."""
+    return escape(printable(str(text)))
+
+
+def badge(kind: str, text: str | None = None) -> str:
+    """A filled word: a verdict or a severity."""
+    words = inert((text or kind).replace("_", " "))
+    fill = _BADGES.get(kind, _BADGES["info"])
+    return (
+        f'<span style="background:{fill};color:#fff;border-radius:4px;padding:1px 7px;'
+        f'font-weight:600;white-space:nowrap">{words}</span>'
+    )
+
+
+def table(rows: Iterable[tuple[object, str]]) -> str:
+    """Two columns: names (made inert here), and cells that are HTML already."""
+    body = "".join(
+        '<tr><th scope="row" style="text-align:left;vertical-align:top;font-weight:500;'
+        f'padding-right:1em;white-space:nowrap">{inert(name)}</th>'
+        f'<td style="text-align:left;vertical-align:top">{cell}</td></tr>'
+        for name, cell in rows
+    )
+    return f'<table style="margin:0.4em 0">{body}</table>'
+
+
+def card(head: str, *parts: str) -> str:
+    """A head line and what stands below it, all HTML already."""
+    return (
+        '<div style="border-left:3px solid #8886;padding:0.2em 0 0.2em 0.9em;max-width:60em">'
+        f'<div style="margin:0.1em 0">{head}</div>{"".join(parts)}</div>'
+    )

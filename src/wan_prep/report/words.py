@@ -1,0 +1,56 @@
+"""What the terminal and the page say alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wan_prep.findings import Applicability, Finding, Severity
+from wan_prep.report.model import CostFigures, ImageFacts, Verdict, VideoFacts
+
+VERDICT_WORDS: dict[Verdict, str] = {
+    "ready": "nothing speaks against submitting it",
+    "risky": "it may work; read the warnings before you pay",
+    "not_ready": "submitting it as it is would very likely waste the money",
+}
+APPLICABILITY_WORDS = {
+    Applicability.SAFE: "a plain edit",
+    Applicability.UNSAFE: "an edit that costs something",
+    Applicability.MANUAL: "needs other material",
+}
+
+
+def grouped(findings: Iterable[Finding]) -> list[tuple[list[str], Finding]]:
+    """Findings that say the same thing (one missing body hides seven measures) become one."""
+    groups: dict[tuple[str, Severity], tuple[list[str], Finding]] = {}
+    for finding in findings:
+        key = (finding.message, finding.severity)
+        groups.setdefault(key, ([], finding))[0].append(finding.code)
+    return list(groups.values())
+
+
+def price(cost: CostFigures) -> str:
+    """`$0.20`, or `$0.24 to $0.40` where the service's rounding decides."""
+    low, high = cost.usd_low, cost.usd_high
+    return f"${low:.2f}" if low == high else f"${low:.2f} to ${high:.2f}"
+
+
+def image_line(facts: ImageFacts) -> str:
+    if facts.width is None:
+        return "not readable"
+    return f"{facts.width} × {facts.height}, {facts.format}"
+
+
+def video_line(facts: VideoFacts) -> str:
+    if facts.width is None or facts.fps is None:
+        return "not readable"
+    rate = f"{facts.fps:.2f}".rstrip("0").rstrip(".")
+    parts = [
+        f"{facts.width} × {facts.height}",
+        f"{facts.duration_s:.2f} s",
+        f"{rate} fps{', variable' if facts.is_vfr else ''}",
+        f"{facts.codec} in {facts.container}",
+        "with sound" if facts.has_audio else "silent",
+    ]
+    if facts.rotation_deg:
+        parts.append(f"turned {facts.rotation_deg}° by metadata")
+    return ", ".join(parts)

@@ -1,0 +1,136 @@
+"""What is drawn over a picture: the body, the frames and the lines, in px of that picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from wan_prep.geometry import Box, Floats, Size
+from wan_prep.measures import Seat, frame_height_m, inside, neck_xy, shot_class, zoom_ratio
+from wan_prep.pose.body import VISIBLE, Shot
+from wan_prep.pose.skeleton import BODY, SKELETON_LINES
+from wan_prep.visual.series import SURE_FACE
+
+SHOT_WORDS: dict[Shot, str] = {
+    "full": "full body",
+    "three_quarter": "to the knees",
+    "half": "to the hips",
+    "bust": "head and shoulders",
+    "face": "face only",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A bone from (x1, y1) to (x2, y2)."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A body over a picture of `size` px; everything else in the same px."""
+
+    size: Size
+    seen: tuple[Line, ...]
+    """Bones between joints that are seen."""
+    guessed: tuple[Line, ...]
+    """Bones with an end that the network does not see."""
+    joints_xy: Floats
+    """(N, 2) joints that are seen."""
+    shot: Shot
+    shot_frame: Box
+    """Around what the picture shows of the body."""
+    neck_xy: tuple[float, float]
+    neck_share: tuple[float, float]
+    """The neck as fractions of the content's width and height."""
+    face: Box | None
+    face_is_sure: bool
+    content: Box
+    """The picture without its black bars."""
+    other_frame: Box | None = None
+    """Where the other medium's frame would lie if its person stood over this one."""
+
+
+def draw(seat: Seat, size: Size, other: Seat | None = None) -> Drawing:
+    """The drawing over a picture of the seat's medium, shown at `size` px."""
+    points = seat.subject.keypoints_xy * size
+    visible = inside(seat) & (seat.subject.visibility >= VISIBLE)
+    drawn = np.zeros(len(points), dtype=bool)
+    drawn[[j for line in SKELETON_LINES for j in line]] = True
+    drawn[list(BODY)] = True
+    seen: list[Line] = []
+    guessed: list[Line] = []
+    for near, far in SKELETON_LINES:
+        (x1, y1), (x2, y2) = points[near].tolist(), points[far].tolist()
+        kind = seen if visible[near] and visible[far] else guessed
+        kind.append(Line(x1, y1, x2, y2))
+    neck = neck_xy(seat)
+    content = seat.content.scaled(size.width, size.height)
+    face = seat.subject.face
+    return Drawing(
+        size=size,
+        seen=tuple(seen),
+        guessed=tuple(guessed),
+        joints_xy=points[visible & drawn],
+        shot=shot_class(seat),
+        shot_frame=seat.subject.box.scaled(size.width, size.height),
+        neck_xy=(
+            content.left + float(neck[0]) * content.width,
+            content.top + float(neck[1]) * content.height,
+        ),
+        neck_share=(float(neck[0]), float(neck[1])),
+        face=None if face is None else face.box.scaled(size.width, size.height),
+        face_is_sure=face is not None and face.confidence >= SURE_FACE,
+        content=content,
+        other_frame=None if other is None else _frame_of(other, seat, content),
+    )
+
+
+def _frame_of(other: Seat, here: Seat, content: Box) -> Box | None:
+    """The other's frame, scaled and moved so that both necks and both sizes agree."""
+    ratio = zoom_ratio(here, other)
+    if ratio is None or frame_height_m(here) is None:
+        return None
+    height = content.height * ratio
+    shape = (other.size.width * other.content.width) / (other.size.height * other.content.height)
+    width = height * shape
+    (x, y), (neck_x, neck_y) = neck_xy(here), neck_xy(other)
+    left = content.left + float(x) * content.width - float(neck_x) * width
+    top = content.top + float(y) * content.height - float(neck_y) * height
+    return Box(left, top, left + width, top + height)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A whole picture laid into a canvas, in units of the canvas."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def fitted(size: Size, content: Box, canvas: Size) -> Placed:
+    """The picture so that its content (fractions) lies whole and centred in the canvas."""
+    content_w, content_h = size.width * content.width, size.height * content.height
+    scale = min(canvas.width / content_w, canvas.height / content_h)
+    return Placed(
+        left=(canvas.width - content_w * scale) / 2 - content.left * size.width * scale,
+        top=(canvas.height - content_h * scale) / 2 - content.top * size.height * scale,
+        width=size.width * scale,
+        height=size.height * scale,
+    )
+
+
+def canvas_of(size: Size, content: Box, side: int = 720) -> Size:
+    """A canvas of the content's shape, its long side `side`."""
+    aspect = (size.width * content.width) / (size.height * content.height)
+    if aspect >= 1:
+        return Size(side, max(1, math.ceil(side / aspect)))
+    return Size(max(1, math.ceil(side * aspect)), side)

@@ -1,0 +1,242 @@
+"""One report as one HTML file: nothing is loaded from anywhere, nothing from outside is markup.
+
+Every text goes through `printable` and the template engine's escaping; pictures are JPEGs made
+here; a content security policy in the file forbids whatever else might slip in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from wan_prep.analyzers import BY_CODE
+from wan_prep.findings import Finding, Rule, Severity
+from wan_prep.fragments import printable
+from wan_prep.planning.model import Plan
+from wan_prep.profile import Profile
+from wan_prep.report.model import Report
+from wan_prep.report.words import (
+    APPLICABILITY_WORDS,
+    VERDICT_WORDS,
+    grouped,
+    image_line,
+    price,
+    video_line,
+)
+from wan_prep.stills import Still
+from wan_prep.visual import measured
+from wan_prep.visual.drawing import Line
+from wan_prep.visual.lanes import timeline
+from wan_prep.visual.pictures import Pictures
+from wan_prep.visual.series import context_of
+from wan_prep.visual.sights import Onion, Sight, onion, pair_sights, plan_cuts
+
+_TODO_MOST = 2
+_WIDE = 1.2
+"""Width over height from which pictures are laid out as wide ones, if all of them are."""
+_IN_A_ROW, _IN_A_WIDE_ROW = 2, 4
+
+
+def render_html(
+    report: Report,
+    pictures: Pictures,
+    *,
+    plan: Plan | None = None,
+    after: tuple[Report, Pictures] | None = None,
+    profile: Profile | None = None,
+) -> str:
+    """The page of a report, as one self-contained document.
+
+    pictures: of `pair_pictures`; an empty `Pictures()` gives a page without pixels.
+    plan: what `fix` would do, or did. after: the check of what it wrote, with its pictures.
+    profile: the one the report was made with; None is the default one.
+
+    Raises:
+        EvidenceMissing: a report carries no evidence.
+        WanPrepError: the report was made with another profile.
+    """
+    now = report if after is None else after[0]
+    page = _pair_page(report, pictures, plan, profile) | {
+        "now": now,
+        "verdict_words": VERDICT_WORDS[now.verdict],
+        "todo": _to_do(now),
+        "findings": _described(now.findings),
+    }
+    page |= _after_page(report, after, profile)
+    onions = [o for o in (page.pop("onion"), page.pop("after_onion")) if o is not None]
+    page["has_onion"] = bool(onions)
+    page["is_wide"] = _are_wide(page["sights"])
+    page["picture_rows"] = _picture_rows(page["sights"], onions, page["is_wide"])
+    script = _asset("page.js")
+    page |= {"style": _asset("page.css"), "script": script, "policy": _policy(script)}
+    return _environment().get_template("report.html").render(page)
+
+
+def _pair_page(
+    report: Report, pictures: Pictures, plan: Plan | None, profile: Profile | None
+) -> dict[str, Any]:
+    """What the page says of the pair that was checked, by the template's names."""
+    context = context_of(report, profile)
+    figures = context.profile
+    sights = pair_sights(report, context, pictures)
+    return {
+        "report": report,
+        "plan": plan,
+        "sights": sights,
+        "onion": onion("Image over first frame", report, context, sights),
+        "rows": measured.rows(report, context),
+        "limbs": measured.limbs(report, context),
+        "pose_tolerance": measured.tolerance_words(
+            context.tolerance("pose"), figures, measured.degrees
+        ),
+        "edges": measured.gauge_edges(figures),
+        "timeline": timeline(report, context, pictures.thumbnails, plan),
+        "cuts": () if plan is None else plan_cuts(plan, context, sights),
+        "names": {code: rule.name for code, rule in BY_CODE.items()},
+        "rate": figures.service.usd_per_s[report.resolution],
+    }
+
+
+def _picture_rows(
+    sights: tuple[Sight, ...], onions: Iterable[Onion], is_wide: bool
+) -> list[list[Sight | Onion]]:
+    """Image and first frame beside each other, then one over the other, then the best start."""
+    shown: list[Sight | Onion] = [*sights[:2], *onions, *sights[2:]]
+    most = _IN_A_WIDE_ROW if is_wide else _IN_A_ROW
+    return [shown[k : k + most] for k in range(0, len(shown), most)]
+
+
+def _are_wide(sights: tuple[Sight, ...]) -> bool:
+    """Whether pictures lie better above the measures than beside them."""
+    shapes = [s.still.width / s.still.height for s in sights]
+    return bool(shapes) and min(shapes) > _WIDE
+
+
+def _after_page(
+    before: Report, after: tuple[Report, Pictures] | None, profile: Profile | None
+) -> dict[str, Any]:
+    """What it says of the pair that `fix` wrote."""
+    if after is None:
+        return {"after": None, "after_onion": None, "after_rows": {}, "mended": []}
+    report, pictures = after
+    context = context_of(report, profile)
+    sights = pair_sights(report, context, pictures, prefix="after-")
+    left = {finding.code for finding in report.findings}
+    return {
+        "after": report,
+        "after_onion": onion("The same after the fix", report, context, sights),
+        "after_rows": {row.code: row for row in measured.rows(report, context)},
+        "mended": _described([f for f in before.findings if f.code not in left]),
+    }
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A finding, or several that say the same, as the list shows it."""
+
+    codes: tuple[str, ...]
+    finding: Finding
+    word: str
+    measured: str
+    how: str
+    rule: Rule
+
+
+def _described(findings: Iterable[Finding]) -> list[_Entry]:
+    return [
+        _Entry(
+            codes=tuple(codes),
+            finding=finding,
+            word="unknown" if finding.status == "inconclusive" else finding.severity.value,
+            measured=_figures(finding),
+            how="" if finding.fix is None else APPLICABILITY_WORDS[finding.fix.applicability],
+            rule=BY_CODE[codes[0]],
+        )
+        for codes, finding in grouped(findings)
+    ]
+
+
+def _figures(finding: Finding) -> str:
+    """`measured 1.25 ratio, fine to 1.01 (seed)`."""
+    if finding.measured is None:
+        return ""
+    said = f"measured {_number(finding.measured)}"
+    if finding.limit is not None:
+        said += f", fine is {_number(finding.limit)}"
+    if finding.unit:
+        said += f" ({finding.unit})"
+    return said
+
+
+def _number(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float | int) else value
+
+
+def _to_do(report: Report) -> list[_Entry]:
+    """The one or two things that gain most: the gravest findings with different remedies."""
+    serious = [f for f in report.findings if f.severity is not Severity.INFO]
+    chosen: dict[str, _Entry] = {}
+    for entry in _described(serious):
+        remedy = entry.finding.fix.title if entry.finding.fix else entry.finding.message
+        chosen.setdefault(remedy, entry)
+    return list(chosen.values())[:_TODO_MOST]
+
+
+def _policy(script: str) -> str:
+    """Nothing from anywhere: inline styles, pictures that are in the file, this one script."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("wan_prep.visual"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Whatever the template writes: text that is not markup already is made inert.
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    made.filters |= {
+        "bones": _bones,
+        "data_uri": _data_uri,
+        "image_line": image_line,
+        "name": _name,
+        "percent": lambda share: f"{100 * share:.3f}%",
+        "price": price,
+        "short": lambda value: f"{value:.1f}".removesuffix(".0"),
+        "video_line": video_line,
+    }
+    return made
+
+
+def _asset(name: str) -> Markup:
+    """A file of our own, which is markup as it stands."""
+    text = (resources.files("wan_prep.visual") / "templates" / name).read_text("utf-8")
+    return Markup(text)
+
+
+def _data_uri(still: Still) -> Markup:
+    return Markup("data:image/jpeg;base64," + base64.b64encode(still.jpeg).decode())
+
+
+def _bones(lines: Iterable[Line]) -> str:
+    return "".join(f"M{b.x1:.1f} {b.y1:.1f}L{b.x2:.1f} {b.y2:.1f}" for b in lines)
+
+
+def _name(path: str) -> str:
+    """The file's name without its folders, whichever system wrote the path."""
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or path

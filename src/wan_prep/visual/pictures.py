@@ -1,0 +1,70 @@
+"""The pictures that one report is shown with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from wan_prep.evidence import Evidence, Observation
+from wan_prep.report.model import Report
+from wan_prep.stills import Still, image_still, video_stills
+
+PICTURE_SIDE_PX = 720
+THUMBNAIL_SIDE_PX = 150
+THUMBNAILS_MOST = 12
+THUMBNAIL_EVERY = Fraction(1, 5)
+"""Closer than this in s, two thumbnails would show the same."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """None where a file cannot be read, or where nothing but the first frame is worth showing."""
+
+    image: Still | None = None
+    first: Still | None = None
+    best: Still | None = None
+    """The frame at the best start, where that is not the first one."""
+    thumbnails: tuple[Still, ...] = ()
+    """The middles of equal parts of the clip, in the order of time."""
+
+
+def pair_pictures(
+    report: Report, image: str | Path | None = None, video: str | Path | None = None
+) -> Pictures:
+    """Take the pictures for a report out of its two files; a light second decode.
+
+    image, video: where the files are; None takes the paths that the evidence names.
+
+    Raises:
+        EvidenceMissing: the report carries no evidence.
+        InputPathError, MediaUnreadable: a file is no longer where or what it was.
+    """
+    seen_image, seen_video = report.evidence()
+    still = None
+    if seen_image.image_info is not None:
+        still = image_still(image or seen_image.path, seen_image.image_info, PICTURE_SIDE_PX)
+    info, first = seen_video.video_info, seen_video.first
+    if info is None or first is None:
+        return Pictures(image=still)
+    path, best = video or seen_video.path, best_observation(report)
+    moments = [first] if best is None else [first, best]
+    large = video_stills(path, info, [o.time for o in moments], PICTURE_SIDE_PX)
+    small = video_stills(path, info, thumbnail_times(seen_video), THUMBNAIL_SIDE_PX)
+    return Pictures(still, large[0], large[1] if best else None, small)
+
+
+def best_observation(report: Report) -> Observation | None:
+    """The sample at the best start; None where it is the first one, or is not known."""
+    _, video = report.evidence()
+    if report.best_start_s is None or not video.found:
+        return None
+    best = min(video.found, key=lambda o: abs(float(o.time) - (report.best_start_s or 0.0)))
+    return None if best is video.first else best
+
+
+def thumbnail_times(video: Evidence) -> list[Fraction]:
+    """The middles of at most `THUMBNAILS_MOST` equal parts of the clip, in s."""
+    count = max(1, min(THUMBNAILS_MOST, int(video.span / THUMBNAIL_EVERY)))
+    part = video.span / count
+    return [video.start + part * k + part / 2 for k in range(count)]

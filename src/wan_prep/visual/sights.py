@@ -1,0 +1,188 @@
+"""The pictures of the page: which, what lies over them, and what is said of each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from wan_prep.evidence import Evidence
+from wan_prep.findings import PairContext
+from wan_prep.geometry import Box, Size
+from wan_prep.measures import Seat, frame_height_m, seat
+from wan_prep.planning.model import Geometry, Plan
+from wan_prep.report.model import Report
+from wan_prep.stills import Still
+from wan_prep.visual.drawing import SHOT_WORDS, Drawing, Placed, canvas_of, draw, fitted
+from wan_prep.visual.pictures import Pictures, best_observation
+
+Kind = Literal["image", "video"]
+_FILLS = {"edge": "its edge drawn out", "blur": "a blurred continuation", "color": "one colour"}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One picture, whose pixels the page holds once under `key`."""
+
+    key: str
+    kind: Kind
+    title: str
+    still: Still
+    drawing: Drawing | None
+    facts: tuple[str, ...]
+
+    @property
+    def alt(self) -> str:
+        return f"{self.title}: {', '.join(self.facts)}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A sight laid into a canvas."""
+
+    sight: Sight
+    placed: Placed
+
+    @property
+    def scale(self) -> float:
+        return self.placed.width / self.sight.still.width
+
+
+@dataclass(frozen=True)
+class Onion:
+    """The image over the first frame, both in the shape of the result."""
+
+    title: str
+    canvas: Size
+    under: Layer
+    over: Layer
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What crop and pad take of one picture, in px of the full upright picture."""
+
+    sight: Sight
+    size: Size
+    window: Box
+    shown: Box
+    rotate_deg: float
+    words: str
+
+
+def pair_sights(
+    report: Report, context: PairContext, pictures: Pictures, prefix: str = ""
+) -> tuple[Sight, ...]:
+    """Image, first frame and best start, as far as there are pictures of them."""
+    image, video = context.image_seat, context.template_seat
+    found = []
+    if pictures.image is not None:
+        found.append(
+            _sight(f"{prefix}image", "image", "Reference image", pictures.image, image, video)
+        )
+    if pictures.first is not None:
+        time = f"{pictures.first.time_s:.2f} s"
+        found.append(
+            _sight(f"{prefix}first", "video", f"First frame, {time}", pictures.first, video, image)
+        )
+    best = best_observation(report)
+    if pictures.best is not None and best is not None and best.subject is not None:
+        at_best = seat(context.video, best.subject)
+        time = f"{pictures.best.time_s:.2f} s"
+        found.append(
+            _sight(f"{prefix}best", "video", f"Best start, {time}", pictures.best, at_best, image)
+        )
+    return tuple(found)
+
+
+def _sight(
+    key: str, kind: Kind, title: str, still: Still, here: Seat | None, other: Seat | None
+) -> Sight:
+    if here is None:
+        return Sight(key, kind, title, still, None, ("no body recognised",))
+    drawing = draw(here, Size(still.width, still.height), other)
+    return Sight(key, kind, title, still, drawing, _facts(here, drawing))
+
+
+def _facts(here: Seat, drawing: Drawing) -> tuple[str, ...]:
+    height_m, face = frame_height_m(here), here.subject.face
+    x, y = drawing.neck_share
+    said = [SHOT_WORDS[drawing.shot]]
+    if height_m is not None:
+        said.append(f"the frame shows {height_m:.2f} m from top to bottom")
+    said.append(f"neck at {x:.0%}, {y:.0%}")
+    if face is None:
+        said.append("no face in the frame")
+    else:
+        area = face.box.width * here.size.width * face.box.height * here.size.height
+        across = f"{math.sqrt(max(area, 0.0)):.0f} px across"
+        said.append(
+            f"face {across}" if drawing.face_is_sure else f"face not recognised, head {across}"
+        )
+    return tuple(said)
+
+
+def onion(
+    title: str, report: Report, context: PairContext, sights: tuple[Sight, ...]
+) -> Onion | None:
+    """None where a picture is missing."""
+    by_kind: dict[Kind, Sight] = {s.kind: s for s in reversed(sights)}
+    if len(by_kind) < 2:
+        return None
+    image, first = by_kind["image"], by_kind["video"]
+    contents = {"image": context.image.content, "video": context.video.content}
+    deciding = image if report.mode == "animate" else first
+    canvas = canvas_of(_full_size(context, deciding.kind), contents[deciding.kind])
+
+    def layer(sight: Sight) -> Layer:
+        size = Size(sight.still.width, sight.still.height)
+        return Layer(sight, fitted(size, contents[sight.kind], canvas))
+
+    return Onion(title, canvas, under=layer(first), over=layer(image))
+
+
+def _full_size(context: PairContext, kind: Kind) -> Size:
+    evidence: Evidence = context.image if kind == "image" else context.video
+    assert evidence.info is not None
+    return Size(evidence.info.width, evidence.info.height)
+
+
+def plan_cuts(
+    plan: Plan, context: PairContext, sights: tuple[Sight, ...]
+) -> tuple[tuple[Sight, Cut | None], ...]:
+    """Image and first frame, each with what the plan takes of it; None where it is copied."""
+    first_of: dict[Kind, Sight] = {sight.kind: sight for sight in reversed(sights)}
+    geometries = {"image": plan.image.geometry, "video": plan.video.geometry}
+    return tuple(
+        (sight, None if (geometry := geometries[kind]) is None else _cut(geometry, context, sight))
+        for kind, sight in sorted(first_of.items())
+    )
+
+
+def _cut(geometry: Geometry, context: PairContext, sight: Sight) -> Cut:
+    size = _full_size(context, sight.kind)
+    w = geometry.window
+    window = Box(float(w.left), float(w.top), float(w.right), float(w.bottom))
+    shown = Box(
+        min(0.0, window.left),
+        min(0.0, window.top),
+        max(float(size.width), window.right),
+        max(float(size.height), window.bottom),
+    )
+    return Cut(sight, size, window, shown, geometry.rotate_deg, _cut_words(geometry, size))
+
+
+def _cut_words(geometry: Geometry, size: Size) -> str:
+    w = geometry.window
+    said = []
+    if geometry.rotate_deg:
+        way = "clockwise" if geometry.rotate_deg > 0 else "counter-clockwise"
+        said.append(f"turned {abs(geometry.rotate_deg):.1f}° {way}")
+    if (w.left, w.top, w.width, w.height) == (0, 0, size.width, size.height):
+        said.append("taken whole")
+    else:
+        said.append(f"{w.width} × {w.height} px from {w.left}, {w.top}")
+    if w.left < 0 or w.top < 0 or w.right > size.width or w.bottom > size.height:
+        said.append(f"padded with {_FILLS[geometry.pad]}")
+    said.append(f"written as {geometry.width} × {geometry.height}")
+    return ", ".join(said)

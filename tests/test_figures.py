@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from wan_prep import figures
+from wan_prep.errors import DependencyMissing, EvidenceMissing
+from wan_prep.planning.model import Plan
+from wan_prep.profile import default_profile
+from wan_prep.report.assemble import build_report
+from wan_prep.report.model import Report, Tool
+from wan_prep.stills import Still
+from wan_prep.visual.pictures import Pictures
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+@pytest.fixture
+def report(make: Any) -> Report:
+    """The clip begins turned away, and its person leaves for the last second."""
+    turned = make.body(make.turned("y", 70.0))
+    return build_report(
+        make.image(), make.video([turned, *["adult"] * 13, None, None]), mode="animate",
+        resolution="720p", profile=default_profile(), tool=Tool(name="wan-prep", version="0.0"),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    _, jpeg = cv2.imencode(".jpg", np.full((64, 36, 3), 128, np.uint8))
+    still = Still(0.0, 36, 64, jpeg.tobytes())
+    return Pictures(still, still, still)
+
+
+@pytest.fixture
+def plan(report: Report) -> Plan:
+    window = {"left": -36, "top": 0, "width": 792, "height": 1280}
+    span = {"name": "driving.mp4", "start": 1, "end": 7}
+    return Plan.model_validate(
+        {"tool": report.tool, "profile": report.profile, "mode": "animate", "resolution": "720p",
+         "image": {"source": "a", "sha256": "", "name": "reference.png", "copy_bytes": True},
+         "video": {"source": "b", "sha256": "", "spans": [span], "fps": 30,
+                   "geometry": {"window": window, "width": 792, "height": 1280, "rotate_deg": 3}},
+         "steps": [], "score": 50.0, "verdict": "risky",
+         "foreseen": {"score": 80.0, "verdict": "ready"}, "output": report.output,
+         "cost_before": report.cost, "cost": report.cost, "before": report}
+    )  # fmt: skip
+
+
+def pixels(figure: Any) -> np.ndarray:
+    """(h, w, 3) as drawn."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn: np.ndarray = np.asarray(canvas.buffer_rgba())[:, :, :3]
+    assert drawn.std() > 5, "not an empty sheet"
+    return drawn
+
+
+def test_a_timeline(report: Report, plan: Plan) -> None:
+    figure = figures.timeline(report, plan=plan)
+    pixels(figure)
+    lanes = figure.axes
+    assert [ax.get_ylabel() for ax in lanes] == [
+        "pose distance", "zoom", "view", "face size", "people"
+    ]  # fmt: skip
+    times, view = lanes[2].lines[0].get_data()
+    assert list(times[:2]) == [0.0, 0.5]
+    assert view[:2] == pytest.approx([70.0, 0.0], abs=0.01)
+    assert np.isnan(view[-2:]).all(), "nobody there"
+    assert list(lanes[4].lines[0].get_ydata()) == [1] * 14 + [0] * 2
+    assert lanes[1].yaxis.get_major_formatter()(0.0, 0) == "1.00×"
+    assert lanes[0].get_title() == "hero.png against dance.mp4"
+
+
+def test_a_name_is_no_formula(report: Report) -> None:
+    facts = report.image.model_copy(update={"path": "x/$\\alpha$ \u202e.png"})
+    figure = figures.timeline(report.model_copy(update={"image": facts}))
+    pixels(figure)
+    assert figure.axes[0].get_title().startswith(r"alpha\$ \u202e.png against")
+
+
+def test_an_overlay(report: Report, pictures: Pictures) -> None:
+    figure = figures.overlay(report, pictures)
+    pixels(figure)
+    assert [ax.get_title() for ax in figure.axes] == [
+        "Reference image", "First frame, 0.00 s", "Best start, 0.00 s"
+    ]  # fmt: skip
+    assert figure.axes[0].get_xlim() == (0.0, 36.0)
+    assert figure.axes[0].get_ylim() == (64.0, 0.0)
+    assert len(figure.axes[0].lines) > 12, "a skeleton"
+
+
+def test_windows(plan: Plan, report: Report, pictures: Pictures) -> None:
+    figure = figures.windows(plan, pictures=pictures)
+    pixels(figure)
+    image, video = figure.axes
+    assert image.get_xlabel() == "copied as it is"
+    assert video.get_xlim() == (-36.0, 756.0)
+    assert video.get_xlabel().startswith("turned 3.0° clockwise, 792 × 1280 px from -36, 0, padded")
+    alone = plan.model_copy(update={"before": None})
+    with pytest.raises(EvidenceMissing):
+        figures.windows(alone, pictures=pictures)
+    assert len(figures.windows(alone, report, pictures).axes) == 2
+
+
+@pytest.mark.media
+def test_pictures_are_taken_where_none_are_given(report: Report) -> None:
+    from wan_prep.media.images import probe_image
+    from wan_prep.media.probe import probe_video
+
+    image, video = report.evidence()
+    paths = FIXTURES / "reference.png", FIXTURES / "driving.mp4"
+    real = {
+        "image_evidence": image.model_copy(
+            update={"path": str(paths[0]), "info": probe_image(paths[0], max_pixels=10**7)}
+        ),
+        "video_evidence": video.model_copy(
+            update={"path": str(paths[1]), "info": probe_video(paths[1])}
+        ),
+    }
+    figure = figures.overlay(report.model_copy(update=real))
+    assert figure.axes[0].images[0].get_array().shape == (520, 520, 3)
+
+
+def test_no_pictures_no_panels(report: Report) -> None:
+    assert figures.overlay(report, Pictures()).axes == []
+
+
+def test_without_matplotlib(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(DependencyMissing, match=r"pip install 'wan-prep\[notebook\]'"):
+        figures.timeline(report)
