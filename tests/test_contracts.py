@@ -9,6 +9,7 @@ import json
 import os
 import pkgutil
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -259,6 +260,13 @@ def test_a_rule_is_complete(rule: Rule) -> None:
         text = getattr(texts, heading)
         assert text.strip(), heading
         assert text.endswith("."), heading
+
+
+def test_the_page_of_checks_is_that_of_the_table() -> None:
+    make_docs = runpy.run_path(str(ROOT / "tools" / "make_docs.py"))
+    page = (ROOT / "docs" / "checks.md").read_text("utf-8")
+    assert page == make_docs["checks_page"](RULES), "write it again: python tools/make_docs.py"
+    assert all(f"| {rule.code} | {rule.name} |" in page for rule in RULES)
 
 
 # ---- the README

@@ -85,6 +85,10 @@ def test_what_travels_in_the_package(installed: Path, tmp_path: Path) -> None:
         "pose/models/face_landmarker.task",
         "pose/models/LICENSE",
         "pose/models/README.md",
+        "visual/templates/report.html",
+        "visual/templates/parts.html",
+        "visual/templates/page.css",
+        "visual/templates/page.js",
     } <= set(found["files"])
     assert [name for name in found["names"] if name.startswith("opencv")] == ["opencv-python"]
     assert not {"pytest", "ruff", "mypy", "hypothesis"} & set(found["names"])

@@ -278,3 +278,17 @@ def test_a_template_without_a_torso_or_without_anybody(make: Any) -> None:
     empty = make.pair(video=make.video([None, "adult"]))
     for code in ("WP512", "WP513"):
         assert isinstance(make.result(code, empty).answer, NotApplicable)
+
+
+def test_a_limb_at_the_edge_of_being_seen_counts_by_degrees(make: Any) -> None:
+    def measured(sight: float) -> float:
+        visibility = np.ones(33)
+        visibility[Joint.LEFT_WRIST] = 0.1
+        visibility[Joint.RIGHT_WRIST] = sight
+        video = make.video([make.subject(visibility=visibility), "adult", "adult"])
+        return make.result("WP512", make.pair(video=video)).answer.measured
+
+    # One of eight limbs is hidden; another one from 0.7 (seen) to 0.3 (hidden).
+    assert [measured(s) for s in (0.7, 0.6, 0.5, 0.4, 0.3)] == pytest.approx(
+        [n / 8 for n in (1.0, 1.25, 1.5, 1.75, 2.0)], abs=1e-4
+    )

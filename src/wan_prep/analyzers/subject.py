@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from wan_prep.analyzers.spans import Spans, spans_in_words, spans_where, times_in_words
-from wan_prep.evidence import Evidence, Observation
+from wan_prep.evidence import Evidence, Observation, Subject
 from wan_prep.findings import (
     PASSED,
     Answer,
@@ -27,10 +27,12 @@ from wan_prep.findings import (
 from wan_prep.geometry import view_angles
 from wan_prep.measures import inside
 from wan_prep.pose.body import VISIBLE
-from wan_prep.pose.skeleton import LIMBS
+from wan_prep.pose.skeleton import LIMBS, Joint
 
 _UNREADABLE = NotApplicable("a file cannot be read")
 _TRIM = Fix(applicability=Applicability.SAFE, title="trim to the part with the person in it")
+# Half the width of the edge between seen and hidden: what two looks at one limb differ by.
+_EDGE_SIGHT, _EDGE_DEG = 0.2, 10.0
 
 
 def person_in_image(context: PairContext) -> Answer:
@@ -176,31 +178,41 @@ def template_hidden(context: PairContext) -> Answer:
     seat = context.template_seat
     if seat is None:
         return NotApplicable("the first frame shows nobody")
-    world, shown = seat.subject.world_xyz, inside(seat)
-    most_along = math.sin(math.radians(context.profile.limit("foreshortened")))
-    hidden, asked = [], 0
-    for name, (near, far) in LIMBS.items():
-        if not (shown[near] and shown[far]):
-            continue
-        asked += 1
-        along = world[far] - world[near]
-        length = float(np.linalg.norm(along))
-        short = length > 1e-6 and abs(float(along[2])) / length > most_along
-        if min(seat.subject.visibility[near], seat.subject.visibility[far]) < VISIBLE or short:
-            hidden.append(name.replace("_", " "))
-    if not asked:
-        return NotApplicable("no limb lies in the first frame")
+    shown = inside(seat)
+    hidden = {
+        name.replace("_", " "): _hiddenness(seat.subject, near, far, context)
+        for name, (near, far) in LIMBS.items()
+        if shown[near] and shown[far]
+    }
     if not hidden:
+        return NotApplicable("no limb lies in the first frame")
+    named = [name for name, share in hidden.items() if share >= 0.5]
+    if not named:
         return PASSED
     return by_tolerance(
         context.tolerance("template_hidden"),
-        len(hidden) / asked,
-        f"the first frame, the model's template, hides or foreshortens the {', '.join(hidden)}",
+        sum(hidden.values()) / len(hidden),
+        f"the first frame, the model's template, hides or foreshortens the {', '.join(named)}",
         fix=Fix(
             applicability=Applicability.MANUAL,
             title="start the clip where the limbs are seen and stretched",
         ),
     )
+
+
+def _hiddenness(subject: Subject, near: Joint, far: Joint, context: PairContext) -> float:
+    """0 for a limb that is seen and stretched, 1 for a hidden or foreshortened one.
+
+    Between them by degrees, so that a joint at the edge of being seen does not decide.
+    """
+    sight = float(min(subject.visibility[near], subject.visibility[far]))
+    along = subject.world_xyz[far] - subject.world_xyz[near]
+    length = float(np.linalg.norm(along))
+    out_deg = math.degrees(math.asin(min(1.0, abs(float(along[2])) / length))) if length else 0.0
+    unseen = (VISIBLE + _EDGE_SIGHT - sight) / (2.0 * _EDGE_SIGHT)
+    limit_deg = context.profile.limit("foreshortened")
+    short = (out_deg - limit_deg + _EDGE_DEG) / (2.0 * _EDGE_DEG)
+    return min(1.0, max(0.0, unseen, short))
 
 
 def template_turned(context: PairContext) -> Answer:

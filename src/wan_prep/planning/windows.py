@@ -132,7 +132,9 @@ class _Search:
             )
         # No borders for the sake of a round size.
         over = max(*wanted, most, least + even_unit(shape).height if least > most else 0.0)
-        yield from (cut for cut in dict.fromkeys(cuts) if cut.window.height <= over)
+        fitting = [cut for cut in dict.fromkeys(cuts) if cut.window.height <= over]
+        smallest = self.profile.limit("video_side_min")
+        yield from [cut for cut in fitting if min(cut.written) >= smallest] or fitting
 
     def _largest(self, shape: Size) -> Size:
         """The largest frame that may be written, by the limits of a side and of the area."""

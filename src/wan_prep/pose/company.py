@@ -50,7 +50,7 @@ def people_of_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, li
     A body that most of the closer looks do not find again is none: a network sees one in a cat
     now and then, a person it sees every time.
     """
-    candidates = find_bodies(rgb, estimator)
+    candidates = find_bodies(rgb, estimator, thoroughly=True)
     main: Candidate | None = None
     while main is None and (index := _prominent(candidates)) is not None:
         main = _refined(rgb, candidates.pop(index), estimator)

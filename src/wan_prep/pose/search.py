@@ -6,6 +6,8 @@ bodies again on a crop, and where nobody is seen the picture is searched in tile
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable
 
 import cv2
@@ -35,13 +37,19 @@ SAME_BODY_IOU = 0.45
 """Boxes that overlap this much are one person's. Measured: looks at one person 0.73 (p5), two
 people beside each other 0.36 at most."""
 CONFIRMING_FACTORS = (1.2, 1.6, 2.4)
+TINY_TILE = 0.3
+"""Measured: people of a tenth of the height are seen in squares of this share, not in larger."""
 CONFIRMING_SCALE = 0.15
 """Judgement: squares from tight to wide, between which a face on a poster, which grows with the
 square, changes its scale twofold and a person hardly."""
 
 
-def find_bodies(rgb: Rgb, estimator: PoseEstimator) -> list[Candidate]:
-    """The plausible bodies of a picture, after second looks where the first is not enough."""
+def find_bodies(rgb: Rgb, estimator: PoseEstimator, *, thoroughly: bool = False) -> list[Candidate]:
+    """The plausible bodies of a picture, after second looks where the first is not enough.
+
+    thoroughly: search for people of a tenth of the picture's height, too; about fifty looks where
+    nobody else is found.
+    """
     found, doubted = first_look(rgb, estimator)
     if not found:
         for body in doubted:
@@ -53,6 +61,8 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator) -> list[Candidate]:
     if not found:
         small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
+    if not found and thoroughly:
+        found = _tiny(rgb, estimator)
     return [candidate(rgb, body) for body in found]
 
 
@@ -99,6 +109,27 @@ def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
         if not any(abs(s / scale - 1.0) < CONFIRMING_SCALE for s in scales):
             return False
     return True
+
+
+def _tiny(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:
+    """The first body of a tenth of the picture's height that closer looks find again.
+
+    A crop of few pixels is guessed at: two of three looks must find the body, and agree with each
+    other in its scale. On 37 pictures of animals and things no two ever did.
+    """
+    for region in tiles(looking.size_of(rgb), TINY_TILE):
+        for body in looking.look(rgb, region, estimator):
+            if doubts(body):
+                continue
+            seen = [
+                same(body, looking.look(rgb, looking.around(body, factor), estimator))[:1]
+                for factor in CONFIRMING_FACTORS
+            ]
+            scales = [s for again in seen for b in again if (s := bodies.px_per_m(b)) is not None]
+            pairs = itertools.combinations(scales, 2)
+            if any(abs(math.log(a / b)) < CONFIRMING_SCALE for a, b in pairs):
+                return [body]
+    return []
 
 
 def first_look(rgb: Rgb, estimator: PoseEstimator) -> tuple[list[Body], list[Body]]:
@@ -164,10 +195,11 @@ def thirds(size: Size) -> list[Box]:
     return [square_around((size.width / 2.0, c), side) for c in centers]
 
 
-def tiles(size: Size) -> list[Box]:
-    """Overlapping squares for people too small for one look at the whole picture."""
+def tiles(size: Size, share: float = 0.6) -> list[Box]:
+    """Overlapping squares for people too small for one look at the whole picture, `share` of its
+    shorter side each."""
     # A very long picture is searched in coarser squares, so that there are never many.
-    side = max(0.6 * float(min(size)), float(max(size)) / 6.0)
+    side = max(share * float(min(size)), float(max(size)) * share / 3.6)
     columns = max(2, round(1.5 * size.width / side))
     rows = max(2, round(1.5 * size.height / side))
     return [

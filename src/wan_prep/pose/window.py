@@ -78,7 +78,9 @@ def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None
         regions = _neighbour_regions(samples, chosen, i, looking.size_of(h.rgb))
         found = look_until(h.rgb, regions, estimator, enough=1)
         if not found and not regions and not h.sample.candidates:
-            found = [c.body for c in find_bodies(h.rgb, estimator)]
+            # The template is searched for people in the distance, too; then they are followed.
+            is_template = not before and i == 0
+            found = [c.body for c in find_bodies(h.rgb, estimator, thoroughly=is_template)]
         if found:
             known = [c.body for c in h.sample.candidates]
             added = merge(known, found)[len(known) :]
