@@ -237,7 +237,7 @@ RULES = (
         "shot-mismatch",
         "framing",
         "pair",
-        at_first(shot, "shot"),
+        at_first(shot),
         Explanation(
             "The shot class of each, by the lowest joints seen: face, bust, half, three-quarter, "
             "full; and the joints that only one side shows.",
