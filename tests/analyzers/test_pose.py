@@ -175,3 +175,11 @@ def test_a_gain_below_the_limit_is_a_pass(make: Any) -> None:
     result = make.result("WP403", pair.knowing(BestStart(pair.video.observations[3], 74.9, 70.0)))
     assert isinstance(result.answer, Judged)
     assert result.finding is None
+
+
+def test_proportions_that_agree_at_first_are_not_differing_ones(make: Any) -> None:
+    bent = make.body(make.adult())
+    wide = large_headed(make, 1.6)
+    pair = make.pair(make.image(bent), make.video([bent, wide, wide]))
+    assert pair.typical.proportions["head"] < 0.7
+    assert make.result("WP404", pair).finding is None

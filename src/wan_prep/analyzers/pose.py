@@ -72,7 +72,13 @@ _PARTS = {
 def proportions(measures: PairMeasures, context: PairContext) -> Answer:
     if not measures.proportions:
         return Inconclusive("no body part is seen straight on in both", required=False)
-    part, ratio = max(measures.proportions.items(), key=lambda item: abs(math.log(item[1])))
+    # Who turns and bends changes the typical ratio; who is built differently is so at every time.
+    first = context.first.proportions if context.first else {}
+    ratios = {
+        part: min((ratio, first.get(part, ratio)), key=lambda r: abs(math.log(r)))
+        for part, ratio in measures.proportions.items()
+    }
+    part, ratio = max(ratios.items(), key=lambda item: abs(math.log(item[1])))
     tolerance = context.tolerance("proportions")
     is_what, more = _PARTS[part]
     side = "image" if ratio > 1 else "video"
