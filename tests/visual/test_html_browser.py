@@ -303,15 +303,15 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_mark_leads_to_its_finding(browser: Browser, marked: Path) -> None:
-    page = marked
+    page, mark = marked, ".mark[href='#WP403']"
     browser.show(page)
-    title = browser.run("document.querySelector('.mark').title")
+    title = browser.run(f'document.querySelector("{mark}").title')
     assert title.startswith("1.30 s: from 1.30 s on the pair would score")
-    browser.run("document.querySelector('.mark').focus()")
+    browser.run(f'document.querySelector("{mark}").focus()')
     browser.press("Enter")
     assert browser.becomes("location.hash", "#WP403")
     browser.show(page)
-    browser.point(".mark", click=True)
+    browser.point(mark, click=True)
     assert browser.becomes("location.hash", "#WP403")
     heading = "document.getElementById('WP403').getBoundingClientRect().top"
     assert browser.becomes(f"{heading} >= 0 && {heading} < innerHeight", True)
