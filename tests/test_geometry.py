@@ -14,7 +14,6 @@ from wan_prep.geometry import (
     Size,
     angle_between_deg,
     bounding_box,
-    mean_rotation,
     nearest_rotation,
     ray_rotation,
     rotation_angle_deg,
@@ -182,13 +181,7 @@ def test_view_angle_of_a_view_with_itself_is_zero() -> None:
     assert view_angle_deg(FACING, FACING) == 0.0
 
 
-# ------------------------------------------------------------------ mean and nearest rotation
-
-
-def test_the_mean_of_opposite_turns_is_their_middle() -> None:
-    np.testing.assert_allclose(
-        mean_rotation([turn("y", -20), turn("y", 60)]), turn("y", 20), atol=1e-12
-    )
+# ------------------------------------------------------------------ the nearest rotation
 
 
 def test_the_nearest_rotation_undoes_scale_and_is_never_a_mirror() -> None:

@@ -8,7 +8,6 @@ camera coordinates.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -117,11 +116,6 @@ def view_difference(image: Floats, video: Floats) -> ViewAngles:
     """Image view minus video view, each angle wrapped to (-180, 180]."""
     a, b = view_angles(image), view_angles(video)
     return ViewAngles(*(wrap_deg(x - y) for x, y in zip(a, b, strict=True)))
-
-
-def mean_rotation(rotations: Sequence[Floats]) -> Floats:
-    """Chordal mean of (3, 3) rotations: the projection of their sum onto SO(3)."""
-    return nearest_rotation(np.sum(rotations, axis=0))
 
 
 def nearest_rotation(matrix: Floats) -> Floats:

@@ -5,13 +5,14 @@ submits it and waits for it, `showing` writes the page that people look at.
 """
 
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
-from wan_prep.api.judging import check, observe, tool
+from wan_prep.api.judging import check, network, observe, tool
 from wan_prep.api.sending import submit, wait
 from wan_prep.api.showing import write_page
 
 __all__ = [
     "NormalizedPair",
     "check",
+    "network",
     "normalize",
     "observe",
     "plan",

@@ -259,6 +259,11 @@ def _import_native() -> None:
         ) from exc
 
 
+def network(pose_model: PathLike | None = None) -> Estimating:
+    """A pose network to hand to several calls, as a context manager that closes it at the end."""
+    return Estimating(None, pose_model, needed=True)
+
+
 class Estimating:
     """The estimator that was handed in, or one of our own that is closed at the end."""
 

@@ -14,10 +14,12 @@ from wan_prep.cli.options import (
     FormatOpt,
     IgnoreOpt,
     ImageArg,
+    Mode,
     ModeOpt,
     PoseModelOpt,
     ProfileOpt,
     QuietOpt,
+    Resolution,
     ResolutionOpt,
     SelectOpt,
     StartOpt,
@@ -39,7 +41,10 @@ from wan_prep.cli.output import (
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wan_prep.planning.options import PlanOptions
+    from wan_prep.pose.estimator import PoseEstimator
     from wan_prep.report.model import Report, Verdict
 
 
@@ -128,24 +133,14 @@ def plan(
         image_format=image_format,
         background=background,
     )
-    settings = settings_here()
-    figures = profile_of(settings.profile if profile is None else profile)
-    network = settings.pose_model if pose_model is None else pose_model
-    with Progress(quiet) as progress:
-        report = api.check(
-            image,
-            video,
-            mode=mode.value if mode else settings.mode,
-            resolution=resolution.value if resolution else settings.resolution,
-            profile=figures,
-            select=codes_of(select, settings.select),
-            ignore=codes_of(ignore, settings.ignore),
-            pose_model=network,
-            progress=progress,
-        )
+    request = _Request(mode, resolution, select, ignore, profile, pose_model, strict)
+    with Progress(quiet) as progress, api.network(request.pose_model) as estimator:
+        report = request.report(image, video, estimator, progress)
         if not _is_readable(report):
             _show_unreadable(report, format, quiet=quiet)
-        made = api.plan(report, options, profile=figures, pose_model=network, progress=progress)
+        made = api.plan(
+            report, options, profile=request.figures, estimator=estimator, progress=progress
+        )
     if format is Format.json:
         print_document(made.public_json())
     elif quiet:
@@ -155,9 +150,7 @@ def plan(
 
         with console_on_stdout() as console:
             render_plan(made, console)
-    raise typer.Exit(
-        _exit_code(made.foreseen.verdict, settings.strict if strict is None else strict)
-    )
+    raise typer.Exit(_exit_code(made.foreseen.verdict, request.is_strict))
 
 
 def fix(
@@ -220,33 +213,23 @@ def fix(
         image_format=image_format,
         background=background,
     )
-    settings = settings_here()
-    figures = profile_of(settings.profile if profile is None else profile)
-    network = settings.pose_model if pose_model is None else pose_model
-    with Progress(quiet) as progress:
-        if plan is not None:
-            made = Plan.load(plan)
-        else:
-            report = api.check(
-                image or "",
-                video or "",
-                mode=mode.value if mode else settings.mode,
-                resolution=resolution.value if resolution else settings.resolution,
-                profile=figures,
-                select=codes_of(select, settings.select),
-                ignore=codes_of(ignore, settings.ignore),
-                pose_model=network,
-                progress=progress,
-            )
+    request = _Request(mode, resolution, select, ignore, profile, pose_model, strict)
+    made = None if plan is None else Plan.load(plan)
+    # One network looks at the pair, at candidate starts, and at what was written.
+    with Progress(quiet) as progress, api.network(request.pose_model) as estimator:
+        if made is None:
+            report = request.report(image or "", video or "", estimator, progress)
             if not _is_readable(report):
                 _show_unreadable(report, format, quiet=quiet)
-            made = api.plan(report, options, profile=figures, pose_model=network, progress=progress)
+            made = api.plan(
+                report, options, profile=request.figures, estimator=estimator, progress=progress
+            )
         pair = api.normalize(
             made,
             output,
             overwrite=overwrite,
-            profile=figures,
-            pose_model=network,
+            profile=request.figures,
+            estimator=estimator,
             progress=progress,
         )
     if format is Format.json:
@@ -274,10 +257,51 @@ def fix(
         print_text(f"\nwritten to {printable(str(pair.folder))}:")
         for path in (pair.image, *pair.videos):
             print_text(f"  {printable(path.name)}")
-    worst: Verdict = max(
-        (r.verdict for r in pair.reports), key=("ready", "risky", "not_ready").index
-    )
-    raise typer.Exit(_exit_code(worst, settings.strict if strict is None else strict))
+    raise typer.Exit(max(_exit_code(r.verdict, request.is_strict) for r in pair.reports))
+
+
+class _Request:
+    """How the pair is judged: what was asked for, else the settings found here."""
+
+    def __init__(
+        self,
+        mode: Mode | None,
+        resolution: Resolution | None,
+        select: str | None,
+        ignore: str | None,
+        profile: str | None,
+        pose_model: str | None,
+        strict: bool | None,
+    ) -> None:
+        settings = settings_here()
+        self.mode = mode.value if mode else settings.mode
+        self.resolution = resolution.value if resolution else settings.resolution
+        self.select = codes_of(select, settings.select)
+        self.ignore = codes_of(ignore, settings.ignore)
+        self.figures = profile_of(settings.profile if profile is None else profile)
+        self.pose_model = settings.pose_model if pose_model is None else pose_model
+        self.is_strict = settings.strict if strict is None else strict
+
+    def report(
+        self,
+        image: str,
+        video: str,
+        estimator: PoseEstimator,
+        progress: Callable[[str, float], None],
+    ) -> Report:
+        from wan_prep import api
+
+        return api.check(
+            image,
+            video,
+            mode=self.mode,
+            resolution=self.resolution,
+            profile=self.figures,
+            select=self.select,
+            ignore=self.ignore,
+            estimator=estimator,
+            progress=progress,
+        )
 
 
 def _options(
