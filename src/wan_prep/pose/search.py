@@ -22,7 +22,10 @@ from wan_prep.pose.plausible import doubts
 from wan_prep.pose.skeleton import HIPS, SHOULDERS
 from wan_prep.pose.track import Candidate
 
-CLOSER_LOOKS = ((1.5, False), (1.3, False), (1.5, True), (1.1, False), (1.3, True))
+CLOSER_LOOKS = (
+    *((1.5, False), (1.3, False), (1.5, True), (1.1, False), (1.3, True)),
+    *((1.4, False), (1.2, True), (1.2, False), (1.4, True)),
+)
 """Further looks at a body in the order of their worth: extent as a multiple of the body, and
 whether the picture is mirrored. Judgement: beyond 1.5 padding begins to move the joints."""
 KEY_LOOKS = 1 + len(CLOSER_LOOKS)
