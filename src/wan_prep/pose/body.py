@@ -32,9 +32,9 @@ AGREEING_M = 0.06
 as much its visibility is halved."""
 VISIBLE = 0.5
 """Below this the network itself says that a joint is not seen."""
-SIGHT_EDGE = 0.2
-"""Half the width of the edge between hidden and seen, in visibility: what two looks at one joint
-differ by."""
+SIGHT_EDGE = 0.3
+"""Half the width of the edge between hidden and seen, in visibility. Measured: what looks at one
+picture differ by at a joint that is hardly seen, 0.2 to 0.3."""
 FRAME_EDGE = 0.02
 """Width of the frame's edge, as a share of its side: what two looks at a joint near it differ
 by."""

@@ -62,8 +62,7 @@ def people_of_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, li
     if (index := _prominent(people)) and (better := _refined(rgb, people[index], estimator)):
         people[0], people[index] = better, people[0]
     body = people[0].body
-    face = looking.find_face(rgb, body, estimator, looks=len(looking.FACE_LOOKS))
-    body = body.with_face(face)
+    body = body.with_face(looking.find_face(rgb, body, estimator, thoroughly=True))
     (facing,) = facing_steadily([(Fraction(0), body)])
     return facing, [other.body for other in people[1:]]
 

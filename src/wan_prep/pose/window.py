@@ -293,8 +293,8 @@ def find_faces(
     """Begin to look for the face of everybody who may yet be chosen as the subject; in the
     template as often as in a still."""
     for i, h in enumerate(held):
-        looks = len(looking.FACE_LOOKS) if is_start and i == 0 else 1
+        thoroughly = is_start and i == 0
         h.faces = [
-            beside.submit(looking.find_face, h.rgb, c.body, estimator, looks=looks)
+            beside.submit(looking.find_face, h.rgb, c.body, estimator, thoroughly=thoroughly)
             for c in h.sample.candidates
         ]
