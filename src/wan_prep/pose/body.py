@@ -192,10 +192,25 @@ def view_matrix(body: Body) -> Floats | None:
 
 
 def body_box(body: Body) -> Box:
-    """Box in px around the visible joints, grown to hold head, hands and feet."""
-    seen = trusted(body)
-    joints = [j for j in skeleton.BODY if seen[j]] or list(skeleton.HEAD)
-    box = bounding_box(body.keypoints_xy[joints])
+    """Box in px around the visible joints, grown to hold head, hands and feet; it reaches as far
+    towards a joint as that is seen."""
+    return _box(body, sight(body.visibility))
+
+
+def widest_box(body: Body) -> Box:
+    """`body_box` around joints that are hardly seen, too: where to look whether they are."""
+    return _box(body, ramp(body.visibility, VISIBLE / 2.0, VISIBLE / 2.0))
+
+
+def _box(body: Body, weights: Floats) -> Box:
+    joints = list(skeleton.BODY)
+    points = body.keypoints_xy[joints]
+    reach = (weights * in_frame(body))[joints, None]
+    if reach.any():
+        middle = (reach * points).sum(axis=0) / reach.sum()
+        box = bounding_box(middle + reach * (points - middle))
+    else:
+        box = bounding_box(body.keypoints_xy[list(skeleton.HEAD)])
     top = min(box.top, crown_y(body))
     grow = 0.06 * max(box.height, box.width)
     frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))

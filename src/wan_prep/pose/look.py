@@ -77,7 +77,7 @@ def around(body: Body, factor: float = 1.5) -> Box:
     network that sees padding below a cut body squeezes the hidden joints into view.  A square
     larger than the picture ends at the edge that cuts the body, its padding on the other side.
     """
-    box = bodies.body_box(body)
+    box = bodies.widest_box(body)
     side = factor * max(box.width, box.height, 16.0)
     (x, y), (width, height) = box.center, body.size
     joints_x, joints_y = body.keypoints_xy[list(BODY)].T

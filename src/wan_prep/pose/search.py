@@ -29,6 +29,8 @@ CLOSER_LOOKS = (
 """Further looks at a body in the order of their worth: extent as a multiple of the body, and
 whether the picture is mirrored. Judgement: from 1.6 on padding begins to move the joints; at 1.1,
 measured, too little is left around a body that the frame cuts, and knees are seen at its hips."""
+FEW_LOOKS = 3
+"""From so many looks on their consensus is better than any of them: of three one may be wrong."""
 KEY_LOOKS = 1 + len(CLOSER_LOOKS)
 """Looks at a picture that everything is held against: a still, the template."""
 SMALL_BODY = 0.35
@@ -80,9 +82,11 @@ def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOK
         near = same(body, looking.look(rgb, looking.around(body, 1.6), estimator))
         seen = near[:1] or seen
     for factor, mirror in CLOSER_LOOKS[: looks - 1]:
-        region = looking.around(seen[0], factor)
+        # What the first look saw does not decide alone where the others look.
+        where = seen[0] if len(seen) < FEW_LOOKS else bodies.consensus(seen)
+        region = looking.around(where, factor)
         # One answer a look: two overlapping ones are no agreement.
-        seen += same(body, looking.look(rgb, region, estimator, mirror=mirror))[:1]
+        seen += same(where, looking.look(rgb, region, estimator, mirror=mirror))[:1]
     return bodies.consensus(seen)
 
 
