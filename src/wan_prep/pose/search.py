@@ -23,12 +23,12 @@ from wan_prep.pose.skeleton import HIPS, SHOULDERS
 from wan_prep.pose.track import Candidate
 
 CLOSER_LOOKS = (
-    *((1.5, False), (1.3, False), (1.5, True), (1.4, False), (1.3, True)),
-    *((1.6, False), (1.4, True), (1.2, False), (1.6, True)),
+    *((1.5, False), (1.3, False), (1.5, True), (1.2, False), (1.3, True)),
+    *((1.4, False), (1.2, True), (1.4, True), (1.1, True)),
 )
 """Further looks at a body in the order of their worth: extent as a multiple of the body, and
-whether the picture is mirrored. Judgement: from 1.6 on padding begins to move the joints; at 1.1,
-measured, too little is left around a body that the frame cuts, and knees are seen at its hips."""
+whether the picture is mirrored. Judgement: beyond 1.5 padding begins to move the joints, and closer
+than 1.2 too little is left around a body that the frame cuts."""
 FEW_LOOKS = 3
 """From so many looks on their consensus is better than any of them: of three one may be wrong."""
 KEY_LOOKS = 1 + len(CLOSER_LOOKS)
@@ -62,14 +62,28 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator, *, thoroughly: bool = False)
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
     if not any(share(body) >= MAIN_SHARE for body in found):
         # Whoever is large may still have been missed: a curtain or a hat is enough for that.
-        for region in dict.fromkeys(thirds(looking.size_of(rgb))):
-            found = merge(found, look_until(rgb, [region], estimator, enough=1))
+        found = _merge_thirds(rgb, found, estimator)
     if not found:
         small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
     if not found and thoroughly:
         found = _tiny(rgb, estimator)
     return [candidate(rgb, body) for body in found]
+
+
+def bodies_in_thirds(
+    rgb: Rgb, known: Iterable[Candidate], estimator: PoseEstimator
+) -> list[Candidate]:
+    """Who else is seen in squares of the picture's shorter side than those known."""
+    bodies_known = [c.body for c in known]
+    found = _merge_thirds(rgb, bodies_known, estimator)[len(bodies_known) :]
+    return [candidate(rgb, body) for body in found]
+
+
+def _merge_thirds(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list[Body]:
+    for region in dict.fromkeys(thirds(looking.size_of(rgb))):
+        found = merge(found, look_until(rgb, [region], estimator, enough=1))
+    return found
 
 
 def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOKS) -> Body:
