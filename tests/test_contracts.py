@@ -36,7 +36,7 @@ PACKAGE = ROOT / "src" / "wan_prep"
 # Modules of one row may know each other, but not in a circle. A module stands in the row that
 # names it, or in that of the nearest package above it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "profile", "geometry", "sizing", "cost", "fragments"),
+    ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing"),
     ("media",),
     ("pose",),
     ("evidence",),
@@ -64,6 +64,7 @@ KEEPERS = {
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.client", "submission.async_client"),
+    "filelock": ("normalizers.write",),
     "platformdirs": ("submission.environment",),
 }
 

@@ -59,7 +59,7 @@ def names(folder: Path) -> list[str]:
 def test_a_pair_is_written(media, plan: Plan, tmp_path: Path) -> None:
     heard: list[tuple[str, float]] = []
     written = carry_out(plan, tmp_path, progress=lambda what, share: heard.append((what, share)))
-    assert names(tmp_path) == ["driving.mp4", "reference.png"]
+    assert names(tmp_path) == ["driving.mp4", "plan.json", "reference.png"]
     assert media.numbers(written.videos[0]) == list(range(40))
     assert cv2.imread(str(written.image)).shape == (48, 64, 3)
     assert list(dict.fromkeys(what for what, _ in heard)) == [
@@ -79,7 +79,7 @@ def test_parts_are_written_each_to_its_own_file(media, work, tmp_path: Path) -> 
     )
     video = work.video(media.numbered("plain.mp4", *X264), spans=spans)
     written = carry_out(work.plan(work.image(media.image()), video), tmp_path)
-    assert names(tmp_path) == ["driving-01.mp4", "driving-02.mp4", "reference.png"]
+    assert names(tmp_path) == ["driving-01.mp4", "driving-02.mp4", "plan.json", "reference.png"]
     assert [media.numbers(path) for path in written.videos] == [
         list(range(10)),
         list(range(20, 40)),
@@ -100,13 +100,13 @@ def test_files_that_need_nothing_are_copied(media, work, tmp_path: Path) -> None
 def test_a_prepared_pair_can_be_looked_at_before_it_has_names(
     media, plan: Plan, tmp_path: Path
 ) -> None:
-    with prepare(plan, tmp_path, also=["plan.json"]) as prepared:
+    with prepare(plan, tmp_path, also=["report.json"]) as prepared:
         assert names(tmp_path) != ["driving.mp4", "reference.png"]
         assert media.numbers(prepared.videos[0]) == list(range(40))
         assert prepared.expected[prepared.videos[0]].frames == 40
-        (prepared.image.parent / "plan.json").write_text("{}")
-        prepared.publish()
-    assert names(tmp_path) == ["driving.mp4", "plan.json", "reference.png"]
+        (prepared.image.parent / "report.json").write_text("{}")
+        prepared.publish(plan)
+    assert names(tmp_path) == ["driving.mp4", "plan.json", "reference.png", "report.json"]
 
 
 def test_any_name_will_do(media, work, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_killed_process_leaves_no_file_under_its_name(
     assert [path.name for path in out.glob("[!.]*")] == []
     # The next run clears up.
     carry_out(plan, out)
-    assert names(out) == ["driving.mp4", "reference.png"]
+    assert names(out) == ["driving.mp4", "plan.json", "reference.png"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs limits of file sizes")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack, overload
 from wan_prep.api import judging
 from wan_prep.api.judging import PathLike, Progress, exact_s, quiet
 from wan_prep.errors import GateRefused, InputPathError, MediaUnreadable, WanPrepError
-from wan_prep.planning.model import Plan
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
 from wan_prep.submission.environment import Connection
@@ -310,13 +309,7 @@ def _given(pair: PathLike | Pair, video: PathLike | None) -> _Given:
 
 def _of_folder(folder: PathLike) -> _Given:
     fixed = fixed_pair(folder)
-    plan = None if fixed.plan is None else Plan.load(fixed.plan)
-    return _Given(
-        fixed.image,
-        fixed.video,
-        None if fixed.report is None else Report.load(fixed.report),
-        None if plan is None else Target(plan.mode, plan.resolution),
-    )
+    return _Given(fixed.image, fixed.video, Report.load(fixed.report), fixed.target)
 
 
 def _input(source: PathLike, kind: Kind) -> Input:

@@ -13,7 +13,7 @@ from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
 from wan_prep.normalizers.verify import verify_copy, verify_decoding, verify_image, verify_video
-from wan_prep.normalizers.write import Prepared, Written
+from wan_prep.normalizers.write import Prepared, Written, refuse_sources
 from wan_prep.planning.model import ImageWork, Plan, VideoWork
 
 Progress = Callable[[str, float], None]
@@ -37,15 +37,17 @@ def prepare(
 ) -> Prepared:
     """Write the files of `plan` aside, and verify everything about them but their decoding.
 
-    also: names of further files that are going to be written beside them.
+    also: names of further files that are going to be written beside them, plan.json apart.
 
     Raises:
-        InputPathError, SourceChanged: a source is missing, or is not the one planned for.
+        InputPathError: a source is missing, or stands in `folder` under a name that is written.
+        SourceChanged: a source is not the one planned for.
         OutputExists: a file stands where one of these would.
         NormalizeFailed: a file cannot be written or did not come out as planned.
         MediaUnreadable: a source does not decode.
         DependencyMissing: there is no ffmpeg that can do it.
     """
+    refuse_sources(Path(folder), (plan.image.source, plan.video.source))
     image_source = _unchanged(plan.image)
     video_source = _unchanged(plan.video)
     prepared = Prepared(Path(folder), overwrite=overwrite)
@@ -54,6 +56,7 @@ def prepare(
             prepared.aside(name)
         prepared.image = prepared.aside(plan.image.name)
         prepared.videos = tuple(prepared.aside(span.name) for span in plan.video.spans)
+        prepared.earlier()  # raises now what would be in the way of the publication
         progress("writing the image", 0.0)
         _write_image(plan.image, image_source, prepared.image)
         _write_videos(plan.video, video_source, prepared, progress)
@@ -78,7 +81,7 @@ def carry_out(
         for path, expected in prepared.expected.items():
             progress("verifying the video", 0.0)
             verify_decoding(path, expected)
-        return prepared.publish()
+        return prepared.publish(plan)
 
 
 def _write_image(work: ImageWork, source: Path, target: Path) -> None:

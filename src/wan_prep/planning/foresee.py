@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from wan_prep.evidence import Evidence, Face, Observation, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Floats, Size
 from wan_prep.media.types import ImageInfo, VideoInfo
-from wan_prep.planning.model import Geometry, ImageFormat
+from wan_prep.planning.model import Geometry
+from wan_prep.planning.options import ImageFormat
 from wan_prep.pose.body import CROWN_ABOVE_EYES
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import Profile

@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import get_args
+from typing import Literal, get_args
 
 from wan_prep.errors import WanPrepError
-from wan_prep.planning.model import ImageFormat, PadMethod
 
+PadMethod = Literal["edge", "blur", "color"]
+"""What fills the part of a window beyond the picture: the edge's own pixels drawn out, a blurred
+continuation, or one colour."""
+ImageFormat = Literal["png", "jpeg"]
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
