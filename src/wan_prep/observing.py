@@ -207,13 +207,11 @@ def observe_video(
     evidence = _video_evidence(
         video.path, video.info, model, seen, meter, start=video.start, end=video.end
     )
-    return evidence.model_copy(
-        update={
-            "cuts": tuple(video.samples.cuts),
-            "sample_interval": video.interval,
-            "decode_errors": video.log.errors,
-            "decoded_until": video.samples.last_time,
-        }
+    return evidence.changed(
+        cuts=tuple(video.samples.cuts),
+        sample_interval=video.interval,
+        decode_errors=video.log.errors,
+        decoded_until=video.samples.last_time,
     )
 
 
