@@ -27,8 +27,8 @@ def refuse_replacing(target: str | Path, inputs: Iterable[str | Path]) -> None:
     for source in inputs:
         if is_same_file(target, source):
             raise InputPathError(
-                f"{target} is the input {source} itself, and inputs are never replaced; "
-                "choose another name or folder"
+                f"{target} would replace the input {source}; inputs are never touched, so choose "
+                "another name or folder"
             )
 
 

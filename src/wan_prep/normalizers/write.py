@@ -58,8 +58,8 @@ def refuse_sources(folder: Path, sources: Iterable[str | Path]) -> None:
         for output in outputs:
             if is_same_file(output, source):
                 raise InputPathError(
-                    f"{source} would be replaced, and inputs are never touched: {folder} holds it "
-                    f"as {output.name}, a name that fix writes; choose another folder"
+                    f"{source} would be replaced by the {output.name} that fix writes into "
+                    f"{folder}; inputs are never touched, so choose another folder"
                 )
 
 
