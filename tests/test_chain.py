@@ -65,6 +65,9 @@ class BoardFinder:
         points = (middle, rows[0] - TOP_M * px_per_m) + px_per_m * self._world[:, :2]
         return [RawPose(points, np.full(33, 0.99), self._world)]
 
+    def follower(self) -> Self:
+        return self
+
     def follow(self, rgb: np.ndarray) -> RawPose | None:
         return next(iter(self.poses(rgb)), None)
 
