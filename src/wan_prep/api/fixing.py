@@ -69,16 +69,16 @@ def plan(
     """
     from wan_prep.planning.assemble import make_plan
 
+    figures = profile or default_profile()
     _, video = report.evidence()
     with ExitStack() as stack:
-        observe_at = _looking_at(video.path, stack, pose_model, estimator, progress)
-        return make_plan(
-            report, options, profile=profile or default_profile(), observe_at=observe_at
-        )
+        observe_at = _looking_at(video.path, figures, stack, pose_model, estimator, progress)
+        return make_plan(report, options, profile=figures, observe_at=observe_at)
 
 
 def _looking_at(
     path: str,
+    figures: Profile,
     stack: ExitStack,
     pose_model: PathLike | None,
     estimator: PoseEstimator | None,
@@ -95,7 +95,7 @@ def _looking_at(
         if not networks:
             progress("looking for the best start", 0.0)
             networks.append(stack.enter_context(Estimating(estimator, pose_model, needed=True)))
-        return observe_video_at(path, networks[0], list(times)).observations
+        return observe_video_at(path, networks[0], times, figures).observations
 
     return look
 
@@ -163,6 +163,7 @@ def normalize(
                 Path(folder),
                 overwrite=overwrite,
                 also=("before.json", *names, "report.html"),
+                profile=figures,
                 progress=progress,
             )
         )

@@ -273,7 +273,7 @@ def prepared(
                     pose_model=pose_model,
                     progress=progress,
                 )
-        measured = _duration(report, clip, declared=length)
+        measured = _duration(report, clip, figures, declared=length)
     if measured is not None:
         intent = priced(intent, measured, figures)
     warning = None if given.target is None else other_target(given.target, target)
@@ -330,7 +330,7 @@ def _at_hand(
 
 
 def _duration(
-    report: Report | None, clip: Path | None, *, declared: Fraction | None
+    report: Report | None, clip: Path | None, figures: Profile, *, declared: Fraction | None
 ) -> Fraction | None:
     """Length of the clip in s: as seen by the check, else as probed, else as declared."""
     evidence = None if report is None else report.video_evidence
@@ -341,7 +341,7 @@ def _duration(
     from wan_prep.media.probe import probe_video
 
     try:
-        return probe_video(clip).duration
+        return probe_video(clip, max_pixels=int(figures.limit("image_pixels_max"))).duration
     except MediaUnreadable as exc:
         raise GateRefused(
             f"{clip}: {exc}; its length is not known, so its cost is not; give another file"
