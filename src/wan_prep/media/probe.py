@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
+from wan_prep.media.display import hidden_ltrb, orientation_of, shown_size
 from wan_prep.media.files import head_of, open_check, sha256_of
 from wan_prep.media.libav import DecodeLog, time_base_of
 from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
@@ -138,9 +139,10 @@ def _described(path: Path, look: _Look) -> VideoInfo:
         ratio = sane_aspect_ratio(
             stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         )
-        rotation = libav.rotation_deg(frame)
-        size_wh = square_pixel_size(frame.width, frame.height, ratio)
-        width, height = size_wh[::-1] if rotation in (90, 270) else size_wh
+        orientation = orientation_of(frame)
+        hidden = hidden_ltrb(container, stream, frame)
+        size_wh = square_pixel_size(*shown_size(frame.width, frame.height, hidden), ratio)
+        width, height = size_wh[::-1] if orientation.rotation_deg in (90, 270) else size_wh
         transfer = _TRANSFERS.get(int(frame.color_trc))
         claimed = _claimed_duration(container, stream)
         return VideoInfo(
@@ -156,7 +158,10 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             coded_width=frame.width,
             coded_height=frame.height,
             sample_aspect_ratio=ratio,
-            rotation_deg=rotation,
+            rotation_deg=orientation.rotation_deg,
+            is_mirrored=orientation.is_mirrored,
+            matrix_left_undone=orientation.left_undone,
+            hidden_ltrb=hidden,
             is_interlaced=look.is_interlaced,
             color_transfer=transfer,
             is_hdr=transfer in _HDR_TRANSFERS,

@@ -1,0 +1,123 @@
+"""How the container wants stored pictures shown: cut to what is visible, turned, mirrored."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import av.logging
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+# A display matrix holds, row by row, a b u / c d v / x y w; a pixel at (x, y) is shown at
+# (a x + c y, b x + d y), y down. The last column is 2.30 fixed point, the others are 16.16.
+_ONE = 1 << 16
+_ONE_LAST = 1 << 30
+# FFmpeg rounds angles to whole degrees, too; a stretch by less moves no pixel by ten.
+_ANGLE_TOLERANCE_DEG = 0.5
+_SCALE_TOLERANCE = 0.01
+
+Ltrb = tuple[int, int, int, int]
+"""Left, top, right, bottom; px."""
+NOTHING_HIDDEN: Ltrb = (0, 0, 0, 0)
+
+_DUMP_LOCK = threading.Lock()
+# What another thread's decoder says while a dump is taken is nobody's business.
+logging.getLogger("libav").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """The picture is turned clockwise, then mirrored left to right: one of eight."""
+
+    rotation_deg: int = 0
+    is_mirrored: bool = False
+    left_undone: str | None = None
+    """What the matrix asks for beyond that, in words; None: nothing."""
+
+
+UPRIGHT = Orientation()
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """What the display matrix of a decoded frame asks for, from the container or the stream."""
+    found = frame.side_data.get("DISPLAYMATRIX")
+    if found is None:
+        return UPRIGHT
+    return orientation([int(entry) for entry in np.frombuffer(bytes(found), np.int32)])
+
+
+def orientation(matrix: Sequence[int]) -> Orientation:
+    """Read nine fixed-point numbers as FFmpeg's autorotate does, where it does so exactly.
+
+    Quarter turns and mirroring are obeyed also where the matrix scales, shears or tilts the
+    picture besides, as FFmpeg does. An odd angle is not: FFmpeg turns by it and cuts the corners
+    off, OpenCV and decord show the frame as stored, and so does this project. Where a picture is
+    moved to counts for nothing.
+    """
+    a, b, u, c, d, v, _, _, w = matrix
+    is_mirrored = a * d - b * c < 0
+    if is_mirrored:
+        a, c = -a, -c
+    # Each axis apart: a stretch of one of them does not count as a turn.
+    wide, high = math.hypot(a, c), math.hypot(b, d)
+    if not wide or not high:
+        return Orientation(left_undone="a picture without a width or a height")
+    angle_deg = math.degrees(math.atan2(b / high, a / wide)) % 360
+    turn_deg = round(angle_deg / 90) * 90
+    if abs(angle_deg - turn_deg) > _ANGLE_TOLERANCE_DEG:
+        return Orientation(left_undone=f"a turn of {angle_deg:.0f} deg{_too(is_mirrored)}")
+    sine, cosine = math.sin(math.radians(turn_deg)), math.cos(math.radians(turn_deg))
+    exact = np.array([cosine, sine, -sine, cosine]) * _ONE
+    changes_shape = np.abs(np.array([a, b, c, d]) - exact).max() > _SCALE_TOLERANCE * _ONE
+    is_flat = u == v == 0 and abs(w - _ONE_LAST) <= _SCALE_TOLERANCE * _ONE_LAST
+    undone = None if is_flat and not changes_shape else "a picture that is scaled, sheared or tilted"
+    return Orientation(turn_deg % 360, is_mirrored, undone)
+
+
+def _too(is_mirrored: bool) -> str:
+    return ", mirrored" if is_mirrored else ""
+
+
+def hidden_ltrb(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> Ltrb:
+    """Px at the left, top, right and bottom of the decoded `frame` that the container hides.
+
+    That is the clean aperture of MP4 and QuickTime (`clap`) and Matroska's PixelCrop. libav reads
+    both, and PyAV shows them nowhere but in the text that libav prints of a file. A border that
+    leaves nothing is none.
+    """
+    if container.format.name.split(",")[0] not in ("mov", "matroska"):
+        return NOTHING_HIDDEN
+    parts = re.split(r"^  Stream #0:(\d+)", _dumped(container), flags=re.MULTILINE)
+    told = dict(zip(parts[1::2], parts[2::2], strict=True)).get(str(stream.index), "")
+    found = re.search(r"^ {6}Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)$", told, re.MULTILINE)
+    if found is None:
+        return NOTHING_HIDDEN
+    left, right, top, bottom = (int(px) for px in found.groups())
+    hidden = (left, top, right, bottom)
+    return hidden if min(shown_size(frame.width, frame.height, hidden)) > 0 else NOTHING_HIDDEN
+
+
+def shown_size(coded_width: int, coded_height: int, hidden: Ltrb) -> tuple[int, int]:
+    """(width, height) in px of what is left of a decoded frame, not turned yet."""
+    left, top, right, bottom = hidden
+    return coded_width - left - right, coded_height - top - bottom
+
+
+def _dumped(container: InputContainer) -> str:
+    """What libav prints of an open file; PyAV hears it only while its log is switched on."""
+    with _DUMP_LOCK:
+        level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+        av.logging.set_skip_repeated(False)
+        av.logging.set_level(av.logging.INFO)
+        try:
+            return container.dumps_format()
+        finally:
+            av.logging.set_level(level)
+            av.logging.set_skip_repeated(skips)
