@@ -84,7 +84,12 @@ ImageFormatOpt = Annotated[
     ImageKind | None, typer.Option("--image-format", help="[default: png, or as it is]")
 ]
 BackgroundOpt = Annotated[
-    str, typer.Option("--background", metavar="#RRGGBB", help="Behind transparent parts.")
+    str | None,
+    typer.Option(
+        "--background",
+        metavar="#RRGGBB",
+        help="Behind transparent parts of the image. [default: the colours stored there]",
+    ),
 ]
 
 
@@ -108,7 +113,7 @@ def plan(
     pad: PadOpt = Pad.edge,
     pad_color: PadColorOpt = "#000000",
     image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = "#ffffff",
+    background: BackgroundOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
@@ -183,7 +188,7 @@ def fix(
     pad: PadOpt = Pad.edge,
     pad_color: PadColorOpt = "#000000",
     image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = "#ffffff",
+    background: BackgroundOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
@@ -317,7 +322,7 @@ def _options(
     pad: Pad,
     pad_color: str,
     image_format: ImageKind | None,
-    background: str,
+    background: str | None,
 ) -> PlanOptions:
     from wan_prep.api.judging import exact_s
     from wan_prep.planning.options import PlanOptions

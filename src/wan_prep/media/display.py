@@ -1,4 +1,4 @@
-"""How the container wants stored pictures shown: cut to what is visible, turned, mirrored."""
+"""How a file wants stored pictures shown: cut to what is visible, turned, mirrored; transparent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import av.logging
 import numpy as np
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -26,6 +28,9 @@ _SCALE_TOLERANCE = 0.01
 Ltrb = tuple[int, int, int, int]
 """Left, top, right, bottom; px."""
 NOTHING_HIDDEN: Ltrb = (0, 0, 0, 0)
+
+# A message on alpha channels (SEI 165, ITU-T H.265 F.14.2.8) among the headers of an HEVC stream.
+_HEVC_ALPHA = re.compile(rb"\x00[\x01-\xff]\x4e[\x01\x09]\xa5", re.DOTALL)
 
 _DUMP_LOCK = threading.Lock()
 # What another thread's decoder says while a dump is taken is nobody's business.
@@ -47,10 +52,10 @@ UPRIGHT = Orientation()
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """What the display matrix of a decoded frame asks for, from the container or the stream."""
-    found = frame.side_data.get("DISPLAYMATRIX")
+    found = cast("SideData | None", frame.side_data.get("DISPLAYMATRIX"))
     if found is None:
         return UPRIGHT
-    return orientation([int(entry) for entry in np.frombuffer(bytes(found), np.int32)])
+    return orientation([int(entry) for entry in np.frombuffer(memoryview(found), np.int32)])
 
 
 def orientation(matrix: Sequence[int]) -> Orientation:
@@ -72,17 +77,20 @@ def orientation(matrix: Sequence[int]) -> Orientation:
     angle_deg = math.degrees(math.atan2(b / high, a / wide)) % 360
     turn_deg = round(angle_deg / 90) * 90
     if abs(angle_deg - turn_deg) > _ANGLE_TOLERANCE_DEG:
-        return Orientation(left_undone=f"a turn of {angle_deg:.0f} deg{_too(is_mirrored)}")
+        return Orientation(left_undone=_odd_turn(angle_deg, is_mirrored))
     sine, cosine = math.sin(math.radians(turn_deg)), math.cos(math.radians(turn_deg))
     exact = np.array([cosine, sine, -sine, cosine]) * _ONE
     changes_shape = np.abs(np.array([a, b, c, d]) - exact).max() > _SCALE_TOLERANCE * _ONE
     is_flat = u == v == 0 and abs(w - _ONE_LAST) <= _SCALE_TOLERANCE * _ONE_LAST
-    undone = None if is_flat and not changes_shape else "a picture that is scaled, sheared or tilted"
+    is_exact = is_flat and not changes_shape
+    undone = None if is_exact else "a scaled, sheared or tilted picture"
     return Orientation(turn_deg % 360, is_mirrored, undone)
 
 
-def _too(is_mirrored: bool) -> str:
-    return ", mirrored" if is_mirrored else ""
+def _odd_turn(angle_deg: float, is_mirrored: bool) -> str:
+    way, angle_deg = ("", angle_deg) if angle_deg <= 180 else ("counter-", 360 - angle_deg)
+    mirrored = ", mirrored" if is_mirrored else ""
+    return f"a turn of {angle_deg:.0f} deg {way}clockwise{mirrored}"
 
 
 def hidden_ltrb(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> Ltrb:
@@ -110,6 +118,24 @@ def shown_size(coded_width: int, coded_height: int, hidden: Ltrb) -> tuple[int, 
     return coded_width - left - right, coded_height - top - bottom
 
 
+def is_transparent(frame: VideoFrame) -> bool:
+    """Whether any pixel of a decoded frame is."""
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    rgba = frame.reformat(format="rgba", threads=1).to_ndarray()
+    return bool(rgba[:, :, 3].min() < 255)
+
+
+def has_alpha_layer(stream: VideoStream) -> bool:
+    """Whether transparency is stored beside the pictures, where the decoder leaves it: VP8, VP9
+    (a second stream in WebM) and HEVC (a second layer)."""
+    if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
+        return True
+    context = stream.codec_context
+    headers = context.extradata or b""
+    return context.codec.canonical_name == "hevc" and bool(_HEVC_ALPHA.search(headers))
+
+
 def _dumped(container: InputContainer) -> str:
     """What libav prints of an open file; PyAV hears it only while its log is switched on."""
     with _DUMP_LOCK:
@@ -117,7 +143,7 @@ def _dumped(container: InputContainer) -> str:
         av.logging.set_skip_repeated(False)
         av.logging.set_level(av.logging.INFO)
         try:
-            return container.dumps_format()
+            return str(container.dumps_format())  # type: ignore[attr-defined]
         finally:
             av.logging.set_level(level)
             av.logging.set_skip_repeated(skips)

@@ -129,12 +129,8 @@ class AvPicture:
     def _converted(self, width: int, height: int) -> Rgb:
         shrinks = width * height < self.frame.width * self.frame.height
         how = Interpolation.AREA if shrinks else Interpolation.BICUBIC
-        if not any(component.is_alpha for component in self.frame.format.components):
-            return self._swscaled(width, height, "rgb24", how)
-        rgba = self._swscaled(width, height, "rgba", how)
-        alpha = rgba[:, :, 3:].astype(np.uint16)
-        over_white = (rgba[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
-        return over_white.astype(np.uint8)
+        # Transparency is dropped, as everywhere (docs/limits.md): swscale does not blend.
+        return self._swscaled(width, height, "rgb24", how)
 
     def _swscaled(self, width: int, height: int, pixel_format: str, how: Interpolation) -> Rgb:
         # One thread: swscale's own would fight the decoder's for the same cores.

@@ -21,7 +21,13 @@ from av.video.stream import VideoStream
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
-from wan_prep.media.display import hidden_ltrb, orientation_of, shown_size
+from wan_prep.media.display import (
+    has_alpha_layer,
+    hidden_ltrb,
+    is_transparent,
+    orientation_of,
+    shown_size,
+)
 from wan_prep.media.files import head_of, open_check, sha256_of
 from wan_prep.media.libav import DecodeLog, time_base_of
 from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
@@ -52,6 +58,7 @@ class _Look:
     first_pts: int
     frame: VideoFrame
     is_interlaced: bool
+    has_alpha: bool
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
             )
         frames = list(islice(libav.timed_frames(container, stream, log), _FRAMES_LOOKED_AT))
         name = container.format.name
+        has_layer = has_alpha_layer(stream)
     if not frames:
         if sniff(head_of(path)) is None and name in libav.WEAK_DEMUXERS:
             raise_not_media(None)
@@ -120,7 +128,12 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
         )
     if name in ("gif", "apng") and len(frames) == 1:
         raise_still(name.upper())
-    return _Look(frames[0][0], frames[0][1], any(frame.interlaced_frame for _, frame in frames))
+    return _Look(
+        frames[0][0],
+        frames[0][1],
+        is_interlaced=any(frame.interlaced_frame for _, frame in frames),
+        has_alpha=has_layer or any(is_transparent(frame) for _, frame in frames),
+    )
 
 
 def _described(path: Path, look: _Look) -> VideoInfo:
@@ -162,6 +175,7 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             is_mirrored=orientation.is_mirrored,
             matrix_left_undone=orientation.left_undone,
             hidden_ltrb=hidden,
+            has_alpha=look.has_alpha,
             is_interlaced=look.is_interlaced,
             color_transfer=transfer,
             is_hdr=transfer in _HDR_TRANSFERS,

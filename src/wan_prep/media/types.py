@@ -69,6 +69,8 @@ class VideoInfo(_Facts):
     """What the display matrix asks for beyond turn and mirror, in words; it is not done."""
     hidden_ltrb: tuple[int, int, int, int] = (0, 0, 0, 0)
     """Px at the left, top, right and bottom of stored frames that are not to be shown."""
+    has_alpha: bool = False
+    """A pixel of the first frames is transparent, or the stream carries an alpha layer."""
     is_interlaced: bool
     color_transfer: str | None
     """`bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), …; None where untagged."""

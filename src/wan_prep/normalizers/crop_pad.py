@@ -99,12 +99,8 @@ def window_steps(geometry: Geometry, info: VideoInfo, tags: ColorTags) -> tuple[
 
 
 def _exact_pixels(info: VideoInfo, tags: ColorTags, cut: _Cut) -> tuple[Step, ...]:
-    """What lets every pixel be cut, turned and padded: no transparency, no shared chroma."""
+    """What lets every pixel be cut, turned and padded: neither shared chroma nor transparency."""
     deep = "" if info.bit_depth <= 8 else "16le"
-    if tags.has_alpha:
-        white = {"r": "maxval", "g": "maxval", "b": "maxval", "a": "maxval"}
-        opaque = Over((Filter("lutrgb", white),))
-        return pixels_as(f"gbrap{deep}"), opaque, pixels_as(f"gbrp{deep}")
     if tags.is_rgb:
         return (pixels_as(f"gbrp{deep}"),)
     is_turned = info.rotation_deg != 0 or info.is_mirrored

@@ -1,0 +1,306 @@
+"""What ffmpeg shows with autorotate on is the judge of turn, mirror and hidden border."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from wan_prep.errors import MediaUnreadable
+from wan_prep.media.display import Orientation, orientation
+from wan_prep.media.frames import decode, frames_at
+from wan_prep.media.probe import probe_video
+from wan_prep.stills import video_stills
+
+Ffmpeg = Callable[..., None]
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "8", "-pix_fmt", "yuv420p")
+ONE, LAST = 1 << 16, 1 << 30
+HALF = ONE // 2
+
+
+def shown(path: Path, height: int, width: int) -> np.ndarray:
+    """(frames, height, width, 3) as ffmpeg's command line shows them."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-an"]
+    command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    return np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
+
+
+def psnr_db(one: np.ndarray, other: np.ndarray) -> float:
+    error = ((one.astype(float) - other.astype(float)) ** 2).mean()
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+def assert_shown(path: Path) -> None:
+    """Every frame is the one that ffmpeg shows."""
+    info = probe_video(path)
+    found = [frame.rgb() for frame in decode(path, info)]
+    judge = shown(path, info.height, info.width)
+    assert len(found) == len(judge)
+    assert min(map(psnr_db, found, judge)) > 40
+
+
+@pytest.fixture(scope="module")
+def scene(ffmpeg: Ffmpeg, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A coded picture of 96 x 64 px without any symmetry."""
+    path = tmp_path_factory.mktemp("display") / "scene.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=0.2", *X264, path)
+    return path
+
+
+# ---- the display matrix
+
+# ffmpeg's options (a counter-clockwise turn, then a mirror) → (clockwise turn, mirrored).
+EIGHT = {
+    "as_is": (("-display_rotation", 0), 0, False),
+    "left": (("-display_rotation", 90), 270, False),
+    "upside_down": (("-display_rotation", 180), 180, False),
+    "right": (("-display_rotation", 270), 90, False),
+    "mirrored": (("-display_hflip",), 0, True),
+    "flipped": (("-display_vflip",), 180, True),
+    "left_mirrored": (("-display_rotation", 90, "-display_hflip"), 270, True),
+    "left_flipped": (("-display_rotation", 90, "-display_vflip"), 90, True),
+}
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("name", EIGHT)
+def test_all_eight_matrices_give_the_picture_that_ffmpeg_shows(
+    ffmpeg: Ffmpeg, scene: Path, name: str, suffix: str
+) -> None:
+    options, rotation_deg, is_mirrored = EIGHT[name]
+    path = scene.with_name(name + suffix)
+    ffmpeg(*options, "-i", scene, "-c", "copy", path)
+    info = probe_video(path)
+    if suffix != ".mkv":  # Matroska stores an angle alone
+        assert (info.rotation_deg, info.is_mirrored) == (rotation_deg, is_mirrored)
+    assert info.matrix_left_undone is None
+    assert (info.width, info.height) == ((64, 96) if info.rotation_deg % 180 else (96, 64))
+    assert_shown(path)
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("flip", ["", ":flip=horizontal", ":flip=vertical"])
+@pytest.mark.parametrize("turn", [0, 90, 180])
+def test_a_matrix_inside_the_stream_counts_as_well(
+    ffmpeg: Ffmpeg, scene: Path, turn: int, flip: str
+) -> None:
+    path = scene.with_name(f"inside{turn}{flip[-3:]}.ts")
+    message = f"h264_metadata=display_orientation=insert:rotate={turn}{flip}"
+    ffmpeg("-i", scene, "-c", "copy", "-bsf:v", message, path)
+    assert_shown(path)
+
+
+@pytest.mark.media
+def test_smaller_pictures_and_stills_are_mirrored_too(ffmpeg: Ffmpeg, scene: Path) -> None:
+    path = scene.with_name("small.mp4")
+    ffmpeg("-display_rotation", 90, "-display_hflip", "-i", scene, "-c", "copy", path)
+    info = probe_video(path)
+    (frame,) = frames_at(path, info, [Fraction(0)])
+    judge = shown(path, info.height, info.width)[0].reshape(48, 2, 32, 2, 3).mean(axis=(1, 3))
+    assert psnr_db(frame.rgb(max_side=48), judge) > 30
+    (still,) = video_stills(path, info, [Fraction(0)], max_side=48)
+    assert psnr_db(still.rgb(), judge) > 20  # a JPEG of 32 x 48 px
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("angle", [10, 45, 80, 175])
+def test_an_odd_angle_is_said_and_left_undone(ffmpeg: Ffmpeg, scene: Path, angle: int) -> None:
+    path = scene.with_name(f"odd{angle}.mp4")
+    ffmpeg("-display_rotation", angle, "-i", scene, "-c", "copy", path)
+    info = probe_video(path)
+    assert info.matrix_left_undone == f"a turn of {angle} deg counter-clockwise"
+    assert (info.rotation_deg, info.is_mirrored) == (0, False)
+    as_stored = [frame.rgb() for frame in decode(scene, probe_video(scene))]
+    assert np.array_equal([frame.rgb() for frame in decode(path, info)], as_stored)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ([ONE, 0, 0, 0, ONE, 0, 0, 0, LAST], Orientation()),
+        ([0, ONE, 0, -ONE, 0, 0, 64 * ONE, 0, LAST], Orientation(90)),  # moved into place: no news
+        ([-ONE, 0, 0, 0, ONE, 0, 0, 0, LAST], Orientation(0, True)),
+        ([65534, 300, 0, -300, 65534, 0, 0, 0, LAST], Orientation()),  # 0.3 deg
+        (
+            [64540, 11380, 0, -11380, 64540, 0, 0, 0, LAST],
+            Orientation(left_undone="a turn of 10 deg clockwise"),
+        ),
+        (
+            [-64540, -11380, 0, -11380, 64540, 0, 0, 0, LAST],
+            Orientation(left_undone="a turn of 10 deg counter-clockwise, mirrored"),
+        ),
+        (
+            [0, HALF, 0, -HALF, 0, 0, 0, 0, LAST],
+            Orientation(90, False, "a scaled, sheared or tilted picture"),
+        ),
+        (
+            [ONE, 0, 0, HALF, ONE, 0, 0, 0, LAST],
+            Orientation(0, False, "a scaled, sheared or tilted picture"),
+        ),
+        (
+            [ONE, 0, LAST // 100, 0, ONE, 0, 0, 0, LAST],
+            Orientation(0, False, "a scaled, sheared or tilted picture"),
+        ),
+        ([0] * 9, Orientation(left_undone="a picture without a width or a height")),
+    ],
+    ids=["none", "turn", "mirror", "hair", "odd", "odd_mirror", "scale", "shear", "tilt", "zero"],
+)
+def test_what_is_not_one_of_eight_is_named(matrix: list[int], expected: Orientation) -> None:
+    assert orientation(matrix) == expected
+
+
+# ---- the border that is not to be shown
+
+
+def with_clean_aperture(source: Path, target: Path, *numbers: int) -> None:
+    """Put a `clap` box (eight numbers) into the first sample entry of a MOV whose index is last."""
+    data = bytearray(source.read_bytes())
+    sizes_at: list[int] = []
+    start, end = 0, len(data)
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        while data[start + 4 : start + 8] != kind:
+            start += struct.unpack(">I", data[start : start + 4])[0]
+            assert start < end
+        sizes_at.append(start)
+        end = start + struct.unpack(">I", data[start : start + 4])[0]
+        start += 8
+    entry = start + 8  # after version and count
+    sizes_at.append(entry)
+    entry_end = entry + struct.unpack(">I", data[entry : entry + 4])[0]
+    data[entry_end:entry_end] = struct.pack(">I4s8i", 40, b"clap", *numbers)
+    for at in sizes_at:
+        data[at : at + 4] = struct.pack(">I", struct.unpack(">I", data[at : at + 4])[0] + 40)
+    target.write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def cropped(ffmpeg: Ffmpeg, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A MOV, or a Matroska file, of 160 x 96 px of which 128 x 80 are shown: 10 px are hidden at
+    the left, 22 at the right, 8 above and below."""
+    folder = tmp_path_factory.mktemp("cropped")
+
+    def make(suffix: str, *options: object) -> Path:
+        whole, path = folder / "whole.mov", folder / f"cropped{suffix}"
+        if not path.exists():
+            source = "testsrc2=s=160x96:r=25:d=0.2"
+            ffmpeg("-f", "lavfi", "-i", source, *X264, *options, whole)
+            clean = folder / f"clean{suffix}.mov"
+            with_clean_aperture(whole, clean, 128, 1, 80, 1, -6, 1, 0, 1)
+            ffmpeg("-i", clean, "-c", "copy", path)
+        return path
+
+    return make
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mp4"])
+def test_a_clean_aperture_is_what_is_shown(cropped: Callable[..., Path], suffix: str) -> None:
+    path = cropped(suffix)
+    info = probe_video(path)
+    assert info.hidden_ltrb == (10, 8, 22, 8)
+    assert (info.width, info.height) == (128, 80)
+    assert (info.coded_width, info.coded_height) == (160, 96)
+    assert_shown(path)
+
+
+@pytest.mark.media
+def test_a_border_is_cut_off_before_the_picture_is_turned(
+    ffmpeg: Ffmpeg, cropped: Callable[..., Path]
+) -> None:
+    path = cropped(".mov").with_name("turned.mov")
+    turned = ("-display_rotation", 90, "-display_hflip")
+    ffmpeg(*turned, "-i", cropped(".mov"), "-c", "copy", path)
+    info = probe_video(path)
+    assert (info.width, info.height, info.hidden_ltrb) == (80, 128, (10, 8, 22, 8))
+    assert_shown(path)
+    (frame,) = frames_at(path, info, [Fraction(0)])
+    judge = shown(path, 128, 80)[0].reshape(64, 2, 40, 2, 3).mean(axis=(1, 3))
+    assert psnr_db(frame.rgb(max_side=64), judge) > 30
+
+
+@pytest.mark.media
+def test_a_title_is_no_border(ffmpeg: Ffmpeg, scene: Path) -> None:
+    path = scene.with_name("title.mkv")
+    title = "x\n      Frame Cropping: 10/10/10/10\n  Stream #0:0\n      Frame Cropping: 9/9/9/9"
+    said = ("-metadata", f"title={title}", "-metadata:s:v", f"title={title}")
+    ffmpeg("-i", scene, "-c", "copy", *said, path)
+    info = probe_video(path)
+    assert (info.hidden_ltrb, info.width) == ((0, 0, 0, 0), 96)
+
+
+@pytest.mark.media
+def test_a_border_that_leaves_nothing_is_none(ffmpeg: Ffmpeg, scene: Path, tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.mov", tmp_path / "nothing.mov"
+    ffmpeg("-i", scene, "-c", "copy", whole)
+    for numbers in ((0, 1, 0, 1, 0, 1, 0, 1), (9, 0, 9, 0, 0, 0, 0, 0), (500, 1, 9, 1, 0, 1, 0, 1)):
+        with_clean_aperture(whole, path, *numbers)
+        try:
+            info = probe_video(path)
+        except MediaUnreadable:
+            continue
+        assert info.width > 0
+        assert info.height > 0
+        assert next(iter(decode(path, info))).rgb().shape == (info.height, info.width, 3)
+
+
+# ---- transparency
+
+LEFT_CLEAR = "geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='if(lt(X,W/2),0,255)'"
+HEVC = ("-c:v", "libx265", "-tag:v", "hvc1", "-x265-params", "log-level=0", "-crf", "8")
+ALPHA = {
+    "prores.mov": ("-c:v", "prores_ks", "-profile:v", "4444", "-pix_fmt", "yuva444p10le"),
+    "hevc.mov": (*HEVC, "-pix_fmt", "yuva420p"),
+    "png.mov": ("-c:v", "png", "-pix_fmt", "rgba"),
+    "qtrle.mov": ("-c:v", "qtrle", "-pix_fmt", "argb"),
+    "vp9.webm": ("-c:v", "libvpx-vp9", "-cpu-used", "8", "-crf", "8", "-pix_fmt", "yuva420p"),
+    "vp8.webm": ("-c:v", "libvpx", "-auto-alt-ref", "0", "-crf", "4", "-b:v", "5M",
+                 "-pix_fmt", "yuva420p"),
+    "ffv1.mkv": ("-c:v", "ffv1", "-pix_fmt", "yuva420p"),
+    "palette.gif": (),
+    "animated.png": ("-f", "apng", "-pix_fmt", "rgba"),
+}  # fmt: skip
+
+
+def transparent(ffmpeg: Ffmpeg, path: Path, alpha: str, options: tuple[object, ...]) -> None:
+    source = f"smptebars=s=96x64:r=25:d=0.2,format=yuva420p,{alpha}"
+    ffmpeg("-f", "lavfi", "-i", source, *options, path)
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("name", ALPHA)
+def test_transparency_is_dropped_and_said(ffmpeg: Ffmpeg, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    transparent(ffmpeg, path, LEFT_CLEAR, ALPHA[name])
+    info = probe_video(path)
+    assert info.has_alpha
+    if name not in ("palette.gif",):  # its transparent pixels have no colour of their own
+        rgb = next(iter(decode(path, info))).rgb().astype(int)
+        # The first two of seven bars: grey and yellow, as under no alpha at all.
+        assert np.abs(rgb[20, 6] - (180, 180, 180)).max() < 20
+        assert np.abs(rgb[20, 20] - (180, 180, 16)).max() < 40
+    assert_shown(path)
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("name", ["prores.mov", "png.mov", "ffv1.mkv"])
+def test_an_alpha_channel_without_transparency_is_none(
+    ffmpeg: Ffmpeg, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    transparent(ffmpeg, path, LEFT_CLEAR.replace(",0,255", ",255,255"), ALPHA[name])
+    assert not probe_video(path).has_alpha
+
+
+@pytest.mark.media
+def test_other_hevc_has_no_alpha_layer(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    path = tmp_path / "plain.mov"
+    transparent(ffmpeg, path, LEFT_CLEAR, (*HEVC, "-pix_fmt", "yuv420p"))
+    assert not probe_video(path).has_alpha
