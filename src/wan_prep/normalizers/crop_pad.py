@@ -107,7 +107,8 @@ def _exact_pixels(info: VideoInfo, tags: ColorTags, cut: _Cut) -> tuple[Step, ..
     is_plain = not is_turned and info.sample_aspect_ratio == 1
     edges = (info.coded_width, info.coded_height, *info.hidden_ltrb)
     is_even = not any(edge % 2 for edge in edges) and cut.is_even
-    is_yuv = info.pixel_format.startswith(("yuv4", "yuvj4"))
+    # Transparency that the prober's decoder leaves out may come out of ffmpeg's (HEVC).
+    is_yuv = info.pixel_format.startswith(("yuv4", "yuvj4")) and not info.has_alpha
     if is_plain and is_even and is_yuv:
         return ()
     return _FULL_CHROMA, pixels_as(f"yuv444p{deep}")
