@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
+import av.logging
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -218,6 +220,18 @@ def test_a_title_is_no_border(ffmpeg: Ffmpeg, scene: Path) -> None:
     ffmpeg("-i", scene, "-c", "copy", *said, path)
     info = probe_video(path)
     assert (info.hidden_ltrb, info.width) == ((0, 0, 0, 0), 96)
+
+
+@pytest.mark.media
+def test_reading_a_border_leaves_the_log_of_libav_as_it_was(
+    cropped: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = (av.logging.get_level(), av.logging.get_skip_repeated())
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(probe_video, [cropped(".mov"), cropped(".mkv")] * 8))
+    assert {info.hidden_ltrb for info in found} == {(10, 8, 22, 8)}
+    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.media

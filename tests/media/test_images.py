@@ -144,6 +144,18 @@ def test_a_heic_tells_its_facts(tmp_path: Path) -> None:
     assert caught.value.kind == "too_large"
 
 
+def test_of_several_pictures_in_a_heic_the_main_one_counts(tmp_path: Path) -> None:
+    from pillow_heif import HeifFile
+
+    path = tmp_path / "x.heic"
+    several = HeifFile()
+    for colour in (RED, GREEN, BLUE):
+        several.add_from_pillow(Image.new("RGB", (64, 64), colour))
+    several.save(path, quality=-1, chroma=444, primary_index=1)
+    assert probe_image(path, max_pixels=LIMIT).frame_count == 3
+    assert np.abs(read(path)[4, 4].astype(int) - GREEN).max() < 6
+
+
 def test_a_wide_gamut_in_a_heic_is_converted(tmp_path: Path) -> None:
     path = tmp_path / "x.heic"
     plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

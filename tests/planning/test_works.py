@@ -72,6 +72,8 @@ def test_an_image_that_needs_nothing_is_copied(make: Any, kind: str, name: str) 
     "info",
     [
         {"format": "WEBP"},
+        {"format": "HEIF"},
+        {"format": "TIFF"},
         {"exif_orientation": 6},
         {"has_alpha": True},
         {"color_mode": "RGBA"},

@@ -75,8 +75,8 @@ def image_still(info: ImageInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "animated_image",
-        f"the image is an animation of {info.frame_count} frames; only the first was looked at, "
-        "and which one the service takes is not documented",
+        f"the image file holds {info.frame_count} frames; only the first (of HEIC: the main one) "
+        "was looked at, and which one the service takes is not documented",
         measured=info.frame_count,
         limit=1,
         unit="frames",

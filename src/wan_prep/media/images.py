@@ -28,8 +28,9 @@ _FORMATS = (
     *("PSD", "QOI", "DDS", "SGI"),
 )
 _HEIF = "HEIF"
-# Those whose further frames are an animation; pages, layers and gain maps are not.
-_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+# Those whose further frames are an animation, or pictures of equal rank (HEIF, whose main one
+# counts); pages, layers and gain maps are not.
+_MANY = ("GIF", "WEBP", "PNG", "AVIF", _HEIF)
 _ORIENTATION_TAG = 0x0112
 # These come out of their reader upright, whatever they say: the orientation of a TIFF is obeyed
 # while it is loaded, that of HEIF (its own boxes; its EXIF says nothing) while it is decoded.
@@ -71,7 +72,7 @@ def probe_image(path: str | PathLike[str], *, max_pixels: int) -> ImageInfo:
             bit_depth=bit_depth,
             has_alpha=_is_transparent(image),
             has_icc_profile=bool(image.info.get("icc_profile")),
-            frame_count=_frame_count(image) if image_format in _ANIMATED else 1,
+            frame_count=_frame_count(image) if image_format in _MANY else 1,
         )
 
 

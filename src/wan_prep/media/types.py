@@ -39,7 +39,8 @@ class ImageInfo(_Facts):
     """Whether any pixel is transparent."""
     has_icc_profile: bool
     frame_count: int
-    """1 for a still; more for an animation, of which only the first frame counts."""
+    """1 for a still; more for an animation, of which only the first frame counts, and for several
+    pictures in one HEIF, of which only the main one counts."""
 
 
 class VideoInfo(_Facts):
