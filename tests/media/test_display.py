@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
-import av.logging
 import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
 
 from wan_prep.errors import MediaUnreadable
+from wan_prep.media.apertures import hidden_ltrb, shown_size
 from wan_prep.media.display import Orientation, orientation
 from wan_prep.media.frames import decode, frames_at
 from wan_prep.media.probe import probe_video
@@ -223,15 +223,99 @@ def test_a_title_is_no_border(ffmpeg: Ffmpeg, scene: Path) -> None:
 
 
 @pytest.mark.media
-def test_reading_a_border_leaves_the_log_of_libav_as_it_was(
-    cropped: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("suffix", [".mov", ".mkv", ".mp4"])
+def test_every_track_has_its_own_border(
+    ffmpeg: Ffmpeg, cropped: Callable[..., Path], scene: Path, suffix: str
 ) -> None:
-    before = (av.logging.get_level(), av.logging.get_skip_repeated())
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(probe_video, [cropped(".mov"), cropped(".mkv")] * 8))
-    assert {info.hidden_ltrb for info in found} == {(10, 8, 22, 8)}
-    assert (av.logging.get_level(), av.logging.get_skip_repeated()) == before
-    assert capfd.readouterr() == ("", "")
+    path = cropped(".mov").with_name(f"two{suffix}")
+    tracks = ("-map", "0:v", "-map", "1:a", "-map", "2:v", "-c:v", "copy", "-c:a", "aac")
+    sound = ("-f", "lavfi", "-i", "sine=d=0.2")
+    ffmpeg("-i", scene, *sound, "-i", cropped(".mov"), *tracks, path)
+    container = "matroska" if suffix == ".mkv" else "mov"
+    found = [
+        hidden_ltrb(path, container, track_id=track_id, video_index=index, coded_wh=(160, 96))
+        for track_id, index in ((1, 0), (3, 1), (4, 2))
+    ]
+    assert found == [(0, 0, 0, 0), (10, 8, 22, 8), (0, 0, 0, 0)]
+
+
+@pytest.mark.media
+@pytest.mark.parametrize(
+    "options",
+    [("-movflags", "+faststart"), ("-movflags", "frag_keyframe+empty_moov"), ("-f", "matroska",
+     "-live", "1")],
+    ids=["index_first", "fragmented", "live"],
+)  # fmt: skip
+def test_a_border_is_found_wherever_it_stands(
+    ffmpeg: Ffmpeg, cropped: Callable[..., Path], options: tuple[object, ...]
+) -> None:
+    path = cropped(".mov").with_name("elsewhere.mp4")
+    ffmpeg("-i", cropped(".mov"), "-c", "copy", *options, path)
+    assert probe_video(path).hidden_ltrb == (10, 8, 22, 8)
+    assert_shown(path)
+
+
+def box(kind: bytes, content: bytes, *, is_long: bool = False) -> bytes:
+    if is_long:
+        return struct.pack(">I4sQ", 1, kind, 16 + len(content)) + content
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def movie(clap: tuple[int, ...], *, is_long: bool = False) -> bytes:
+    """The index of one track (number 7) with a clean aperture."""
+    head = bytes([1, 0, 0, 0]) + bytes(16) if is_long else bytes(12)
+    track_head = box(b"tkhd", head + struct.pack(">I", 7) + bytes(72))
+    entry = box(b"avc1", bytes(78) + box(b"avcC", b"x") + box(b"clap", struct.pack(">8i", *clap)))
+    samples = box(b"stbl", box(b"stsd", bytes(4) + struct.pack(">I", 1) + entry))
+    track = track_head + box(b"mdia", box(b"minf", samples, is_long=is_long))
+    return box(b"free", b"") + box(b"moov", box(b"trak", track), is_long=is_long)
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+@pytest.mark.parametrize(
+    ("clap", "expected"),
+    [
+        ((80, 1, 40, 1, 0, 1, 0, 1), (10, 5, 10, 5)),
+        ((80, 1, 40, 1, 20, 2, -5, 1), (20, 0, 0, 10)),
+        ((81, 1, 41, 1, 0, 1, 0, 1), (9, 4, 9, 4)),  # half pixels are left to the picture
+        ((100, 1, 50, 1, 0, 1, 0, 1), (0, 0, 0, 0)),
+        ((80, 1, 40, 1, 11, 1, 0, 1), (0, 0, 0, 0)),  # beyond the right edge
+        ((0, 1, 40, 1, 0, 1, 0, 1), (0, 0, 0, 0)),
+        ((80, 0, 40, 1, 0, 1, 0, 1), (0, 0, 0, 0)),
+        ((-80, 1, 40, 1, 0, 1, 0, 1), (0, 0, 0, 0)),
+    ],
+    ids=str,
+)
+def test_the_numbers_of_a_clean_aperture(
+    tmp_path: Path, clap: tuple[int, ...], expected: tuple[int, ...], is_long: bool
+) -> None:
+    path = tmp_path / "index.mov"
+    path.write_bytes(movie(clap, is_long=is_long))
+
+    def found(track_id: int) -> tuple[int, ...]:
+        return hidden_ltrb(path, "mov", track_id=track_id, video_index=0, coded_wh=(100, 50))
+
+    assert found(7) == expected
+    assert found(8) == (0, 0, 0, 0)
+
+
+@pytest.mark.media
+def test_damage_hides_nothing_and_raises_nothing(
+    cropped: Callable[..., Path], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(3)
+    path = tmp_path / "damaged"
+    for suffix, container in ((".mov", "mov"), (".mkv", "matroska")):
+        whole = cropped(suffix).read_bytes()
+        at = whole.find(b"moov") if container == "mov" else 0
+        for _ in range(300):
+            data = bytearray(whole)
+            for place in rng.integers(at, min(at + 700, len(data)), 4):
+                data[place] = rng.integers(0, 256)
+            path.write_bytes(bytes(data[: rng.integers(at + 50, len(data))]))
+            hidden = hidden_ltrb(path, container, track_id=1, video_index=0, coded_wh=(160, 96))
+            assert min(hidden) >= 0
+            assert min(shown_size(160, 96, hidden)) > 0
 
 
 @pytest.mark.media

@@ -1,18 +1,14 @@
-"""How a file wants stored pictures shown: cut to what is visible, turned, mirrored; transparent."""
+"""How a file wants stored pictures shown: turned, mirrored, in part transparent."""
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import av.logging
 import numpy as np
-from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -25,16 +21,8 @@ _ONE_LAST = 1 << 30
 _ANGLE_TOLERANCE_DEG = 0.5
 _SCALE_TOLERANCE = 0.01
 
-Ltrb = tuple[int, int, int, int]
-"""Left, top, right, bottom; px."""
-NOTHING_HIDDEN: Ltrb = (0, 0, 0, 0)
-
 # A message on alpha channels (SEI 165, ITU-T H.265 F.14.2.8) among the headers of an HEVC stream.
 _HEVC_ALPHA = re.compile(rb"\x00[\x01-\xff]\x4e[\x01\x09]\xa5", re.DOTALL)
-
-_DUMP_LOCK = threading.Lock()
-# What another thread's decoder says while a dump is taken is nobody's business.
-logging.getLogger("libav").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -93,31 +81,6 @@ def _odd_turn(angle_deg: float, is_mirrored: bool) -> str:
     return f"a turn of {angle_deg:.0f} deg {way}clockwise{mirrored}"
 
 
-def hidden_ltrb(container: InputContainer, stream: VideoStream, frame: VideoFrame) -> Ltrb:
-    """Px at the left, top, right and bottom of the decoded `frame` that the container hides.
-
-    That is the clean aperture of MP4 and QuickTime (`clap`) and Matroska's PixelCrop. libav reads
-    both, and PyAV shows them nowhere but in the text that libav prints of a file. A border that
-    leaves nothing is none.
-    """
-    if container.format.name.split(",")[0] not in ("mov", "matroska"):
-        return NOTHING_HIDDEN
-    parts = re.split(r"^  Stream #0:(\d+)", _dumped(container), flags=re.MULTILINE)
-    told = dict(zip(parts[1::2], parts[2::2], strict=True)).get(str(stream.index), "")
-    found = re.search(r"^ {6}Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)$", told, re.MULTILINE)
-    if found is None:
-        return NOTHING_HIDDEN
-    left, right, top, bottom = (int(px) for px in found.groups())
-    hidden = (left, top, right, bottom)
-    return hidden if min(shown_size(frame.width, frame.height, hidden)) > 0 else NOTHING_HIDDEN
-
-
-def shown_size(coded_width: int, coded_height: int, hidden: Ltrb) -> tuple[int, int]:
-    """(width, height) in px of what is left of a decoded frame, not turned yet."""
-    left, top, right, bottom = hidden
-    return coded_width - left - right, coded_height - top - bottom
-
-
 def is_transparent(frame: VideoFrame) -> bool:
     """Whether any pixel of a decoded frame is."""
     if not any(component.is_alpha for component in frame.format.components):
@@ -134,16 +97,3 @@ def has_alpha_layer(stream: VideoStream) -> bool:
     context = stream.codec_context
     headers = context.extradata or b""
     return context.codec.canonical_name == "hevc" and bool(_HEVC_ALPHA.search(headers))
-
-
-def _dumped(container: InputContainer) -> str:
-    """What libav prints of an open file; PyAV hears it only while its log is switched on."""
-    with _DUMP_LOCK:
-        level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
-        av.logging.set_skip_repeated(False)
-        av.logging.set_level(av.logging.INFO)
-        try:
-            return str(container.dumps_format())  # type: ignore[attr-defined]
-        finally:
-            av.logging.set_level(level)
-            av.logging.set_skip_repeated(skips)

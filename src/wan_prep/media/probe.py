@@ -21,13 +21,8 @@ from av.video.stream import VideoStream
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
-from wan_prep.media.display import (
-    has_alpha_layer,
-    hidden_ltrb,
-    is_transparent,
-    orientation_of,
-    shown_size,
-)
+from wan_prep.media.apertures import hidden_ltrb, shown_size
+from wan_prep.media.display import has_alpha_layer, is_transparent, orientation_of
 from wan_prep.media.files import head_of, open_check, sha256_of
 from wan_prep.media.libav import DecodeLog, time_base_of
 from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
@@ -153,7 +148,13 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         )
         orientation = orientation_of(frame)
-        hidden = hidden_ltrb(container, stream, frame)
+        hidden = hidden_ltrb(
+            path,
+            container.format.name.split(",")[0],
+            track_id=stream.id,
+            video_index=list(container.streams.video).index(stream),
+            coded_wh=(frame.width, frame.height),
+        )
         size_wh = square_pixel_size(*shown_size(frame.width, frame.height, hidden), ratio)
         width, height = size_wh[::-1] if orientation.rotation_deg in (90, 270) else size_wh
         transfer = _TRANSFERS.get(int(frame.color_trc))

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from wan_prep.media.apertures import shown_size
 from wan_prep.media.colors import ColorTags
-from wan_prep.media.display import shown_size
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Over, Step, pixels_as
 from wan_prep.planning.model import Geometry, Window
