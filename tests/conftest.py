@@ -6,6 +6,7 @@ each other.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -278,6 +279,36 @@ class Make:
 @pytest.fixture(scope="session")
 def make() -> Make:
     return Make()
+
+
+# ---- media
+
+
+def _with_clean_aperture(source: Path, target: Path, *numbers: int) -> None:
+    """Put a `clap` box (eight numbers) into the first sample entry of a MOV whose index is last."""
+    data = bytearray(source.read_bytes())
+    sizes_at: list[int] = []
+    start, end = 0, len(data)
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        while data[start + 4 : start + 8] != kind:
+            start += struct.unpack(">I", data[start : start + 4])[0]
+            assert start < end
+        sizes_at.append(start)
+        end = start + struct.unpack(">I", data[start : start + 4])[0]
+        start += 8
+    entry = start + 8  # after version and count
+    sizes_at.append(entry)
+    entry_end = entry + struct.unpack(">I", data[entry : entry + 4])[0]
+    data[entry_end:entry_end] = struct.pack(">I4s8i", 40, b"clap", *numbers)
+    for at in sizes_at:
+        data[at : at + 4] = struct.pack(">I", struct.unpack(">I", data[at : at + 4])[0] + 40)
+    target.write_bytes(data)
+
+
+@pytest.fixture(scope="session")
+def with_clean_aperture() -> Callable[..., None]:
+    """Makes a MOV whose container hides a border."""
+    return _with_clean_aperture
 
 
 # ---- literal reports

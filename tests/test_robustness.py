@@ -185,7 +185,7 @@ BAD: tuple[tuple[str, str, Maker, dict[str, str]], ...] = (
     ("image", "turned.jpg", turned, {"WP107": "warning"}),
     ("image", "cmyk.jpg", picture("CMYK"), {"WP106": "info"}),
     ("image", "deep.png", picture("I;16"), {"WP106": "info"}),
-    ("image", "alpha.png", picture("RGBA"), {"WP106": "info"}),
+    ("image", "alpha.png", picture("RGBA"), {"WP106": "warning"}),
     ("video", "empty.mp4", data(b""), {"WP102": "error"}),
     ("video", "text.mp4", data(b"hello\n" * 99), {"WP102": "error"}),
     ("video", "noise.mp4", data(NOISE), {"WP102": "error"}),

@@ -246,12 +246,18 @@ def test_facts_of_the_written_image(make: Any) -> None:
 
 
 def test_facts_of_the_written_clip(make: Any) -> None:
-    before = make.video(is_vfr=True, is_hdr=True, rotation_deg=90, codec="hevc", container="mov")
+    odd = {"is_mirrored": True, "matrix_left_undone": "a turn", "hidden_ltrb": (2, 2, 2, 2)}
+    before = make.video(
+        is_vfr=True, is_hdr=True, rotation_deg=90, codec="hevc", container="mov", has_alpha=True,
+        **odd,
+    )  # fmt: skip
     after = foresee_video(
         before, geometry(written=(464, 832)), Fraction(1), Fraction(4), Fraction(30), PROFILE
     )
     info = after.video_info
     assert (info.codec, info.container, info.rotation_deg) == ("h264", "mp4", 0)
+    assert (info.is_mirrored, info.matrix_left_undone, info.has_alpha) == (False, None, False)
+    assert info.hidden_ltrb == (0, 0, 0, 0)
     assert (info.is_vfr, info.is_hdr, info.duration, info.fps) == (False, False, 3, 30)
     assert (info.width, info.height, info.frame_count) == (464, 832, 90)
     # 3 MB in 240 frames of 720 x 1280 are 0.1085 bits/px; 0.1 more for 90 of 464 x 832.

@@ -86,7 +86,12 @@ ImageFormatOpt = Annotated[
     ImageKind | None, typer.Option("--image-format", help="[default: png, or as it is]")
 ]
 BackgroundOpt = Annotated[
-    str, typer.Option("--background", metavar="#RRGGBB", help="Behind transparent parts.")
+    str | None,
+    typer.Option(
+        "--background",
+        metavar="#RRGGBB",
+        help="Behind transparent parts of the image. [default: the colours stored there]",
+    ),
 ]
 
 
@@ -110,7 +115,7 @@ def plan(
     pad: PadOpt = Pad.edge,
     pad_color: PadColorOpt = "#000000",
     image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = "#ffffff",
+    background: BackgroundOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
@@ -186,7 +191,7 @@ def fix(
     pad: PadOpt = Pad.edge,
     pad_color: PadColorOpt = "#000000",
     image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = "#ffffff",
+    background: BackgroundOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
@@ -325,7 +330,7 @@ def _options(
     pad: Pad,
     pad_color: str,
     image_format: ImageKind | None,
-    background: str,
+    background: str | None,
 ) -> PlanOptions:
     from wan_prep.api.judging import exact_s
     from wan_prep.planning.options import PlanOptions

@@ -87,8 +87,8 @@ class ImageWork(_Part):
     """None only where bytes are copied."""
     format: ImageFormat = "png"
     jpeg_quality: Annotated[int, Field(ge=95, le=100)] = 95
-    background: Color = "#ffffff"
-    """What shows through transparent parts."""
+    background: Color | None = None
+    """What shows through transparent parts; None: the colours stored under them."""
 
     @model_validator(mode="after")
     def _either(self) -> Self:

@@ -193,6 +193,7 @@ def video_facts(video: Evidence) -> VideoFacts:
         frame_count=info.frame_count,
         is_vfr=info.is_vfr,
         rotation_deg=info.rotation_deg,
+        is_mirrored=info.is_mirrored,
         sample_aspect_ratio=round(float(info.sample_aspect_ratio), 6),
         is_interlaced=info.is_interlaced,
         is_hdr=info.is_hdr,

@@ -77,6 +77,7 @@ class VideoFacts(_Part):
     frame_count: int | None = None
     is_vfr: bool | None = None
     rotation_deg: int | None = None
+    is_mirrored: bool | None = None
     sample_aspect_ratio: float | None = None
     is_interlaced: bool | None = None
     is_hdr: bool | None = None
