@@ -14,7 +14,7 @@ import pytest
 
 from wan_prep.api import judging
 from wan_prep.cli import run, sending
-from wan_prep.submission.fake import FakeService
+from wan_prep.submission.fake import FakeService, clip
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -25,7 +25,7 @@ ID = r"wp-[0-9a-f]{12}"
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: Patch) -> Iterator[FakeService]:
-    with FakeService(polls_until_completed=1, video=b"a finished video") as running:
+    with FakeService(polls_until_completed=1, video=clip()) as running:
         monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
         monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")
         monkeypatch.setenv("WAN_PREP_HOME", str(tmp_path / "home"))

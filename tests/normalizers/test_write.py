@@ -376,7 +376,9 @@ def test_a_source_is_never_in_the_place_of_an_output(tmp_path: Path, how: str) -
         output.hardlink_to(source)
     else:
         output.symlink_to(source)
-    with pytest.raises(InputPathError, match=r"would be replaced by the driving\.mp4 that fix writes"):
+    with pytest.raises(
+        InputPathError, match=r"would be replaced by the driving\.mp4 that fix writes"
+    ):
         refuse_sources(folder, [tmp_path / "hero.png", source])
 
 

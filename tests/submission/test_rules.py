@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from wan_prep.errors import (
     UploadNotAllowed,
     WaitEnded,
 )
-from wan_prep.submission.fake import FakeService, Seen
+from wan_prep.submission.fake import FakeService, Seen, clip
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.journal import Journal
 
@@ -421,14 +422,13 @@ def test_a_job_that_nobody_knows(both: Any, service: FakeService) -> None:
 
 
 def test_outputs_and_their_flags(both: Any, service: FakeService, tools: Any) -> None:
-    service.nsfw, service.video = (False, True), b"a finished video"
+    service.nsfw, service.video = (False, True), clip(30)
     (job,) = both.submit(tools.url_pair())
     first, second = both.wait(job.id).outputs
     assert (first.nsfw, second.nsfw) == (False, True)
     assert Path(second.path) == both.out / f"{job.id}-2.mp4"
-    assert Path(second.path).read_bytes() == b"a finished video"
-    # sha256 of "a finished video"
-    assert second.sha256 == "c0b390ded92a024fec76121bc3ebc258f291a906ee4930930102dc84031c8f4b"
+    assert Path(second.path).read_bytes() == clip(30)
+    assert second.sha256 == sha256(clip(30)).hexdigest()
 
 
 def test_what_is_here_is_not_fetched_again(both: Any, service: FakeService, tools: Any) -> None:
@@ -451,7 +451,7 @@ def test_a_file_in_the_way_stays(both: Any, service: FakeService, tools: Any) ->
         both.wait(job.id)
     assert target.read_bytes() == b"somebody else's"
     both.wait(job.id, overwrite=True)
-    assert target.read_bytes().startswith(b"This is no video")
+    assert target.read_bytes().startswith(b"YUV4MPEG2")
 
 
 def test_no_place_for_the_outputs(both: Any, service: FakeService, tools: Any) -> None:

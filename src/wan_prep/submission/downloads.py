@@ -1,28 +1,30 @@
-"""Files from addresses: streamed to a temporary file, hashed, renamed; never with the key."""
+"""Files from addresses: streamed aside, hashed, looked at, renamed; never with the key."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urljoin, urlsplit
 
-from wan_prep.errors import DownloadFailed
+from wan_prep.errors import DownloadFailed, InputPathError, MediaUnreadable
 from wan_prep.media.files import sha256_of
 from wan_prep.profile import Submission
 from wan_prep.submission.decisions import poll_pause_s
 from wan_prep.submission.flows import Clock
-from wan_prep.submission.intent import is_url, shown_url
+from wan_prep.submission.intent import Kind, is_url, shown_url
+from wan_prep.submission.schema import one_line
 from wan_prep.submission.wire import Answer, Broken, Exchange, Flow, Outcome, Pause, ask
+from wan_prep.writing import written_whole
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LATER = frozenset({408, 425, 429})
+_MEDIA = frozenset({"video", "image", "audio"})
+# Types that say nothing, as object stores use them: the content decides. And MP4's own other name.
+_UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/mp4"})
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,7 @@ class Fetched:
 class PartFile:
     """The unfinished file; refuses more bytes than the limit."""
 
-    def __init__(self, url: str, path: Path, file: IO[bytes], limit_bytes: int | None) -> None:
-        self.path = path
+    def __init__(self, url: str, file: IO[bytes], limit_bytes: int | None) -> None:
         self._url = url
         self.size_bytes = 0
         self._file = file
@@ -54,9 +55,8 @@ class PartFile:
         self._file.write(chunk)
 
     def finished(self) -> str:
-        """All bytes on disk; returns their sha256."""
+        """All bytes handed on; returns their sha256."""
         self._file.flush()
-        os.fsync(self._file.fileno())
         return self._digest.hexdigest()
 
 
@@ -66,39 +66,88 @@ def suffix_of(url: str, otherwise: str) -> str:
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else otherwise
 
 
+def not_a_clip(path: Path) -> str | None:
+    """Why a file is no clip: not even its first frame decodes. None where it is one."""
+    from wan_prep.media.probe import probe_video
+
+    try:
+        probe_video(path)
+    except MediaUnreadable as exc:
+        # Only what no decoder is installed for is nothing that can be said of the file.
+        return None if exc.kind == "unsupported" else str(exc)
+    return None
+
+
+def not_an_input(path: Path, kind: Kind, *, max_pixels: int) -> str | None:
+    """Why a file cannot be an input: not even its first frame decodes. None where it can.
+
+    What is media of the other kind, or too large, is for the check to say.
+    """
+    from wan_prep.media.images import probe_image, read_image
+    from wan_prep.media.probe import probe_video
+
+    try:
+        if kind == "video":
+            probe_video(path, max_pixels=max_pixels)
+        else:
+            read_image(path, probe_image(path, max_pixels=max_pixels), max_pixels=max_pixels)
+    except MediaUnreadable as exc:
+        return None if exc.kind in ("unsupported", "wrong_kind", "too_large") else str(exc)
+    return None
+
+
 def fetched(
     url: str,
     target: Path,
     figures: Submission,
     clock: Clock,
     *,
+    trouble_of: Callable[[Path], str | None],
+    is_kept_aside: bool = False,
     limit_bytes: int | None = None,
     overwrite: bool = False,
 ) -> Flow[Fetched]:
-    """Download an address to `target`, which appears whole or not at all.
+    """Download an address to `target`, which appears whole, as media, or not at all.
 
+    It counts when its length and its type are those of media that has arrived whole, and
+    `trouble_of` has nothing against its content.
+
+    trouble_of: why a file is not what it should be; None where it is.
+    is_kept_aside: whether what does not count is kept beside `target` under another name.
     limit_bytes: what is larger is refused while it arrives.
     overwrite: whether a file with other content may be replaced.
 
     Raises:
-        DownloadFailed: not there, not whole, too large, in the way of a file, or no room for it.
+        DownloadFailed: not there, not whole, not media, too large, in the way of a file, or no
+            room for it.
     """
     attempts = int(figures.limit("attempts"))
     attempt = 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            attempt += 1
-            with _part_of(url, target, limit_bytes) as part:
-                outcome = yield from _followed(url, part, figures)
-                if isinstance(outcome, Answer) and outcome.status == 200 and part.size_bytes:
-                    return _kept(part, target, overwrite=overwrite)
-            is_final = isinstance(outcome, Answer) and not _may_come(outcome.status)
-            if is_final or attempt == attempts:
-                raise DownloadFailed(
-                    f"{shown_url(url)} cannot be downloaded ({_reason(outcome)}); try again later"
-                )
-            yield Pause(poll_pause_s(attempt - 1, clock.jitter, figures))
+        with written_whole(target) as scratch:
+            while True:
+                attempt += 1
+                with scratch.open("wb") as file:
+                    part = PartFile(url, file, limit_bytes)
+                    outcome = yield from _followed(url, part, figures)
+                    sha256 = part.finished()
+                trouble = _trouble(outcome, part.size_bytes)
+                trouble = trouble or trouble_of(scratch)
+                if trouble is None:
+                    _must_be_free(target, sha256, overwrite=overwrite)
+                    return Fetched(target, sha256, part.size_bytes)
+                is_final = isinstance(outcome, Answer) and not _may_come(outcome.status)
+                if is_final or attempt == attempts:
+                    aside = ""
+                    if is_kept_aside and part.size_bytes and _is_200(outcome):
+                        aside = f"; what came is kept as {_kept_aside(scratch, target, sha256)}"
+                    raise DownloadFailed(
+                        f"{shown_url(url)} cannot be downloaded ({trouble}){aside}; try again later"
+                    )
+                yield Pause(poll_pause_s(attempt - 1, clock.jitter, figures))
+    except InputPathError as exc:  # a folder in its place
+        raise DownloadFailed(str(exc)) from exc
     except OSError as exc:
         raise DownloadFailed(
             f"{target} cannot be written ({exc.strerror}); make room or choose another folder"
@@ -133,28 +182,38 @@ def _may_come(status: int) -> bool:
     return status in _LATER or status >= 500 or status == 200
 
 
-def _reason(outcome: Outcome) -> str:
+def _is_200(outcome: Outcome) -> bool:
+    return isinstance(outcome, Answer) and outcome.status == 200
+
+
+def _trouble(outcome: Outcome, size_bytes: int) -> str | None:
+    """Why what arrived is not a whole file of media, by all that was said of it."""
     if isinstance(outcome, Broken):
         return outcome.reason
-    return "an empty file" if outcome.status == 200 else f"HTTP {outcome.status}"
+    if outcome.status != 200:
+        return f"HTTP {outcome.status}"
+    if not size_bytes:
+        return "an empty file"
+    told = outcome.headers.get("content-length", "")
+    # The length of what was sent, which was packed where an encoding is named.
+    is_packed = outcome.headers.get("content-encoding", "identity") != "identity"
+    if told.isascii() and told.isdigit() and not is_packed and int(told) != size_bytes:
+        return f"{size_bytes} bytes, and {told} were announced"
+    kind = outcome.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.partition("/")[0] not in _MEDIA and kind not in _UNTOLD:
+        return f"the server calls it {one_line(kind, 60)}, which is no media"
+    return None
 
 
-def _kept(part: PartFile, target: Path, *, overwrite: bool) -> Fetched:
-    sha256 = part.finished()
+def _must_be_free(target: Path, sha256: str, *, overwrite: bool) -> None:
     if target.exists() and not overwrite and sha256_of(target) != sha256:
         raise DownloadFailed(
             f"{target} exists with other content; choose another folder, or --overwrite"
         )
-    part.path.replace(target)
-    return Fetched(target, sha256, part.size_bytes)
 
 
-@contextmanager
-def _part_of(url: str, target: Path, limit_bytes: int | None) -> Iterator[PartFile]:
-    """A hidden file beside the target; gone afterwards unless it was renamed."""
-    path = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with path.open("xb") as file:
-            yield PartFile(url, path, file, limit_bytes)
-    finally:
-        path.unlink(missing_ok=True)
+def _kept_aside(scratch: Path, target: Path, sha256: str) -> Path:
+    """The same content has the same name, and another one's is not replaced."""
+    aside = target.with_name(f"{target.name}.unusable-{sha256[:8]}")
+    scratch.replace(aside)
+    return aside

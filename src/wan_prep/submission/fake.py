@@ -31,7 +31,16 @@ _FIGURES = default_profile()
 _PATHS = _FIGURES.submission.paths
 _SUBMIT = _PATHS.submit.format(model=_FIGURES.service.model_path)
 _RESULT_START, _, _RESULT_END = _PATHS.result.partition("{id}")
-_STAND_IN = b"This is no video: start the rehearsal server with --video FILE.\n"
+
+
+def clip(grey: int = 128, *, size_px: int = 16, frames: int = 2) -> bytes:
+    """A square clip of one grey (0 … 255), 16 frames a second, as uncompressed YUV4MPEG2."""
+    head = f"YUV4MPEG2 W{size_px} H{size_px} F16:1 Ip A1:1 C420jpeg\n".encode()
+    plane = size_px * size_px
+    return head + frames * (b"FRAME\n" + bytes([grey]) * plane + bytes([128]) * (plane // 2))
+
+
+_STAND_IN = clip()
 
 
 @dataclass(frozen=True)
