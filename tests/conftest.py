@@ -6,7 +6,6 @@ each other.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -37,11 +36,6 @@ from wan_prep.report.scoring import Result, evaluate
 # A busy machine is no failure, and a failure must be the same one for everybody.
 settings.register_profile("wan-prep", deadline=None, derandomize=True)
 settings.load_profile("wan-prep")
-
-# A shell that runs tests beside something else lets them ignore Ctrl-C, and what they start would,
-# too: an interrupt could not be tried then.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An adult of 1.8 m, standing, arms hanging, facing the camera: metres from the middle of the
 # hips in camera axes (x right, y down, z away). The person's left is on the picture's right.

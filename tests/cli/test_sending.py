@@ -278,7 +278,7 @@ def test_waiting_in_words(
     assert first.endswith(": completed")
     assert second == f"  {tmp_path}/results/{job}-1.mp4"
     assert third == f"  {tmp_path}/results/{job}-2.mp4  (the service flags it as not safe for work)"
-    assert (tmp_path / "results" / f"{job}-1.mp4").read_bytes() == b"a finished video"
+    assert (tmp_path / "results" / f"{job}-1.mp4").read_bytes() == clip()
     assert run(["wait"]) == 0
     assert capsys.readouterr() == ("nothing to wait for\n", "")
 
@@ -294,7 +294,7 @@ def test_waiting_for_all_of_them_as_one_document(
     predictions = json.loads(out)["predictions"]
     assert [p["job"]["id"] for p in predictions] == ids
     assert [p["status"] for p in predictions] == ["failed", "completed"]
-    assert predictions[1]["outputs"][0]["sha256"] == sha256(b"a finished video").hexdigest()
+    assert predictions[1]["outputs"][0]["sha256"] == sha256(clip()).hexdigest()
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "timeout", "deleted"])
@@ -327,7 +327,7 @@ def test_an_error_of_one_job_does_not_keep_the_others_waiting(
     assert out.endswith(f"{second}-1.mp4\n")
     assert "--overwrite" in err
     assert run(["wait", "-q", "--overwrite"]) == 0
-    assert (tmp_path / f"{first}-1.mp4").read_bytes() == b"a finished video"
+    assert (tmp_path / f"{first}-1.mp4").read_bytes() == clip()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,14 @@ from wan_prep.submission.faults import Fault
 
 Started = tuple[subprocess.Popen[str], str]
 
+# Ctrl-C is heard even where whoever started the tests ignores it, as shells do beside other work.
+_INTERRUPTIBLE = """
+import signal, sys
+from wan_prep.submission.fake import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Started]]:
@@ -29,7 +37,7 @@ def start() -> Iterator[Callable[..., Started]]:
 
     def started(*options: str) -> Started:
         process = subprocess.Popen(
-            [sys.executable, "-m", "wan_prep.submission.fake", "--port", "0", *options],
+            [sys.executable, "-c", _INTERRUPTIBLE, "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

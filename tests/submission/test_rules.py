@@ -108,7 +108,7 @@ def test_an_id_that_the_journal_cannot_note_is_told(
         raise JournalError("disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Journal, "change", full)
+        broken.setattr(Journal, "settle", full)
         with pytest.raises(SubmissionUnknown) as caught:
             both.submit(tools.url_pair())
     (service_id,) = service.tasks

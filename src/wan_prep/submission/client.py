@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +12,7 @@ from typing import Self
 import httpx
 
 from wan_prep.profile import Profile, default_profile
-from wan_prep.submission.downloads import Fetched, fetched, not_an_input, suffix_of
+from wan_prep.submission.downloads import Fetched, fetched, suffix_of
 from wan_prep.submission.environment import Connection
 from wan_prep.submission.flows import Clock, Context
 from wan_prep.submission.intent import Intent, Kind
@@ -202,14 +201,10 @@ def fetch(
     Raises:
         DownloadFailed: not there, not whole, not media, or too large.
     """
-    limits = profile or default_profile()
-    figures = limits.submission
+    figures = (profile or default_profile()).submission
     clock = Clock()
     target = folder / f"{kind}{suffix_of(url, '')}"
     with transport or plain_transport() as chosen:
         runner = Runner(Wrapper("", None, figures), chosen, clock=clock)
         limit_bytes = int(figures.limit("upload_max"))
-        max_pixels = int(limits.limit("image_pixels_max"))
-        trouble_of = partial(not_an_input, kind=kind, max_pixels=max_pixels)
-        flow = fetched(url, target, figures, clock, trouble_of=trouble_of, limit_bytes=limit_bytes)
-        return runner.run(flow)
+        return runner.run(fetched(url, target, figures, clock, limit_bytes=limit_bytes))

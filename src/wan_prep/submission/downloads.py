@@ -15,7 +15,7 @@ from wan_prep.media.files import sha256_of
 from wan_prep.profile import Submission
 from wan_prep.submission.decisions import poll_pause_s
 from wan_prep.submission.flows import Clock
-from wan_prep.submission.intent import Kind, is_url, shown_url
+from wan_prep.submission.intent import is_url, shown_url
 from wan_prep.submission.schema import one_line
 from wan_prep.submission.wire import Answer, Broken, Exchange, Flow, Outcome, Pause, ask
 from wan_prep.writing import written_whole
@@ -60,6 +60,50 @@ class PartFile:
         return self._digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class _Arrived:
+    """What one attempt brought."""
+
+    outcome: Outcome
+    sha256: str
+    size_bytes: int
+
+    @property
+    def is_something(self) -> bool:
+        """Whether there is content, and the server called it the answer."""
+        is_200 = isinstance(self.outcome, Answer) and self.outcome.status == 200
+        return is_200 and self.size_bytes > 0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether another attempt is of no use. A 200 that brought the wrong thing may be one."""
+        if isinstance(self.outcome, Broken):
+            return False
+        status = self.outcome.status
+        return not (status in _LATER or status >= 500 or status == 200)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it is not a whole file of media, by all that was said of it."""
+        if isinstance(self.outcome, Broken):
+            return self.outcome.reason
+        if self.outcome.status != 200:
+            return f"HTTP {self.outcome.status}"
+        if not self.size_bytes:
+            return "an empty file"
+        headers = self.outcome.headers
+        told = headers.get("content-length", "")
+        # It is the length of what was sent, which was packed where an encoding is named.
+        is_packed = headers.get("content-encoding", "identity") != "identity"
+        is_told = told.isascii() and told.isdigit() and not is_packed
+        if is_told and int(told) != self.size_bytes:
+            return f"{self.size_bytes} bytes came of {told} that were announced"
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind.partition("/")[0] in _MEDIA or kind in _UNTOLD:
+            return None
+        return f"the server calls it {one_line(kind, 60)}, which is no media"
+
+
 def suffix_of(url: str, otherwise: str) -> str:
     """The file name extension of an address, if it has a plain one."""
     suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
@@ -78,42 +122,23 @@ def not_a_clip(path: Path) -> str | None:
     return None
 
 
-def not_an_input(path: Path, kind: Kind, *, max_pixels: int) -> str | None:
-    """Why a file cannot be an input: not even its first frame decodes. None where it can.
-
-    What is media of the other kind, or too large, is for the check to say.
-    """
-    from wan_prep.media.images import probe_image, read_image
-    from wan_prep.media.probe import probe_video
-
-    try:
-        if kind == "video":
-            probe_video(path, max_pixels=max_pixels)
-        else:
-            read_image(path, probe_image(path, max_pixels=max_pixels), max_pixels=max_pixels)
-    except MediaUnreadable as exc:
-        return None if exc.kind in ("unsupported", "wrong_kind", "too_large") else str(exc)
-    return None
-
-
 def fetched(
     url: str,
     target: Path,
     figures: Submission,
     clock: Clock,
     *,
-    trouble_of: Callable[[Path], str | None],
-    is_kept_aside: bool = False,
+    trouble_of: Callable[[Path], str | None] | None = None,
     limit_bytes: int | None = None,
     overwrite: bool = False,
 ) -> Flow[Fetched]:
     """Download an address to `target`, which appears whole, as media, or not at all.
 
-    It counts when its length and its type are those of media that has arrived whole, and
-    `trouble_of` has nothing against its content.
+    It counts when its length is the one that was announced, its type is one of media, and
+    `trouble_of` has nothing against its content. What arrived and does not count is kept aside
+    where there is a `trouble_of`, because then it may be all there is of something paid for.
 
-    trouble_of: why a file is not what it should be; None where it is.
-    is_kept_aside: whether what does not count is kept beside `target` under another name.
+    trouble_of: why a file's content is not what it should be; None where it is.
     limit_bytes: what is larger is refused while it arrives.
     overwrite: whether a file with other content may be replaced.
 
@@ -128,23 +153,19 @@ def fetched(
         with written_whole(target) as scratch:
             while True:
                 attempt += 1
-                with scratch.open("wb") as file:
-                    part = PartFile(url, file, limit_bytes)
-                    outcome = yield from _followed(url, part, figures)
-                    sha256 = part.finished()
-                trouble = _trouble(outcome, part.size_bytes)
-                trouble = trouble or trouble_of(scratch)
+                came = yield from _into(scratch, url, limit_bytes, figures)
+                trouble = came.trouble
+                if trouble is None and trouble_of is not None:
+                    trouble = trouble_of(scratch)
                 if trouble is None:
-                    _must_be_free(target, sha256, overwrite=overwrite)
-                    return Fetched(target, sha256, part.size_bytes)
-                is_final = isinstance(outcome, Answer) and not _may_come(outcome.status)
-                if is_final or attempt == attempts:
-                    aside = ""
-                    if is_kept_aside and part.size_bytes and _is_200(outcome):
-                        aside = f"; what came is kept as {_kept_aside(scratch, target, sha256)}"
-                    raise DownloadFailed(
-                        f"{shown_url(url)} cannot be downloaded ({trouble}){aside}; try again later"
-                    )
+                    _must_be_free(target, came.sha256, overwrite=overwrite)
+                    return Fetched(target, came.sha256, came.size_bytes)
+                if came.is_final or attempt == attempts:
+                    failed = f"{shown_url(url)} cannot be downloaded ({trouble}); try again later"
+                    if trouble_of is not None and came.is_something:
+                        aside = _kept_aside(scratch, target, came.sha256)
+                        failed += f"; what came instead is kept as {aside}"
+                    raise DownloadFailed(failed)
                 yield Pause(poll_pause_s(attempt - 1, clock.jitter, figures))
     except InputPathError as exc:  # a folder in its place
         raise DownloadFailed(str(exc)) from exc
@@ -152,6 +173,13 @@ def fetched(
         raise DownloadFailed(
             f"{target} cannot be written ({exc.strerror}); make room or choose another folder"
         ) from exc
+
+
+def _into(scratch: Path, url: str, limit_bytes: int | None, figures: Submission) -> Flow[_Arrived]:
+    with scratch.open("wb") as file:
+        part = PartFile(url, file, limit_bytes)
+        outcome = yield from _followed(url, part, figures)
+        return _Arrived(outcome, part.finished(), part.size_bytes)
 
 
 def _followed(url: str, part: PartFile, figures: Submission) -> Flow[Outcome]:
@@ -175,34 +203,6 @@ def _followed(url: str, part: PartFile, figures: Submission) -> Flow[Outcome]:
         if not is_url(url):
             return outcome
     return outcome
-
-
-def _may_come(status: int) -> bool:
-    """A 200 that brought nothing counts as well."""
-    return status in _LATER or status >= 500 or status == 200
-
-
-def _is_200(outcome: Outcome) -> bool:
-    return isinstance(outcome, Answer) and outcome.status == 200
-
-
-def _trouble(outcome: Outcome, size_bytes: int) -> str | None:
-    """Why what arrived is not a whole file of media, by all that was said of it."""
-    if isinstance(outcome, Broken):
-        return outcome.reason
-    if outcome.status != 200:
-        return f"HTTP {outcome.status}"
-    if not size_bytes:
-        return "an empty file"
-    told = outcome.headers.get("content-length", "")
-    # The length of what was sent, which was packed where an encoding is named.
-    is_packed = outcome.headers.get("content-encoding", "identity") != "identity"
-    if told.isascii() and told.isdigit() and not is_packed and int(told) != size_bytes:
-        return f"{size_bytes} bytes, and {told} were announced"
-    kind = outcome.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.partition("/")[0] not in _MEDIA and kind not in _UNTOLD:
-        return f"the server calls it {one_line(kind, 60)}, which is no media"
-    return None
 
 
 def _must_be_free(target: Path, sha256: str, *, overwrite: bool) -> None:

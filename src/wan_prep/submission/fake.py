@@ -83,6 +83,8 @@ class FakeService:
     port: int = 0
     on_seen: Callable[[Seen], None] = field(default=lambda _: None)
     """Called for every request before it is worked on."""
+    on_worked: Callable[[Seen], None] = field(default=lambda _: None)
+    """Called for every request once it was worked on, before it is answered."""
     seen: list[Seen] = field(default_factory=list)
     tasks: dict[str, _FakeTask] = field(default_factory=dict)
 
@@ -138,6 +140,7 @@ class FakeService:
             self.seen.append(seen)
             fault = self._next_fault(seen.step)
             proper = self._reply(seen) if fault is None or fault.needs_work else _done({})
+        self.on_worked(seen)
         if fault is None:
             send(handler, proper)
         else:
@@ -276,7 +279,8 @@ def _not_found(_seen: Seen) -> Reply:
     return _refused(404, "not found")
 
 
-def _step_of(method: str, path: str) -> str:
+def step_of(method: str, path: str) -> str:
+    """Which step of a submission a request is; "other" for none."""
     exact = {
         ("POST", _SUBMIT): "submit",
         ("POST", _PATHS.history): "history",
@@ -303,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.close_connection = True
-        step = _step_of(self.command, path)
+        step = step_of(self.command, path)
         try:
             self.server.fake.handle(self, Seen(step, self.command, path, headers, content))
         except OSError:
@@ -354,7 +358,7 @@ def main(arguments: list[str] | None = None) -> int:
             video=video,
             polls_until_completed=given.polls,
             port=given.port,
-            on_seen=_say,
+            on_worked=_say,
         )
         with service:
             _print(f"export WAVESPEED_BASE_URL={service.base_url} WAVESPEED_API_KEY=not-a-real-key")

@@ -281,7 +281,6 @@ def _downloaded(
         context.figures,
         context.clock,
         trouble_of=not_a_clip,
-        is_kept_aside=True,
         overwrite=overwrite,
     )
     found = output.model_copy(update={"path": str(kept.path), "sha256": kept.sha256})
