@@ -69,6 +69,30 @@ def test_an_id_beside_a_complaint_is_kept() -> None:
     assert after_post(answer(reply, 503), NOW) == Unclear("HTTP 503 with code 500: late", "a1")
 
 
+@pytest.mark.parametrize("status", [200, 400, 402, 404, 409, 422, 429, 302, 500])
+@pytest.mark.parametrize("code", [400, 409, 429, "conflict", None])
+def test_an_id_beside_a_refusal_is_kept(status: int, code: object) -> None:
+    step = after_post(answer({"code": code, "message": "m", "data": {"id": "a1"}}, status), NOW)
+    if (status, code) == (200, None):
+        assert step == Accepted("a1", None)
+    else:
+        assert isinstance(step, Unclear)
+        assert step.service_id == "a1"
+
+
+@pytest.mark.parametrize("odd", [17, ["a1"], {"id": "a1"}, "../../models", True])
+def test_an_id_that_cannot_be_one_is_no_clear_refusal(odd: object) -> None:
+    step = after_post(answer({"code": 400, "data": {"id": odd}}, 400), NOW)
+    assert isinstance(step, Unclear)
+    assert step.service_id is None
+
+
+@pytest.mark.parametrize("none", [{"id": None}, {"id": ""}, {}, None, [], "a1"])
+def test_a_refusal_without_an_id(none: object) -> None:
+    assert isinstance(after_post(answer({"code": 400, "data": none}, 400), NOW), Refused)
+    assert isinstance(after_post(answer({"code": 400, "data": none}), NOW), Refused)
+
+
 def test_a_refusal_carries_the_services_words() -> None:
     step = after_post(answer({"code": 402, "message": "Insufficient\ncredits"}, 402), NOW)
     assert isinstance(step, Refused)
@@ -104,6 +128,7 @@ def test_money_is_never_declared_safe_without_a_clear_no(status: int, content: b
     if isinstance(step, Refused):
         said_inside = 200 <= status < 300 and 400 <= json.loads(content)["code"] < 500
         assert 400 <= status < 500 or said_inside
+        assert b'"id": "' not in content or b'"id": ""' in content
     if isinstance(step, Accepted):
         assert 200 <= status < 300
         assert json.loads(content)["data"]["id"] == step.service_id

@@ -31,6 +31,8 @@ class Row:
     quick: bool = False
     """The fault is silence: be impatient with it."""
     connection: str = ""
+    aside: bool = False
+    """What came instead of the file is kept under another name."""
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ ACCEPTED_UNTOLD = [
             *("done+500", "done+502", "done+503", "done+504"),
             *("done+close", "done+reset", "done+reset-half", "done+cut", "done+garbage"),
             *("done+html", "done+empty", "done+data-null", "cut-json", "no-id"),
-            *("wrong-types", "bad-id", "recode:500"),
+            *("wrong-types", "bad-id", "recode:500", "recode:402", "status:402", "status:409"),
         )
     ),
     row("submit=done+hang", submit=UNKNOWN, wait=COMPLETED, quick=True),
@@ -140,12 +142,16 @@ POLLING = [
 DOWNLOADS = [
     *(
         row(f"output={what}", submit=ACCEPTED, wait=COMPLETED)
-        for what in ("500", "503", "429", "close", "reset", "reset-half", "cut", "empty")
+        for what in ("500", "503", "429", "close", "reset", "reset-half", "cut", "empty", "html")
     ),
     row("output=hang", submit=ACCEPTED, wait=COMPLETED, quick=True),
     *(
         row(f"output={what}*", submit=ACCEPTED, wait=NO_FILE)
         for what in ("403", "404", "410", "500", "cut", "reset", "empty", "redirect")
+    ),
+    *(
+        row(f"output={what}*", submit=ACCEPTED, wait=NO_FILE, aside=True)
+        for what in ("html", "array", "not-utf8", "half-file")
     ),
 ]
 UPLOADS = [
@@ -355,5 +361,9 @@ def test_a_fault(
         (output,) = outputs
         assert Path(output.path).stat().st_size > 0
         assert output.sha256 is not None
+    elif given.aside:
+        (aside,) = desk.out.iterdir()
+        assert aside.name.startswith(f"{desk.only_job().id}-1.mp4.unusable-")
+        assert str(aside) in str(error)
     elif desk.out.exists():
         assert list(desk.out.iterdir()) == [], "nothing unfinished is left"
