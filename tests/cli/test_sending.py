@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from wan_prep.api import judging
 from wan_prep.cli import run, sending
 from wan_prep.submission.fake import FakeService, clip
+from wan_prep.submission.journal import Journal
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -295,6 +297,38 @@ def test_waiting_for_all_of_them_as_one_document(
     assert [p["job"]["id"] for p in predictions] == ids
     assert [p["status"] for p in predictions] == ["failed", "completed"]
     assert predictions[1]["outputs"][0]["sha256"] == sha256(clip()).hexdigest()
+
+
+def test_what_is_left_out_of_a_wait_for_everything_is_said(
+    service: FakeService, sent: Callable[..., str], capsys: Capture
+) -> None:
+    job = sent()
+    Journal.at_home().change(job, created_at=datetime.now(UTC) - timedelta(days=8))
+    assert run(["wait"]) == 0
+    left_out, nothing = capsys.readouterr().out.splitlines()
+    assert left_out.startswith(f"{job} of ")
+    assert f"`wan-prep wait {job}` asks" in left_out
+    assert nothing == "nothing to wait for"
+    assert run(["wait", job, "-q"]) == 0
+
+
+def test_an_output_that_is_a_source_does_not_keep_the_others_waiting(
+    service: FakeService,
+    sent: Callable[..., str],
+    pair: list[str],
+    judged: Any,
+    capsys: Capture,
+    tmp_path: Path,
+) -> None:
+    judged("ready")
+    assert run(["submit", *pair, "--upload", "--yes", "-q"]) == 0
+    first, second = capsys.readouterr().out.strip(), sent()
+    (tmp_path / f"{first}-1.mp4").hardlink_to(tmp_path / pair[1])
+    assert run(["wait", "-q", "--overwrite"]) == 2
+    out, err = capsys.readouterr()
+    assert out.endswith(f"{second}-1.mp4\n")
+    assert "would replace the input" in err
+    assert (tmp_path / pair[1]).read_bytes() == b"video"
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "timeout", "deleted"])

@@ -119,9 +119,7 @@ IMAGE, VIDEO = "https://media.example/hero.png", "https://media.example/dance.mp
         pair(IMAGE, VIDEO.replace("dance", "%64ance")),
     ],
 )
-def test_another_spelling_does_not_pay_twice(
-    both: Any, service: FakeService, again: Any
-) -> None:
+def test_another_spelling_does_not_pay_twice(both: Any, service: FakeService, again: Any) -> None:
     both.submit(pair(IMAGE, VIDEO))
     with pytest.raises(AlreadySubmitted):
         both.submit(again)

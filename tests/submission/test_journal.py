@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from wan_prep.errors import AlreadySubmitted, JobNotFound, JournalError
+from wan_prep.submission import journal as journals
 from wan_prep.submission.jobs import Job, JobCost, JobInput, Output
 from wan_prep.submission.journal import FILE_NAME, Journal, new_id
 
@@ -284,7 +285,40 @@ def newer(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("spoil", [broken_folder, garbage, newer])
+def empty(tmp_path: Path) -> Path:
+    (tmp_path / FILE_NAME).touch()
+    return tmp_path / FILE_NAME
+
+
+def without_tables(tmp_path: Path) -> Path:
+    """A database of somebody else's, or one of ours that lost what it had."""
+    path = tmp_path / FILE_NAME
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("CREATE TABLE notes (text)")
+        base.commit()
+    return path
+
+
+def without_jobs(tmp_path: Path) -> Path:
+    path = tmp_path / FILE_NAME
+    Journal(path).claim(job())
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("DROP TABLE jobs")
+        base.commit()
+    return path
+
+
+def out_of_reach(tmp_path: Path) -> Path:
+    """A link to a disk that is not there."""
+    path = tmp_path / FILE_NAME
+    path.symlink_to(tmp_path / "unmounted" / FILE_NAME)
+    return path
+
+
+SPOILED = [broken_folder, garbage, newer, empty, without_tables, without_jobs, out_of_reach]
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
 def test_a_journal_that_cannot_be_used(spoil: Callable[[Path], Path], tmp_path: Path) -> None:
     path = spoil(tmp_path)
     with pytest.raises(JournalError) as caught:
@@ -293,6 +327,63 @@ def test_a_journal_that_cannot_be_used(spoil: Callable[[Path], Path], tmp_path: 
     assert message.startswith(str(path))
     assert message.isprintable()
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("spoil", SPOILED[1:])
+def test_a_journal_that_is_not_one_is_not_taken_for_an_empty_one(
+    spoil: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    path = spoil(tmp_path)
+    before = path.read_bytes() if path.exists() else None
+    for look in (Journal(path).jobs, lambda: Journal(path).upload_url("a" * 64, "https://x")):
+        with pytest.raises(JournalError):
+            look()
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_what_to_do_about_an_empty_journal(tmp_path: Path) -> None:
+    with pytest.raises(JournalError) as caught:
+        Journal(empty(tmp_path)).claim(job())
+    message = str(caught.value)
+    assert "is empty, as no journal of wan-prep is" in message
+    assert "put a copy back in its place" in message
+
+
+def test_a_new_journal_appears_whole(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever dies while it is made leaves none."""
+    seen: list[bool] = []
+    real = journals._new
+
+    def watched(path: Path | str) -> sqlite3.Connection:
+        base = real(path)
+        seen.append(journal.path.exists())
+        base.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journals, "_new", watched)
+    with pytest.raises(KeyboardInterrupt):
+        journal.claim(job())
+    assert seen == [False]
+    assert not journal.path.exists()
+    monkeypatch.undo()
+    journal.claim(job())
+    assert [path.name for path in journal.path.parent.glob("*.*") if path.suffix == ".tmp"] == []
+
+
+def test_a_journal_that_another_process_made_first_is_kept(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It appears between the look and the making."""
+    real = Journal._make
+
+    def late(self: Journal) -> None:
+        monkeypatch.undo()
+        Journal(self.path).claim(job(id="wp-first", batch="wp-first", seed=9))
+        real(self)
+
+    monkeypatch.setattr(Journal, "_make", late)
+    journal.claim(job())
+    assert [entry.seed for entry in journal.jobs()] == [9, -1]
 
 
 def test_an_entry_of_a_newer_version(journal: Journal) -> None:

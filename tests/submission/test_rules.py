@@ -16,6 +16,7 @@ import pytest
 from wan_prep.errors import (
     AlreadySubmitted,
     DownloadFailed,
+    InputPathError,
     JobNotFound,
     JournalError,
     PartlySubmitted,
@@ -308,6 +309,24 @@ def test_what_the_history_has_forgotten(desk: Any, service: FakeService, tools: 
     assert desk.call("unfinished") == ()
 
 
+@pytest.mark.parametrize("days", [8.0, -8.0])
+def test_a_wrong_clock_ends_nothing(
+    both: Any, service: FakeService, tools: Any, days: float
+) -> None:
+    """Eight days ahead, one 404: and the next look finds it."""
+    (job,) = both.submit(tools.url_pair())
+    both.time.slept.append(days * 24 * 3600.0)
+    service.add_faults("result=404")
+    if days > 0:
+        with pytest.raises(WaitEnded, match="older than the 7 days"):
+            both.wait(job.id)
+    assert both.only_job().state == "submitted"
+    with pytest.raises(AlreadySubmitted):
+        both.submit(tools.url_pair())
+    both.time.slept.pop()
+    assert both.wait(job.id).succeeded
+
+
 def test_a_rehearsal_and_the_real_service_do_not_mix(
     both: Any, service: FakeService, tools: Any
 ) -> None:
@@ -454,6 +473,73 @@ def test_a_file_in_the_way_stays(both: Any, service: FakeService, tools: Any) ->
     assert target.read_bytes().startswith(b"YUV4MPEG2")
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_page_instead_of_the_video_is_kept_aside_and_fetched_again(
+    both: Any, service: FakeService, tools: Any, overwrite: bool
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    service.add_faults("output=html*")
+    with pytest.raises(DownloadFailed, match="text/html") as caught:
+        both.wait(job.id, overwrite=overwrite)
+    (aside,) = both.out.iterdir()
+    assert aside.read_bytes() == b"<!doctype html><title>Just a moment</title>"
+    assert str(aside) in str(caught.value)
+    assert both.only_job().outputs[0].path is None
+    with pytest.raises(DownloadFailed):
+        both.wait(job.id, overwrite=overwrite)
+    assert list(both.out.iterdir()) == [aside], "the same page has the same name"
+    service.clear_faults()
+    (output,) = both.wait(job.id, overwrite=overwrite).outputs
+    assert Path(output.path).read_bytes() == clip()
+
+
+def test_a_page_that_an_earlier_version_took_for_the_video(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    (output,) = both.wait(job.id).outputs
+    page = b"<!doctype html>"
+    Path(output.path).write_bytes(page)
+    stale = output.model_copy(update={"sha256": sha256(page).hexdigest()})
+    both.journal.keep_output(job.id, 0, stale)
+    with pytest.raises(DownloadFailed, match="--overwrite"):
+        both.wait(job.id)
+    (output,) = both.wait(job.id, overwrite=True).outputs
+    assert Path(output.path).read_bytes() == clip()
+
+
+@pytest.mark.parametrize("link", ["hard", "symbolic"])
+@pytest.mark.parametrize("source", ["hero.png", "dance.mp4"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_never_takes_the_place_of_a_source(
+    desk: Any,
+    service: FakeService,
+    tools: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    link: str,
+    source: str,
+    overwrite: bool,
+) -> None:
+    """Named relatively when it was submitted, and waited for from another folder."""
+    monkeypatch.chdir(tmp_path)
+    tools.local_pair(tmp_path)
+    (job,) = desk.submit(tools.local_pair(Path()), upload=True)
+    desk.out.mkdir()
+    monkeypatch.chdir(desk.out)
+    target = desk.out / f"{job.id}-1.mp4"
+    if link == "hard":
+        target.hardlink_to(tmp_path / source)
+    else:
+        target.symlink_to(tmp_path / source)
+    before = (tmp_path / source).read_bytes()
+    with pytest.raises(InputPathError, match="would replace the input"):
+        desk.wait(job.id, overwrite=overwrite)
+    assert service.count("output") == 0
+    assert (tmp_path / source).read_bytes() == before
+    assert target.samefile(tmp_path / source)
+
+
 def test_no_place_for_the_outputs(both: Any, service: FakeService, tools: Any) -> None:
     (job,) = both.submit(tools.url_pair())
     both.out.write_text("a file, not a folder")
@@ -543,3 +629,4 @@ def test_what_a_wait_for_everything_waits_for(
     desk.wait(done.id)
     desk.journal.change(old.id, created_at=datetime.now(UTC) - timedelta(days=8))
     assert [job.id for job in desk.call("unfinished")] == [job.id for job in rest]
+    assert [job.id for job in desk.call("overdue")] == [old.id]

@@ -127,6 +127,11 @@ class FakeService:
         with self._lock:
             self._faults += [Fault.parse(text) for text in faults]
 
+    def clear_faults(self) -> None:
+        """Go wrong no more."""
+        with self._lock:
+            self._faults = []
+
     def count(self, step: str) -> int:
         """How many requests of one step arrived."""
         return sum(seen.step == step for seen in self.seen)

@@ -122,14 +122,26 @@ def all_reconciled(context: Context) -> Flow[tuple[Reconciled, ...]]:
 def unfinished_jobs(context: Context) -> tuple[Job, ...]:
     """What a wait for everything waits for, oldest first: of this service, and not older than it
     keeps results."""
-    kept = timedelta(seconds=context.limit("history_kept"))
+    return tuple(job for job in _unfinished(context) if not _is_overdue(job, context))
+
+
+def overdue_jobs(context: Context) -> tuple[Job, ...]:
+    """What a wait for everything leaves out: by our clock, the service keeps it no longer. It is
+    not an end, because the clock may be wrong."""
+    return tuple(job for job in _unfinished(context) if _is_overdue(job, context))
+
+
+def _unfinished(context: Context) -> tuple[Job, ...]:
     return tuple(
         job
         for job in context.journal.jobs()
-        if job.is_unfinished
-        and job.base_url == context.connection.base_url
-        and context.clock.now() - job.created_at <= kept
+        if job.is_unfinished and job.base_url == context.connection.base_url
     )
+
+
+def _is_overdue(job: Job, context: Context) -> bool:
+    kept = timedelta(seconds=context.limit("history_kept"))
+    return context.clock.now() - job.created_at > kept
 
 
 def _must_be_of_this_service(job: Job, context: Context) -> None:
