@@ -87,6 +87,11 @@ def test_an_id_that_cannot_be_one_is_no_clear_refusal(odd: object) -> None:
     assert step.service_id is None
 
 
+@pytest.mark.parametrize("status", [302, 500, 503])
+def test_a_no_inside_something_else_is_not_clear(status: int) -> None:
+    assert isinstance(after_post(answer({"code": 400, "data": None}, status), NOW), Unclear)
+
+
 @pytest.mark.parametrize("none", [{"id": None}, {"id": ""}, {}, None, [], "a1"])
 def test_a_refusal_without_an_id(none: object) -> None:
     assert isinstance(after_post(answer({"code": 400, "data": none}, 400), NOW), Refused)
@@ -143,6 +148,12 @@ def test_a_question_is_asked_again(status: int) -> None:
     assert step == Later(f"HTTP {status}: m", 4.0, is_rate_limit=status == 429)
 
 
+@pytest.mark.parametrize("code", [408, 425, 429])
+def test_a_question_is_asked_again_where_only_the_envelope_says_later(code: int) -> None:
+    step = after_question(answer({"code": code, "message": "m"}, retry_after="4"), NOW)
+    assert step == Later(f"code {code}: m", 4.0, is_rate_limit=code == 429)
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 413, 422])
 def test_a_question_is_refused(status: int) -> None:
     assert isinstance(after_question(answer({}, status), NOW), Refused)
@@ -176,7 +187,7 @@ def test_what_has_ended(status: str) -> None:
 
 def test_a_task_just_accepted_may_not_be_found_yet() -> None:
     assert poll(answer({}, 404), age_s=59.0) == Later("HTTP 404: not found yet")
-    assert isinstance(poll(answer({}, 404), age_s=61.0), Stop)
+    assert isinstance(poll(answer({}, 404), age_s=60.0), Stop)
 
 
 def test_a_task_that_the_service_has_forgotten_is_not_ended_by_our_clock() -> None:

@@ -311,6 +311,7 @@ def without_jobs(tmp_path: Path) -> Path:
 def out_of_reach(tmp_path: Path) -> Path:
     """A link to a disk that is not there."""
     path = tmp_path / FILE_NAME
+    (tmp_path / "unmounted").mkdir()
     path.symlink_to(tmp_path / "unmounted" / FILE_NAME)
     return path
 
