@@ -113,7 +113,7 @@ def test_outputs_are_kept_one_by_one(journal: Journal) -> None:
 
 def test_a_look_makes_no_file(journal: Journal) -> None:
     assert journal.jobs() == ()
-    assert journal.upload_url("a" * 64, "https://api.example") is None
+    assert journal.upload_url("a" * 64, "https://api.example", reused_s=100) is None
     with pytest.raises(JobNotFound):
         journal.job("wp-1")
     assert not journal.path.parent.exists()
@@ -254,13 +254,15 @@ def test_an_upload_is_reused_until_it_expires(tmp_path: Path) -> None:
     clock = {"now": NOW}
     journal = Journal(tmp_path / FILE_NAME, now=lambda: clock["now"])
     journal.keep_upload(A, "https://api.example", "https://kept.example/1", reused_s=100)
-    assert journal.upload_url(A, "https://api.example") == "https://kept.example/1"
-    assert journal.upload_url(B, "https://api.example") is None
-    assert journal.upload_url(A, "http://127.0.0.1:1") is None
+    assert journal.upload_url(A, "https://api.example", reused_s=100) == "https://kept.example/1"
+    assert journal.upload_url(B, "https://api.example", reused_s=100) is None
+    assert journal.upload_url(A, "http://127.0.0.1:1", reused_s=100) is None
     clock["now"] = NOW + timedelta(seconds=99)
-    assert journal.upload_url(A, "https://api.example") is not None
+    assert journal.upload_url(A, "https://api.example", reused_s=100) is not None
+    clock["now"] = NOW - timedelta(seconds=1)
+    assert journal.upload_url(A, "https://api.example", reused_s=100) is None, "the clock is wrong"
     clock["now"] = NOW + timedelta(seconds=100)
-    assert journal.upload_url(A, "https://api.example") is None
+    assert journal.upload_url(A, "https://api.example", reused_s=100) is None
 
 
 # ---- what can go wrong
@@ -336,7 +338,10 @@ def test_a_journal_that_is_not_one_is_not_taken_for_an_empty_one(
 ) -> None:
     path = spoil(tmp_path)
     before = path.read_bytes() if path.exists() else None
-    for look in (Journal(path).jobs, lambda: Journal(path).upload_url("a" * 64, "https://x")):
+    for look in (
+        Journal(path).jobs,
+        lambda: Journal(path).upload_url("a" * 64, "https://x", reused_s=100),
+    ):
         with pytest.raises(JournalError):
             look()
     assert (path.read_bytes() if path.exists() else None) == before

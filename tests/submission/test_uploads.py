@@ -111,7 +111,7 @@ def test_a_file_that_changed_since_the_check(
         both.submit(intent, upload=True)
     assert service.count("submit") == 0
     assert both.journal.jobs() == ()
-    assert both.journal.upload_url(intent.image.sha256, service.base_url) is None
+    assert both.journal.upload_url(intent.image.sha256, service.base_url, reused_s=1e9) is None
 
 
 def test_a_file_that_is_gone(both: Any, service: FakeService, tools: Any, tmp_path: Path) -> None:

@@ -197,16 +197,21 @@ class Journal:
 
     # -------------------------------------------------------------- uploads
 
-    def upload_url(self, sha256: str, base_url: str) -> str | None:
-        """Where these bytes are kept already; None where they are not, or no longer."""
+    def upload_url(self, sha256: str, base_url: str, *, reused_s: float) -> str | None:
+        """Where these bytes are kept already; None where they are not, or no longer.
+
+        One that would be good for more than `reused_s` seconds was noted by a clock that was wrong,
+        or is now.
+        """
         with self._reading() as base:
             row = base.execute(
                 "SELECT url, expires_at FROM uploads WHERE sha256 = ? AND base_url = ?",
                 (sha256, base_url),
             ).fetchone()
-        if row is None or datetime.fromisoformat(row[1]) <= self._now():
+        if row is None:
             return None
-        return str(row[0])
+        left_s = (datetime.fromisoformat(row[1]) - self._now()).total_seconds()
+        return str(row[0]) if 0 < left_s <= reused_s else None
 
     def keep_upload(self, sha256: str, base_url: str, url: str, *, reused_s: float) -> None:
         """Remember an upload for `reused_s` seconds, and forget those that have expired."""
