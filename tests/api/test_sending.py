@@ -27,7 +27,7 @@ from wan_prep.errors import (
     UploadNotAllowed,
     WanPrepError,
 )
-from wan_prep.submission.fake import FakeService
+from wan_prep.submission.fake import FakeService, clip
 
 URLS = ("https://media.example/hero.png", "https://media.example/dance.mp4?Signature=x")
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -35,7 +35,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeService]:
-    with FakeService(polls_until_completed=1) as running:
+    with FakeService(polls_until_completed=1, video=clip()) as running:
         monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
         monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")
         monkeypatch.setenv("WAN_PREP_HOME", str(tmp_path / "home"))
@@ -138,9 +138,9 @@ def test_submitted_and_waited_for(
     prediction = wan_prep.wait(job, tmp_path / "out")
     (output,) = prediction.outputs
     assert prediction.succeeded
-    assert output.sha256 == sha256(b"video").hexdigest()
+    assert output.sha256 == sha256(clip()).hexdigest()
     assert output.path is not None
-    assert Path(output.path).read_bytes() == b"video"
+    assert Path(output.path).read_bytes() == clip()
 
 
 def test_a_count_makes_a_tuple(pair: tuple[Path, Path], service: FakeService, judged: Any) -> None:

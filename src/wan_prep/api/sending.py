@@ -186,6 +186,7 @@ def wait(
     Raises:
         JobNotFound: not in the journal. SubmissionUnknown: it cannot be found at the service.
         WaitEnded: the task goes on. NoOutputs, DownloadFailed: completed, but nothing is here.
+        InputPathError: an output would take the place of one of the job's own inputs.
     """
     from wan_prep.submission.client import Client
     from wan_prep.submission.waiting import unwatched
