@@ -223,7 +223,7 @@ def main() -> int:
     only = [name for name in given.only.split(",") if name]
     rows = []
     print(
-        "| pair | dresses | median | within 1.5 | worst | in | other verdicts | recognised | flipping |"
+        "| pair | dresses | median | in 1.5 | worst | in | other verdicts | recognised | flipping |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
