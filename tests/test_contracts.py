@@ -64,7 +64,7 @@ KEEPERS = {
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.client", "submission.async_client"),
-    "filelock": ("normalizers.write",),
+    "filelock": ("normalizers.write", "submission.journal"),
     "platformdirs": ("submission.environment",),
 }
 
