@@ -12,6 +12,7 @@ import pytest
 from wan_prep.errors import (
     DownloadFailed,
     JournalError,
+    NoOutputs,
     Rejected,
     ServiceUnreachable,
     SubmissionError,
@@ -397,6 +398,51 @@ def test_a_look_up_that_comes_late(both: Any, service: FakeService, tools: Any) 
     (found,) = both.call("reconcile")
     assert (found.is_clear, found.job.service_id) == (True, own)
     assert "never accepted" not in found.said
+
+
+def test_a_look_up_of_a_job_that_is_refused_meanwhile(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    service.restart("submit=500")
+    with pytest.raises(SubmissionUnknown):
+        both.submit(tools.url_pair())
+    job = both.only_job()
+    during(service, "history", lambda: both.journal.settle(job, state="rejected", error="no"))
+    with pytest.raises(SubmissionError, match="nothing was accepted"):
+        both.wait(job.id)
+
+
+# ---- two that wait for one job
+
+
+def test_an_end_that_another_process_noted_stays(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    ended = {"state": "failed", "status": "failed", "error": "no face"}
+    during(service, "result", lambda: both.journal.change(job.id, **ended))
+    prediction = both.wait(job.id)
+    assert (prediction.status, prediction.error) == ("failed", "no face")
+
+
+def test_an_output_that_another_process_fetched_is_not_fetched_again(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    service.polls_until_completed = 1
+    (job,) = both.submit(tools.url_pair())
+    during(service, "result", lambda: both.wait(job.id))
+    assert both.wait(job.id).succeeded
+    assert service.count("output") == 1
+
+
+def test_outputs_that_come_after_the_end(both: Any, service: FakeService, tools: Any) -> None:
+    service.polls_until_completed = 1
+    (job,) = both.submit(tools.url_pair())
+    service.add_faults("result=no-outputs")
+    with pytest.raises(NoOutputs):
+        both.wait(job.id)
+    assert (both.only_job().state, both.only_job().outputs) == ("completed", ())
+    assert len(both.wait(job.id).outputs) == 1
 
 
 # ---- both errors are told
