@@ -103,6 +103,21 @@ def test_conformance_frames_at(clip: Path, number_of: NumberOf) -> None:
     assert dict(each) == {0: 17, 1: 3, 2: 29, 3: 3, 4: 0, 5: 0, 6: 29}
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "flv", "webm"])
+def test_a_frame_whose_time_was_rounded_up_is_displayed_at_its_own_time(
+    numbered: Numbered, number_of: NumberOf, suffix: str
+) -> None:
+    # Frame 2 of 30 a second is stamped with 67 ms, a third of one after it is due.
+    options = ("-c:v", "libvpx", "-crf", "4") if suffix == "webm" else X264
+    clip = numbered(f"rounded.{suffix}", *options, rate="30")
+    info = probe_video(clip)
+    due = [Fraction(k, 30) for k in range(30)]
+    assert [number_of(frame.rgb()) for frame in frames_at(clip, info, due)] == list(range(30))
+    for first, last in ((0, 2), (2, 5), (5, 8)):
+        part = decode(clip, info, start=due[first], end=due[last])
+        assert [number_of(frame.rgb()) for frame in part] == list(range(first, last))
+
+
 def test_conformance_pictures(clip: Path) -> None:
     info = probe_video(clip)
     frame = next(iter(decode(clip, info)))

@@ -90,6 +90,64 @@ def test_a_span_begins_with_the_frame_displayed_at_its_start(media, work, writte
     assert media.numbers(target) == [7, 8, 9, 10, 11, 12]
 
 
+HELD = ",select='lt(n,5)+gte(n,50)'"  # number 4 stands from 0.16 s until number 50 comes at 2 s
+
+
+@pytest.mark.parametrize("name", ["held.mp4", "held.mkv", "held.ts"])
+def test_a_held_frame_lasts_as_long_as_it_is_still_displayed(
+    media, work, written, name: str
+) -> None:
+    source = media.numbered(name, "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("1.92", "2.4"), fps=Fraction(25)))
+    assert media.numbers(target) == [4, 4, *range(50, 60)]
+
+
+def test_a_held_frame_that_is_about_to_end_displaces_none(media, work, written) -> None:
+    source = media.numbered("held.mp4", "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("1.99", "2.4"), fps=Fraction(25)))
+    assert media.numbers(target) == [4, *range(50, 59)]
+
+
+def test_a_span_ends_inside_a_held_frame(media, work, written) -> None:
+    source = media.numbered("held.mp4", "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("0.08", "1.6"), fps=Fraction(25)))
+    assert media.numbers(target) == [2, 3, *[4] * 36]
+    inside = written(work.video(source, spans=span("0.4", "1.6"), fps=Fraction(25)))
+    assert media.numbers(inside) == [4] * 30
+
+
+def test_an_animated_webp_that_stands_still_is_cut_at_the_time_asked_for(
+    media, work, written
+) -> None:
+    source = media.folder / "held.webp"
+    shades = [Image.new("RGB", (64, 48), (40 * k, 40 * k, 40 * k)) for k in range(6)]
+    shades[0].save(
+        source,
+        save_all=True,
+        append_images=shades[1:],
+        duration=[40, 1960, 40, 40, 40, 40],
+        lossless=True,
+    )
+    target = written(work.video(source, spans=span("1.92", "2.12"), fps=Fraction(25)))
+    levels = [round(f.rgb().mean() / 40) for f in decode(target, probe_video(target))]
+    assert levels == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("rate", ["30", "30000/1001", "24"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "webm"])
+def test_parts_go_on_without_a_repeated_or_a_lost_frame(
+    media, work, written, suffix: str, rate: str
+) -> None:
+    vp8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8")
+    name = f"parts-{rate.replace('/', '_')}.{suffix}"
+    source = media.numbered(name, *(vp8 if suffix == "webm" else X264), rate=rate, frames=60)
+    fps, parts = probe_video(source).fps, []
+    for first, last in ((0, 7), (7, 20), (20, 41), (41, 60)):
+        part = (Span(name="driving.mp4", start=first / fps, end=last / fps),)
+        parts += media.numbers(written(work.video(source, spans=part, fps=fps)))
+    assert parts == list(range(60))
+
+
 def test_an_ntsc_rate_stays_exact(media, work, written) -> None:
     source = media.numbered("ntsc.mp4", *X264, rate="30000/1001", frames=60)
     target = written(work.video(source))
@@ -209,6 +267,17 @@ def test_beeps_stay_with_their_flashes_in_a_part(media, work, written) -> None:
     flashes, beeps = flashes_s(target), beeps_s(target)
     assert len(flashes) == len(beeps) == 5  # those of the seconds 4 to 8
     assert np.abs(flashes - beeps).max() < 1 / 30
+
+
+def test_sound_of_a_span_that_begins_in_a_held_frame_is_cut_with_it(media, work, written) -> None:
+    source = media.folder / "held_sound.mp4"
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", f"color=gray:s=64x48:r=25:d=4{HELD}"),
+        *("-f", "lavfi", "-i", f"{BEEPS}:d=4", "-fps_mode", "passthrough"),
+        *(*X264, "-c:a", "aac", source),
+    )
+    target = written(work.video(source, spans=span("1.6", "3.6")))
+    assert beeps_s(target) == pytest.approx([0.4, 1.4], abs=0.01)
 
 
 def test_sound_that_begins_late_still_does(media, work, written) -> None:

@@ -261,12 +261,12 @@ def _observed_whole(
 
 
 def _verify(
-    source: Evidence, written: Evidence, geometry: Geometry | None, begin: Fraction
+    source: Evidence, written: Evidence, geometry: Geometry | None, start: Fraction
 ) -> None:
     from wan_prep.normalizers.verify import verify_evidence, verify_subject
 
     verify_evidence(written)
-    verify_subject(source, written, geometry, begin)
+    verify_subject(source, written, geometry, start)
 
 
 def _named(evidence: Evidence, path: Path) -> Evidence:

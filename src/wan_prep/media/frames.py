@@ -23,6 +23,10 @@ __all__ = ["DecodeLog", "DecodedFrame", "decode", "each_frame_at", "frames_at"]
 
 # Below this distance decoding on is cheaper than opening, seeking and decoding from a keyframe.
 _SEEK_WORTH_S = Fraction(4)
+# A time stamp that was rounded to its clock may come a tick after the moment it stands for; where
+# ticks are as long as frames, they are exact.
+_ROUNDED_TICKS = 1
+_ROUNDED_FRAMES_MAX = Fraction(1, 20)
 # A seek may land behind its target (no index, open groups of pictures): then further back.
 _SEEK_MARGINS_S = (Fraction(0), Fraction(10))
 
@@ -59,8 +63,8 @@ def decode(
 ) -> Generator[DecodedFrame]:
     """Every frame displayed in [start, end) s, in order, times strictly increasing.
 
-    The first one is the frame displayed at `start` (its own time is at or before it; at or
-    after the end of the clip that is the last frame). Isolated decode errors are counted in
+    The first one is the frame displayed at `start` (its own time is at or before it, but for
+    the rounding of time stamps; at or after the end of the clip that is the last frame). Isolated decode errors are counted in
     `log` and skipped; a cut file ends early. `skip_nonref` lets the decoder leave out frames
     that no other frame needs: faster, with gaps. Closing the iterator frees the file.
     Raises InputPathError and MediaUnreadable (the file no longer opens) at the first frame.
@@ -76,7 +80,7 @@ def decode(
         begin = min(Fraction(start), info.duration)
         pictures = _av_pictures(checked, info, begin, skip_nonref, log)
     with closing(pictures):
-        for time, picture in _window(pictures, start, end):
+        for time, picture in _window(pictures, start, end, _rounding_s(info)):
             log.frames += 1
             log.last_time = time
             yield DecodedFrame(time, picture)
@@ -122,11 +126,12 @@ def _run(
 ) -> Generator[tuple[int, DecodedFrame]]:
     """The frames at times[indexes], which are sorted, from one forward pass."""
     waiting = list(reversed(indexes))
+    late = _rounding_s(info)
     current: DecodedFrame | None = None
     frames = decode(path, info, start=max(Fraction(0), Fraction(times[indexes[0]])))
     with closing(frames):
         for frame in frames:
-            while current is not None and waiting and times[waiting[-1]] < frame.time:
+            while current is not None and waiting and times[waiting[-1]] + late < frame.time:
                 yield waiting.pop(), current
             if not waiting:
                 return
@@ -139,23 +144,34 @@ def _run(
         yield waiting.pop(), current
 
 
+def _rounding_s(info: VideoInfo) -> Fraction:
+    """How long after a moment a time stamp may lie that stands for it, in s."""
+    return min(_ROUNDED_TICKS * info.time_base, _ROUNDED_FRAMES_MAX / info.fps)
+
+
 def _window(
-    pictures: Iterator[tuple[Fraction, Picture]], start: Fraction | int, end: Fraction | int | None
+    pictures: Iterator[tuple[Fraction, Picture]],
+    start: Fraction | int,
+    end: Fraction | int | None,
+    late: Fraction,
 ) -> Generator[tuple[Fraction, Picture]]:
-    """Cut to [start, end), led by the frame displayed at `start`; drop times that repeat."""
+    """Cut to [start, end), led by the frame displayed at `start`; drop times that repeat.
+
+    late: how long after a moment the time of a picture may lie that is displayed then, in s.
+    """
     held: tuple[Fraction, Picture] | None = None
     last: Fraction | None = None
     for time, picture in pictures:
         if last is not None and time <= last:
             continue
         last = time
-        if time <= start:
+        if time <= start + late:
             held = (time, picture)
             continue
         if held is not None:
             yield held
             held = None
-        if end is not None and time >= end:
+        if end is not None and time + late >= end:
             return
         yield time, picture
     if held is not None:

@@ -72,7 +72,6 @@ def write_clip(
         fps=cut.fps,
         frames=cut.frames,
         has_audio=audio != "none",
-        begin=cut.begin,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from wan_prep.media.frames import frames_at
+from wan_prep.media.frames import decode
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Step
 from wan_prep.planning.model import Span
@@ -40,7 +42,7 @@ class Cut:
     """What is written of one span."""
 
     begin: Fraction
-    """Time of the first frame, s from the first displayed frame of the source."""
+    """The moment of the source that the file begins with, s from its first displayed frame."""
     frames: int
     fps: Fraction
 
@@ -51,8 +53,19 @@ class Cut:
 
 
 def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> Cut:
-    """Begin `span` with the frame displayed at its start, and count what fits before its end."""
-    begin = Fraction(0) if span.start == 0 else frames_at(path, info, [span.start])[0].time
+    """Begin `span` where it starts, and count what fits before its end.
+
+    The frame displayed at the start is written first, and only for as long as it is still
+    displayed. Where that is less than one frame written, the cut begins that much earlier, though
+    not before that frame: so it is seen, and displaces none of those that follow.
+    """
+    begin = span.start
+    if begin > 0:
+        with closing(decode(path, info, start=begin)) as frames:
+            times = [frame.time for frame in islice(frames, 2)]
+        if len(times) > 1:
+            begin = min(begin, times[1] - 1 / fps)
+        begin = max([begin, *times[:1]])
     return Cut(begin, frame_count(span.end - span.start, fps), fps)
 
 
@@ -78,8 +91,8 @@ def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
 def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
     """Exactly `cut.frames` frames at `cut.fps`, chosen by their time stamps.
 
-    Frame k is the last whose time, rounded to frames of the output, is not after k; the first is
-    the one displayed at `cut.begin`, even if another follows within half a frame.
+    Times count from `cut.begin`. Frame k is the last whose time, rounded to frames of the output,
+    is not after k; the first is the one displayed at the beginning, even if another follows within half a frame.
     """
     ticks_per_s = 1 / info.time_base
     if info.container in _COUNTED and not info.is_vfr:
@@ -123,7 +136,7 @@ def sound_fits(cut: Cut, info: VideoInfo) -> bool:
 
 
 def audio_steps(cut: Cut, info: VideoInfo) -> tuple[Filter, ...]:
-    """The sound of the same span, on the clock of the same first frame."""
+    """The sound of the same span, on the same clock."""
     first_s = info.first_pts * info.time_base + cut.begin
     return (
         Filter("asetpts", {"expr": f"PTS-({_ratio(first_s)})/TB"}),
