@@ -127,7 +127,8 @@ class Observation(_Value):
     """One picture of a still or a clip: who is in it."""
 
     time: Fraction
-    """s from the first displayed frame; 0 for a still"""
+    """s from the first displayed frame of the file; 0 for a still. Of the frame displayed at the
+    start of a part that counts it is that start, even if the frame came earlier."""
     scene: int = 0
     """Number of the shot, from 0"""
     subject: Subject | None = None

@@ -59,8 +59,8 @@ def plan(
 ) -> Plan:
     """What would be changed to make a pair fit, and why. Nothing is touched.
 
-    Where a better start is sought and the clip is still at its path, frames between the report's
-    samples are looked at, too; otherwise starts are samples.
+    Where a better start is sought, or one was asked for, and the clip is still at its path, frames
+    between the report's samples are looked at, too; otherwise starts are samples.
 
     Raises:
         EvidenceMissing: the report carries no evidence.

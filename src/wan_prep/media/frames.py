@@ -64,9 +64,10 @@ def decode(
     """Every frame displayed in [start, end) s, in order, times strictly increasing.
 
     The first one is the frame displayed at `start` (its own time is at or before it, but for
-    the rounding of time stamps; at or after the end of the clip that is the last frame). Isolated decode errors are counted in
-    `log` and skipped; a cut file ends early. `skip_nonref` lets the decoder leave out frames
-    that no other frame needs: faster, with gaps. Closing the iterator frees the file.
+    the rounding of time stamps; at or after the end of the clip that is the last frame).
+    Isolated decode errors are counted in `log` and skipped; a cut file ends early. `skip_nonref`
+    lets the decoder leave out frames that no other frame needs: faster, with gaps. Closing the
+    iterator frees the file.
     Raises InputPathError and MediaUnreadable (the file no longer opens) at the first frame.
     """
     log = DecodeLog() if log is None else log

@@ -92,7 +92,8 @@ def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
     """Exactly `cut.frames` frames at `cut.fps`, chosen by their time stamps.
 
     Times count from `cut.begin`. Frame k is the last whose time, rounded to frames of the output,
-    is not after k; the first is the one displayed at the beginning, even if another follows within half a frame.
+    is not after k; the first is the one displayed at the beginning, even if another
+    follows within half a frame.
     """
     ticks_per_s = 1 / info.time_base
     if info.container in _COUNTED and not info.is_vfr:
