@@ -23,7 +23,7 @@ from pydantic import (
 from wan_prep.errors import UnreadableKind
 from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
-from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_SEEN, HEAD_TINY
 
 DECIMALS = 5
@@ -155,6 +155,8 @@ class Evidence(_Value):
     observations: tuple[Observation, ...] = ()
     sample_interval: Fraction | None = None
     """Longest time between two samples, in s."""
+    forms: tuple[Form, ...] = ()
+    """How frames are stored: of the first one decoded, and of each that is not as the one before."""
     decode_errors: int = 0
     decoded_until: Fraction | None = None
     """Time of the last frame that decoded, in s."""

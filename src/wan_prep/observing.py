@@ -218,6 +218,7 @@ def observe_video(
         update={
             "cuts": tuple(video.samples.cuts),
             "sample_interval": video.interval,
+            "forms": tuple(video.log.forms),
             "decode_errors": video.log.errors,
             "decoded_until": video.samples.last_time,
         }

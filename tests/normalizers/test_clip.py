@@ -211,6 +211,63 @@ def test_nothing_ends_after_120_seconds(media, work, written) -> None:
     assert min(stamps.ends) > Fraction("119.95")
 
 
+# ---- streams that change on the way
+
+SECOND_PARTS = {
+    "size": ("scale=88:32:flags=neighbor", ()),
+    "pixels": ("format=yuv444p", ("-pix_fmt", "yuv444p")),
+    "range": ("scale=out_range=full,format=yuvj420p", ("-pix_fmt", "yuvj420p")),
+}
+# Time stamps of the second part: from the start again; two frames early.
+BEGINS = {"again": None, "early": "0.72"}
+
+
+def joined(media, kind: str, begins: str) -> Path:
+    """Frames 0 to 19 in limited 4:2:0, then 20 to 39 in another form; transport streams joined."""
+    filters, options = SECOND_PARTS[kind]
+    plain = (*B_FRAMES, "-muxdelay", "0")
+    offset = () if BEGINS[begins] is None else ("-output_ts_offset", BEGINS[begins])
+    first = media.numbered("first.ts", *plain, "-color_range", "tv", frames=20)
+    second = media.numbered(
+        *(f"{kind}-{begins}.ts", *plain, *options, *offset),
+        filters=f",trim=start_frame=20,setpts=PTS-STARTPTS,{filters}",
+    )
+    path = media.folder / f"joined-{kind}-{begins}.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", SECOND_PARTS)
+@pytest.mark.parametrize("begins", BEGINS)
+def test_all_of_a_stream_that_changes_is_written_like_its_beginning(
+    media, work, written, kind: str, begins: str
+) -> None:
+    source = joined(media, kind, begins)
+    target = written(work.video(source))
+    assert media.numbers(target) == list(range(40))
+    part = work.video(source, spans=span("0.6", "1.2"), fps=Fraction(25))
+    assert media.numbers(written(part, "part.mp4")) == list(range(15, 30))
+    grey = [media.planes(target, index)[0][-16:].mean() for index in (10, 30)]
+    assert grey == pytest.approx([126, 126], abs=1)
+
+
+def test_sound_of_joined_parts_stays_with_their_pictures(media, work, written) -> None:
+    beeps = f"{BEEPS}:d=2"
+    for name in ("sounding0.ts", "sounding1.ts"):
+        flashing_part = f"color=black:s=64x48:r=25:d=2,{FLASHES}"
+        media.ffmpeg(
+            *("-f", "lavfi", "-i", flashing_part, "-f", "lavfi", "-i", beeps),
+            *(*X264, "-c:a", "aac", media.folder / name),
+        )
+    source = media.folder / "sounding.ts"
+    parts = (media.folder / f"sounding{k}.ts" for k in (0, 1))
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    target = written(work.video(source))
+    flashes, beeps_found = flashes_s(target), beeps_s(target)
+    assert len(flashes) == len(beeps_found) == 4
+    assert np.abs(flashes - beeps_found).max() < 1 / 30
+
+
 # ---- sound
 
 FLASHES = "geq=lum='if(lt(mod(T,1),0.1),235,16)':cb=128:cr=128"

@@ -10,6 +10,8 @@ from os import PathLike
 from pathlib import Path
 
 import av.error
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
@@ -21,6 +23,7 @@ from wan_prep.media.types import VideoInfo
 
 __all__ = ["DecodeLog", "DecodedFrame", "decode", "each_frame_at", "frames_at"]
 
+_RANGES = {False: ColorRange.MPEG, True: ColorRange.JPEG}
 # Below this distance decoding on is cheaper than opening, seeking and decoding from a keyframe.
 _SEEK_WORTH_S = Fraction(4)
 # A time stamp that was rounded to its clock may come a tick after the moment it stands for; where
@@ -220,7 +223,7 @@ def _from(
                 "no_video_stream", "expected the video that was probed, found no video stream"
             )
         if target is not None:
-            if libav.reads_in_order(container, stream):
+            if libav.reads_in_order(container, stream) or info.splices:
                 return  # counted from the first frame: the caller falls back to the beginning
             try:
                 container.seek(info.first_pts + int(target / info.time_base), stream=stream)
@@ -228,4 +231,22 @@ def _from(
                 return
         for pts, frame in libav.timed_frames(container, stream, log, skip_nonref=skip_nonref):
             time = (pts - info.first_pts) * info.time_base
-            yield time, AvPicture(frame, info.width, info.height, info.rotation_deg)
+            log.note_form(frame, time)
+            yield time, AvPicture(_as_the_first(frame, info), info.width, info.height, info.rotation_deg)
+
+
+def _as_the_first(frame: VideoFrame, info: VideoInfo) -> VideoFrame:
+    """A frame of a stream that changes on the way, in the size, pixels and levels it began with."""
+    is_full = libav.is_full_range(frame)
+    stored = (frame.width, frame.height, frame.format.name, is_full)
+    if stored == (info.coded_width, info.coded_height, info.pixel_format, info.is_full_range):
+        return frame
+    return frame.reformat(
+        width=info.coded_width,
+        height=info.coded_height,
+        format=info.pixel_format,
+        interpolation=Interpolation.BICUBIC,
+        src_color_range=_RANGES[is_full],
+        dst_color_range=_RANGES[info.is_full_range],
+        threads=1,
+    )

@@ -42,6 +42,20 @@ class ImageInfo(_Facts):
     """1 for a still; more for an animation, of which only the first frame counts."""
 
 
+class Form(_Facts):
+    """How the frames of a clip are stored from some time on."""
+
+    time: Fraction
+    """Of the first frame stored so, in s."""
+    width: int
+    height: int
+    """Coded size in px."""
+    pixel_format: str
+    is_full_range: bool
+    matrix: int
+    """Of luma and chroma, as ISO/IEC 23091-2 numbers them."""
+
+
 class VideoInfo(_Facts):
     """A video file. `…_from_header` is a claim, the rest was measured on the packets."""
 
@@ -62,6 +76,8 @@ class VideoInfo(_Facts):
     sample_aspect_ratio: Fraction
     rotation_deg: int
     """Clockwise turn that shows the picture upright: 0, 90, 180 or 270."""
+    is_full_range: bool = False
+    """Luma codes of the first frame reach from 0 to the maximum; else from 16 to 235 (of 255)."""
     is_interlaced: bool
     color_transfer: str | None
     """`bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), …; None where untagged."""
@@ -81,6 +97,9 @@ class VideoInfo(_Facts):
     first_pts: int
     """Time stamp of the first displayed frame, in units of `time_base`."""
     time_base: Fraction
+    splices: tuple[Fraction, ...] = ()
+    """Where time stamps start again, as in files joined end to end: what every later one needs so
+    that times go on without a gap, in s; one entry for each such place, in order."""
     is_truncated: bool
     """The content ends clearly before the header says it does."""
     has_audio: bool

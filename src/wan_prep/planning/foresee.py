@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Face, Observation, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Floats, Size
-from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.planning.model import Geometry, ImageFormat
 from wan_prep.pose.body import CROWN_ABOVE_EYES
 from wan_prep.pose.skeleton import Joint
@@ -74,6 +74,7 @@ def foresee_video(
             _through(o, geometry, size).model_copy(update={"time": o.time - start})
             for o in part.observations
         ),
+        forms=(),
         decode_errors=0,
         decoded_until=None,
     )
@@ -99,9 +100,16 @@ def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:
         video,
         observations=tuple(inside),
         cuts=tuple(cut for cut in video.cuts if start < cut < end),
+        forms=_forms_in(video.forms, start, end),
         start=start,
         end=end,
     )
+
+
+def _forms_in(forms: tuple[Form, ...], start: Fraction, end: Fraction) -> tuple[Form, ...]:
+    """That of the frame displayed at `start`, and those that follow before `end`."""
+    before = [form for form in forms if form.time <= start]
+    return (*before[-1:], *(form for form in forms if start < form.time < end))
 
 
 def with_observations(video: Evidence, more: Iterable[Observation]) -> Evidence:
@@ -149,6 +157,7 @@ def _video_info(
             "coded_height": geometry.height,
             "sample_aspect_ratio": Fraction(1),
             "rotation_deg": 0,
+            "is_full_range": False,
             "is_interlaced": False,
             "color_transfer": "bt709",
             "is_hdr": False,
@@ -160,6 +169,7 @@ def _video_info(
             "frame_count": max(1, round(duration * fps)),
             "frame_count_from_header": max(1, round(duration * fps)),
             "first_pts": 0,
+            "splices": (),
             "is_truncated": False,
             "audio_start": Fraction(0) if has_audio else None,
             "audio_duration": duration if has_audio else None,
