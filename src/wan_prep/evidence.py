@@ -156,7 +156,7 @@ class Evidence(_Value):
     sample_interval: Fraction | None = None
     """Longest time between two samples, in s."""
     forms: tuple[Form, ...] = ()
-    """How frames are stored: of the first one decoded, and of each that is not as the one before."""
+    """How frames are stored: of the first one decoded, and of each unlike the one before."""
     decode_errors: int = 0
     decoded_until: Fraction | None = None
     """Time of the last frame that decoded, in s."""

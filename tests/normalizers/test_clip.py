@@ -213,6 +213,9 @@ def test_nothing_ends_after_120_seconds(media, work, written) -> None:
 
 # ---- streams that change on the way
 
+# Untagged frames that the decoder holds back would take the tags of the part that follows.
+TAGGED = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
+          "-color_range", "tv")  # fmt: skip
 SECOND_PARTS = {
     "size": ("scale=88:32:flags=neighbor", ()),
     "pixels": ("format=yuv444p", ("-pix_fmt", "yuv444p")),
@@ -227,7 +230,7 @@ def joined(media, kind: str, begins: str) -> Path:
     filters, options = SECOND_PARTS[kind]
     plain = (*B_FRAMES, "-muxdelay", "0")
     offset = () if BEGINS[begins] is None else ("-output_ts_offset", BEGINS[begins])
-    first = media.numbered("first.ts", *plain, "-color_range", "tv", frames=20)
+    first = media.numbered("first.ts", *plain, *TAGGED, frames=20)
     second = media.numbered(
         *(f"{kind}-{begins}.ts", *plain, *options, *offset),
         filters=f",trim=start_frame=20,setpts=PTS-STARTPTS,{filters}",

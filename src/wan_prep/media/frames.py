@@ -232,7 +232,8 @@ def _from(
         for pts, frame in libav.timed_frames(container, stream, log, skip_nonref=skip_nonref):
             time = (pts - info.first_pts) * info.time_base
             log.note_form(frame, time)
-            yield time, AvPicture(_as_the_first(frame, info), info.width, info.height, info.rotation_deg)
+            alike = _as_the_first(frame, info)
+            yield time, AvPicture(alike, info.width, info.height, info.rotation_deg)
 
 
 def _as_the_first(frame: VideoFrame, info: VideoInfo) -> VideoFrame:

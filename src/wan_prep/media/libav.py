@@ -52,7 +52,7 @@ class DecodeLog:
     last_time: Fraction | None = None
     """Time of the last frame handed out, in s."""
     forms: list[Form] = field(default_factory=list)
-    """How frames are stored: of the first one decoded, and of each that is not as the one before."""
+    """How frames are stored: of the first one decoded, and of each unlike the one before."""
 
     def note_form(self, frame: VideoFrame, time: Fraction) -> None:
         """Keep how a frame is stored, where that is new; time in s."""
@@ -196,9 +196,7 @@ class Splices:
         begins = is_key and not self._was_key
         self._was_key = is_key
         joined = stamp + self.offset
-        if newest is not None and (
-            joined < newest - self._second or (begins and joined <= newest)
-        ):
+        if newest is not None and (joined < newest - self._second or (begins and joined <= newest)):
             self.offset += newest + self._step - joined
             self.offsets.append(self.offset)
             joined = newest + self._step
