@@ -23,7 +23,7 @@ from pydantic import (
 from wan_prep.errors import UnreadableKind
 from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
-from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_SEEN, HEAD_TINY
 
 DECIMALS = 5
@@ -135,7 +135,8 @@ class Observation(_Value):
     """One picture of a still or a clip: who is in it."""
 
     time: Fraction
-    """s from the first displayed frame; 0 for a still"""
+    """s from the first displayed frame of the file; 0 for a still. Of the frame displayed at the
+    start of a part that counts it is that start, even if the frame came earlier."""
     scene: int = 0
     """Number of the shot, from 0"""
     subject: Subject | None = None
@@ -162,6 +163,8 @@ class Evidence(_Value):
     observations: tuple[Observation, ...] = ()
     sample_interval: Fraction | None = None
     """Longest time between two samples, in s."""
+    forms: tuple[Form, ...] = ()
+    """How frames are stored: of the first one decoded, and of each unlike the one before."""
     decode_errors: int = 0
     decoded_until: Fraction | None = None
     """Time of the last frame that decoded, in s."""

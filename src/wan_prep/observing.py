@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -138,7 +139,7 @@ class OpenedVideo:
         frames = decode(path, self.info, start=start, end=end, skip_nonref=spared, log=self.log)
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
         self.samples = Sampler(
-            mark_cuts(frames),
+            mark_cuts(_beginning_at(start, frames)),
             interval_s=self.interval,
             spare_s=spare_interval(self.info, self.interval),
             side_px=self.side_px,
@@ -155,6 +156,12 @@ class OpenedVideo:
     ) -> None:
         if self.info is not None:
             self.samples.close()
+
+
+def _beginning_at(start: Fraction, frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:
+    """The frame displayed at `start` may have come long before: of this part it is the first."""
+    for frame in frames:
+        yield frame if frame.time >= start else replace(frame, time=start)
 
 
 def spare_interval(info: VideoInfo, interval: Fraction) -> Fraction:
@@ -210,6 +217,7 @@ def observe_video(
     return evidence.changed(
         cuts=tuple(video.samples.cuts),
         sample_interval=video.interval,
+        forms=tuple(video.log.forms),
         decode_errors=video.log.errors,
         decoded_until=video.samples.last_time,
     )

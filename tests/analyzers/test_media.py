@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from wan_prep.findings import Applicability, Judged, NotApplicable, Severity
+from wan_prep.media.types import Form
 
 OF_IMAGE = ["WP103", "WP104", "WP105", "WP106", "WP107"]
 OF_VIDEO = [
-    *("WP111", "WP112", "WP113", "WP114", "WP115", "WP116", "WP117"),
+    *("WP111", "WP112", "WP113", "WP114", "WP115", "WP116", "WP117", "WP118"),
     *("WP124", "WP125", "WP126"),
 ]
 
@@ -147,6 +148,26 @@ def test_a_damaged_video_says_what_is_missing(make: Any) -> None:
     assert finding.measured == 3
     assert "3 parts" in finding.message
     assert finding.fix.applicability is Applicability.MANUAL
+
+
+def form(seconds: int, width: int, height: int, **changes: Any) -> Form:
+    facts = {"pixel_format": "yuv420p", "is_full_range": False, "matrix": 1} | changes
+    return Form(time=Fraction(seconds), width=width, height=height, **facts)
+
+
+def test_a_change_of_size_is_told_with_its_time(make: Any) -> None:
+    forms = (form(0, 960, 540), form(2, 640, 360), form(5, 960, 540))
+    finding = make.result("WP118", make.pair(video=make.video(evidence={"forms": forms}))).finding
+    assert (finding.severity, finding.measured) == (Severity.WARNING, 2)
+    assert "from 960 x 540 to 640 x 360 px at 2.00 s, and 1 times more" in finding.message
+    assert finding.fix.applicability is Applicability.SAFE
+
+
+@pytest.mark.parametrize("changes", [{"pixel_format": "yuv444p"}, {"is_full_range": True}])
+def test_other_pixels_of_the_same_size_are_no_change_of_size(make: Any, changes: dict) -> None:
+    forms = (form(0, 960, 540), form(2, 960, 540, **changes))
+    video = make.video(evidence={"forms": forms})
+    assert make.result("WP118", make.pair(video=video)).finding is None
 
 
 @pytest.mark.parametrize(("code", "kind"), [("WP101", "image"), ("WP102", "video")])

@@ -186,14 +186,19 @@ def test_an_interrupt_ends_ffmpeg_and_leaves_nothing(
     )
     endless.chmod(endless.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("WAN_PREP_FFMPEG", str(endless))
+    # Where the suite runs in the background, Ctrl-C may be ignored from the start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt(what: str, share: float) -> None:
         if what == "writing the video" and share > 0:
             assert is_running(note)
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        carry_out(plan, tmp_path / "out", progress=interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(plan, tmp_path / "out", progress=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not is_running(note)
     assert not (tmp_path / "out").exists()
 

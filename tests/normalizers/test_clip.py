@@ -91,6 +91,64 @@ def test_a_span_begins_with_the_frame_displayed_at_its_start(media, work, writte
     assert media.numbers(target) == [7, 8, 9, 10, 11, 12]
 
 
+HELD = ",select='lt(n,5)+gte(n,50)'"  # number 4 stands from 0.16 s until number 50 comes at 2 s
+
+
+@pytest.mark.parametrize("name", ["held.mp4", "held.mkv", "held.ts"])
+def test_a_held_frame_lasts_as_long_as_it_is_still_displayed(
+    media, work, written, name: str
+) -> None:
+    source = media.numbered(name, "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("1.92", "2.4"), fps=Fraction(25)))
+    assert media.numbers(target) == [4, 4, *range(50, 60)]
+
+
+def test_a_held_frame_that_is_about_to_end_displaces_none(media, work, written) -> None:
+    source = media.numbered("held.mp4", "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("1.99", "2.4"), fps=Fraction(25)))
+    assert media.numbers(target) == [4, *range(50, 59)]
+
+
+def test_a_span_ends_inside_a_held_frame(media, work, written) -> None:
+    source = media.numbered("held.mp4", "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("0.08", "1.6"), fps=Fraction(25)))
+    assert media.numbers(target) == [2, 3, *[4] * 36]
+    inside = written(work.video(source, spans=span("0.4", "1.6"), fps=Fraction(25)))
+    assert media.numbers(inside) == [4] * 30
+
+
+def test_an_animated_webp_that_stands_still_is_cut_at_the_time_asked_for(
+    media, work, written
+) -> None:
+    source = media.folder / "held.webp"
+    shades = [Image.new("RGB", (64, 48), (40 * k, 40 * k, 40 * k)) for k in range(6)]
+    shades[0].save(
+        source,
+        save_all=True,
+        append_images=shades[1:],
+        duration=[40, 1960, 40, 40, 40, 40],
+        lossless=True,
+    )
+    target = written(work.video(source, spans=span("1.92", "2.12"), fps=Fraction(25)))
+    levels = [round(f.rgb().mean() / 40) for f in decode(target, probe_video(target))]
+    assert levels == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("rate", ["30", "30000/1001", "24"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "webm"])
+def test_parts_go_on_without_a_repeated_or_a_lost_frame(
+    media, work, written, suffix: str, rate: str
+) -> None:
+    vp8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8")
+    name = f"parts-{rate.replace('/', '_')}.{suffix}"
+    source = media.numbered(name, *(vp8 if suffix == "webm" else X264), rate=rate, frames=60)
+    fps, parts = probe_video(source).fps, []
+    for first, last in ((0, 7), (7, 20), (20, 41), (41, 60)):
+        part = (Span(name="driving.mp4", start=first / fps, end=last / fps),)
+        parts += media.numbers(written(work.video(source, spans=part, fps=fps)))
+    assert parts == list(range(60))
+
+
 def test_an_ntsc_rate_stays_exact(media, work, written) -> None:
     source = media.numbered("ntsc.mp4", *X264, rate="30000/1001", frames=60)
     target = written(work.video(source))
@@ -154,6 +212,66 @@ def test_nothing_ends_after_120_seconds(media, work, written) -> None:
     assert min(stamps.ends) > Fraction("119.95")
 
 
+# ---- streams that change on the way
+
+# Untagged frames that the decoder holds back would take the tags of the part that follows.
+TAGGED = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
+          "-color_range", "tv")  # fmt: skip
+SECOND_PARTS = {
+    "size": ("scale=88:32:flags=neighbor", ()),
+    "pixels": ("format=yuv444p", ("-pix_fmt", "yuv444p")),
+    "range": ("scale=out_range=full,format=yuvj420p", ("-pix_fmt", "yuvj420p")),
+}
+# Time stamps of the second part: from the start again; two frames early.
+BEGINS = {"again": None, "early": "0.72"}
+
+
+def joined(media, kind: str, begins: str) -> Path:
+    """Frames 0 to 19 in limited 4:2:0, then 20 to 39 in another form; transport streams joined."""
+    filters, options = SECOND_PARTS[kind]
+    plain = (*B_FRAMES, "-muxdelay", "0")
+    offset = () if BEGINS[begins] is None else ("-output_ts_offset", BEGINS[begins])
+    first = media.numbered("first.ts", *plain, *TAGGED, frames=20)
+    second = media.numbered(
+        *(f"{kind}-{begins}.ts", *plain, *options, *offset),
+        filters=f",trim=start_frame=20,setpts=PTS-STARTPTS,{filters}",
+    )
+    path = media.folder / f"joined-{kind}-{begins}.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", SECOND_PARTS)
+@pytest.mark.parametrize("begins", BEGINS)
+def test_all_of_a_stream_that_changes_is_written_like_its_beginning(
+    media, work, written, kind: str, begins: str
+) -> None:
+    source = joined(media, kind, begins)
+    target = written(work.video(source))
+    assert media.numbers(target) == list(range(40))
+    part = work.video(source, spans=span("0.6", "1.2"), fps=Fraction(25))
+    assert media.numbers(written(part, "part.mp4")) == list(range(15, 30))
+    grey = [media.planes(target, index)[0][-16:].mean() for index in (10, 30)]
+    assert grey == pytest.approx([126, 126], abs=1)
+
+
+def test_sound_of_joined_parts_stays_with_their_pictures(media, work, written) -> None:
+    beeps = f"{BEEPS}:d=2"
+    for name in ("sounding0.ts", "sounding1.ts"):
+        flashing_part = f"color=black:s=64x48:r=25:d=2,{FLASHES}"
+        media.ffmpeg(
+            *("-f", "lavfi", "-i", flashing_part, "-f", "lavfi", "-i", beeps),
+            *(*X264, "-c:a", "aac", media.folder / name),
+        )
+    source = media.folder / "sounding.ts"
+    parts = (media.folder / f"sounding{k}.ts" for k in (0, 1))
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    target = written(work.video(source))
+    flashes, beeps_found = flashes_s(target), beeps_s(target)
+    assert len(flashes) == len(beeps_found) == 4
+    assert np.abs(flashes - beeps_found).max() < 1 / 30
+
+
 # ---- sound
 
 FLASHES = "geq=lum='if(lt(mod(T,1),0.1),235,16)':cb=128:cr=128"
@@ -210,6 +328,17 @@ def test_beeps_stay_with_their_flashes_in_a_part(media, work, written) -> None:
     flashes, beeps = flashes_s(target), beeps_s(target)
     assert len(flashes) == len(beeps) == 5  # those of the seconds 4 to 8
     assert np.abs(flashes - beeps).max() < 1 / 30
+
+
+def test_sound_of_a_span_that_begins_in_a_held_frame_is_cut_with_it(media, work, written) -> None:
+    source = media.folder / "held_sound.mp4"
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", f"color=gray:s=64x48:r=25:d=4{HELD}"),
+        *("-f", "lavfi", "-i", f"{BEEPS}:d=4", "-fps_mode", "passthrough"),
+        *(*X264, "-c:a", "aac", source),
+    )
+    target = written(work.video(source, spans=span("1.6", "3.6")))
+    assert beeps_s(target) == pytest.approx([0.4, 1.4], abs=0.01)
 
 
 def test_sound_that_begins_late_still_does(media, work, written) -> None:

@@ -250,6 +250,32 @@ def test_a_better_start_is_looked_for_between_samples(make: Any, check: Any) -> 
     assert len(looked) <= 24
 
 
+def test_the_frame_displayed_at_a_start_that_was_asked_for_is_the_template(
+    make: Any, check: Any
+) -> None:
+    """Nothing moves for most of a second: the frame displayed at 1.9 s came at 1.2 s."""
+    looked: list[Fraction] = []
+
+    def look(times: Any) -> list[Any]:
+        looked.extend(times)
+        turned = make.subject(make.body(make.turned("y", 60.0)))
+        shown = video.observations[0].model_copy(
+            update={"time": Fraction("1.2"), "subject": turned}
+        )
+        return [shown for _ in times]
+
+    video = make.video()
+    options = PlanOptions(start=Fraction("1.9"))
+    plan = make_plan(check(video=video), options, profile=PROFILE, observe_at=look)
+    assert looked == [Fraction("1.9")]
+    assert plan.video.spans[0].start == Fraction("1.9")
+    unseen = make_plan(check(video=video), options, profile=PROFILE)
+    assert plan.foreseen.score < unseen.foreseen.score - 5
+    sampled = PlanOptions(start=Fraction(2))
+    make_plan(check(video=video), sampled, profile=PROFILE, observe_at=look)
+    assert looked == [Fraction("1.9")], "a sample is there already"
+
+
 # ---- steps
 
 

@@ -320,6 +320,26 @@ def test_limits_hold_for_all_parts_together(lasting: Any) -> None:
     assert [float(p.length) for p in paid.parts] == [6, 5]
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_less_than_one_frame_is_refused(make: Any, split: bool) -> None:
+    clip = clip_of(make.video())
+    with pytest.raises(WanPrepError, match=r"max_seconds is 1e-09, less than one frame \(1/30 s\)"):
+        kept(clip, split=split, max_seconds=Fraction(1, 10**9))
+    assert kept(clip, split=split, max_seconds=FRAME).parts[0].length == FRAME
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("usd", ["1e12", "1e40", "1e300"])
+def test_more_money_than_there_is_buys_the_whole_clip(make: Any, split: bool, usd: str) -> None:
+    assert span(kept(clip_of(make.video()), split=split, max_cost=Decimal(usd))) == (0, 8)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_too_little_money_is_refused(make: Any, split: bool) -> None:
+    with pytest.raises(WanPrepError, match=r"max_cost is \$1E-9, but the shortest clip is billed"):
+        kept(clip_of(make.video()), split=split, max_cost=Decimal("1e-9"))
+
+
 @given(
     seconds=st.integers(3, 40),
     absent=st.sets(st.integers(0, 79)),

@@ -179,6 +179,8 @@ def test_variations_differ_by_chance_or_by_seed(seed: int | None, seeds: list[in
         {"seed": 2**31 - 1, "count": 2},
         {"count": 0},
         {"count": -1},
+        {"count": 101},
+        {"count": 10**12},
         {"mode": "dance"},
         {"resolution": "1080p"},
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -388,6 +389,16 @@ def test_a_wait_that_ends_early_is_taken_up_by_another(
     assert both.only_job().status == "processing"
     assert both.wait(job.service_id).status == "completed"
     assert service.count("submit") == 1
+
+
+@pytest.mark.parametrize("odd_s", [-1.0, math.nan, math.inf])
+def test_a_time_that_cannot_be_is_refused_before_anything_is_asked(
+    both: Any, service: FakeService, tools: Any, odd_s: float
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    with pytest.raises(SubmissionError, match=r"timeout is (-1|nan|inf); expected 0 or more"):
+        both.wait(job.id, timeout_s=odd_s)
+    assert service.count("result") == 0
 
 
 def test_no_time_is_one_look(both: Any, service: FakeService, tools: Any) -> None:

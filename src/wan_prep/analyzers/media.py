@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from wan_prep.findings import (
     PASSED,
@@ -336,6 +337,33 @@ def video_intact(info: VideoInfo, context: PairContext) -> Answer:
     )
 
 
+def video_one_size(context: PairContext) -> Answer:
+    if context.video.video_info is None:
+        return _UNREADABLE
+    changes = [
+        (before, after)
+        for before, after in pairwise(context.video.forms)
+        if (before.width, before.height) != (after.width, after.height)
+    ]
+    if not changes:
+        return PASSED
+    before, after = changes[0]
+    times = [float(form.time) for _, form in changes]
+    more = f", and {len(changes) - 1} times more" if len(changes) > 1 else ""
+    return _flaw(
+        context,
+        "size_changes",
+        f"the picture's size changes from {before.width} x {before.height} to {after.width} x "
+        f"{after.height} px at {times[0]:.2f} s{more}; readers stop there, stretch it, or show "
+        "the rest in a corner",
+        measured=len(changes),
+        limit=0,
+        unit="changes",
+        fix=Fix(applicability=Applicability.SAFE, title="scale all of it to the first size"),
+        spans_s=tuple((t, t) for t in times[:20]),
+    )
+
+
 _IN_PROFILE = "The profile has the figures: {}."
 
 RULES = (
@@ -537,6 +565,21 @@ RULES = (
             "A damaged part may stop the service's decoder, or repeat frames.",
             "Export or download the clip again.",
             _IN_PROFILE.format("`damaged`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP118",
+        "video-size-changes",
+        "media",
+        "video",
+        video_one_size,
+        Explanation(
+            "The stored size of every decoded frame.",
+            "The model's code makes one block of all frames, which must be of one size; other "
+            "readers end at the change, or go on with a wrong picture.",
+            "Scale all of it to the first size.",
+            _IN_PROFILE.format("`size_changes`"),
         ),
         cap=Severity.WARNING,
     ),

@@ -59,8 +59,8 @@ def plan(
 ) -> Plan:
     """What would be changed to make a pair fit, and why. Nothing is touched.
 
-    Where a better start is sought and the clip is still at its path, frames between the report's
-    samples are looked at, too; otherwise starts are samples.
+    Where a better start is sought, or one was asked for, and the clip is still at its path, frames
+    between the report's samples are looked at, too; otherwise starts are samples.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
@@ -272,12 +272,12 @@ def _observed_whole(
 
 
 def _verify(
-    source: Evidence, written: Evidence, geometry: Geometry | None, begin: Fraction
+    source: Evidence, written: Evidence, geometry: Geometry | None, start: Fraction
 ) -> None:
     from wan_prep.normalizers.verify import verify_evidence, verify_subject
 
     verify_evidence(written)
-    verify_subject(source, written, geometry, begin)
+    verify_subject(source, written, geometry, start)
 
 
 def _named(evidence: Evidence, path: Path) -> Evidence:

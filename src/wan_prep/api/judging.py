@@ -237,7 +237,7 @@ def exact_s(value: float | Fraction) -> Fraction:
     try:
         # Through its shortest decimal form: 0.1 means a tenth, not the float next to it.
         return value if isinstance(value, Fraction) else Fraction(str(value))
-    except ValueError as exc:
+    except (ValueError, ArithmeticError) as exc:
         raise WanPrepError(f"{value!r} is not a time in seconds") from exc
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -332,18 +332,21 @@ def _options(
     image_format: ImageKind | None,
     background: str | None,
 ) -> PlanOptions:
-    from wan_prep.api.judging import exact_s
     from wan_prep.planning.options import PlanOptions
 
+    # As they were written: the options make them exact, or say what is wrong with them.
+    numbers: dict[str, Any] = {
+        "max_seconds": max_seconds,
+        "start": start,
+        "end": end,
+        "fps": fps,
+    }
     return PlanOptions(
+        **numbers,
         unsafe_fixes=unsafe_fixes,
         keep_start=keep_start,
-        max_seconds=None if max_seconds is None else exact_s(max_seconds),
         max_cost=None if max_cost is None else _dollars(max_cost),
-        start=None if start is None else exact_s(start),
-        end=None if end is None else exact_s(end),
         split=split,
-        fps=None if fps is None else exact_s(fps),
         pad=pad.value,
         pad_color=pad_color,
         image_format=None if image_format is None else image_format.value,

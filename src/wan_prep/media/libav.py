@@ -6,8 +6,9 @@ Shared by `probe` and `frames`, so that both see the same stream and the same ti
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol, cast
@@ -20,6 +21,9 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from wan_prep.media import timing
+from wan_prep.media.types import Form
 
 # Self-contained media only. Playlists and scripts (hls, concat, dash, sdp, …), which open other
 # files or sockets, picture sequences (image2 reads % in a name as a pattern) and demuxers that
@@ -47,6 +51,37 @@ class DecodeLog:
     """Isolated failures (a packet, a frame) that were skipped."""
     last_time: Fraction | None = None
     """Time of the last frame handed out, in s."""
+    forms: list[Form] = field(default_factory=list)
+    """How frames are stored: of the first one decoded, and of each unlike the one before."""
+
+    def note_form(self, frame: VideoFrame, time: Fraction) -> None:
+        """Keep how a frame is stored, where that is new; time in s."""
+        last = self.forms[-1] if self.forms else None
+        now = (
+            frame.width,
+            frame.height,
+            frame.format.name,
+            is_full_range(frame),
+            int(frame.colorspace),
+        )
+        if last is None or now != (
+            last.width,
+            last.height,
+            last.pixel_format,
+            last.is_full_range,
+            last.matrix,
+        ):
+            width, height, pixel_format, is_full, matrix = now
+            self.forms.append(
+                Form(
+                    time=time,
+                    width=width,
+                    height=height,
+                    pixel_format=pixel_format,
+                    is_full_range=is_full,
+                    matrix=matrix,
+                )
+            )
 
 
 def open_container(path: Path) -> InputContainer:
@@ -71,6 +106,13 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 def audio_stream(container: InputContainer) -> Stream | None:
     """The first audio stream, if any."""
     return container.streams.audio[0] if container.streams.audio else None
+
+
+_FULL_RANGE = 2
+
+
+def is_full_range(frame: VideoFrame) -> bool:
+    return int(frame.color_range) == _FULL_RANGE or frame.format.name.startswith("yuvj")
 
 
 def time_base_of(stream: Stream) -> Fraction:
@@ -125,31 +167,55 @@ class Clock(Protocol):
         """The pts of a frame that came out, in presentation order."""
 
 
+class Splices:
+    """Joins time stamps that start again (joined transport streams): they go on without a gap.
+
+    They do where they fall back by more than a second, or where a group of pictures begins no later
+    than the one before has come.
+    """
+
+    def __init__(self, step_ticks: int, second_ticks: int) -> None:
+        self._step = step_ticks
+        self._second = second_ticks
+        self._was_key = True
+        self.offset = 0
+        """Ticks to add to the stamps that come now."""
+        self.offsets: list[int] = []
+        """The same after each place where they started again."""
+
+    def joined(self, stamp: int, newest: int | None, *, is_key: bool) -> int:
+        """A stamp on the clock that goes on; newest: of all before it on that clock."""
+        begins = is_key and not self._was_key
+        self._was_key = is_key
+        joined = stamp + self.offset
+        if newest is not None and (joined < newest - self._second or (begins and joined <= newest)):
+            self.offset += newest + self._step - joined
+            self.offsets.append(self.offset)
+            joined = newest + self._step
+        return joined
+
+
 class PtsClock:
     """Trusts the packets' pts; a frame without one follows its predecessor by one step."""
 
     def __init__(self, step_ticks: int, second_ticks: int) -> None:
         self._step = step_ticks
-        self._second = second_ticks
-        self._pending: set[int] = set()
+        self._splices = Splices(step_ticks, second_ticks)
+        self._pending: Counter[int] = Counter()  # where files are joined, times come twice
         self._last: int | None = None
-        self._offset = 0
 
     def sent(self, packet: Packet[Stream]) -> None:
         if packet.pts is not None:
-            self._pending.add(packet.pts)
+            self._pending[packet.pts] += 1
         if len(self._pending) > _PENDING_MAX:  # frames that never came: discarded or broken
-            self._pending = set(sorted(self._pending)[_PENDING_MAX // 2 :])
+            for pts in sorted(self._pending)[: _PENDING_MAX // 2]:
+                del self._pending[pts]
 
     def pts_of(self, frame: VideoFrame) -> int:
         # PyAV puts the frame's number where a frame has no pts: only what was sent is believed.
         if frame.pts is not None and frame.pts in self._pending:
-            self._pending.discard(frame.pts)
-            pts = frame.pts + self._offset
-            if self._last is not None and pts < self._last - self._second:
-                # Time stamps start again (spliced transport streams): go on without a gap.
-                self._offset += self._last + self._step - pts
-                pts = self._last + self._step
+            self._pending -= Counter((frame.pts,))
+            pts = self._splices.joined(frame.pts, self._last, is_key=bool(frame.key_frame))
         else:
             pts = 0 if self._last is None else self._last + self._step
         self._last = pts
@@ -180,7 +246,7 @@ class OrderClock:
 
 def step_ticks(stream: VideoStream) -> int:
     """One frame at the claimed rate (25/s where nothing is claimed), in ticks, at least 1."""
-    return max(1, round(1 / ((header_rate(stream) or Fraction(25)) * time_base_of(stream))))
+    return timing.step_ticks(header_rate(stream), time_base_of(stream))
 
 
 def clock_for(container: InputContainer, stream: VideoStream) -> Clock:

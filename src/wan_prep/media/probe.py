@@ -67,6 +67,8 @@ class _Content:
     """End of the last packet of any stream on the container's own clock, in s."""
     audio_start_s: Fraction | None
     audio_end_s: Fraction | None
+    splices: tuple[Fraction, ...]
+    """See `VideoInfo.splices`."""
     lead: int
     """Ticks of frames before the first one that is shown."""
     is_cut: bool
@@ -177,6 +179,7 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             matrix_left_undone=orientation.left_undone,
             hidden_ltrb=hidden,
             has_alpha=look.has_alpha,
+            is_full_range=libav.is_full_range(frame),
             is_interlaced=look.is_interlaced,
             color_transfer=transfer,
             is_hdr=transfer in _HDR_TRANSFERS,
@@ -189,6 +192,7 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             frame_count_from_header=stream.frames or None,
             first_pts=look.first_pts,
             time_base=time_base,
+            splices=content.splices,
             is_truncated=content.is_cut or _ends_early(container, stream, timing, content),
             has_audio=audio is not None,
             audio_codec=_codec_name(audio),
@@ -231,10 +235,12 @@ def _content(
     """Read all packets of the picture and the sound, decode none."""
     in_order = libav.reads_in_order(container, stream)
     step = libav.step_ticks(stream)
-    second = round(1 / time_base_of(stream))
+    time_base = time_base_of(stream)
+    splices = libav.Splices(step, round(1 / time_base))
     stamps = array("q")
     unstamped = 0
-    offset, last_dts, next_dts = 0, None, 0
+    newest: int | None = None
+    next_dts = 0
     end_pts, last_duration, is_cut = first_pts, None, False
     audio_start: int | None = None
     audio_end = 0
@@ -242,15 +248,12 @@ def _content(
     for packet in libav.packets(container, watched, DecodeLog()):
         if packet.stream_index != stream.index:
             if packet.pts is not None and not packet.is_discard:
-                audio_start = packet.pts if audio_start is None else min(audio_start, packet.pts)
-                audio_end = max(audio_end, packet.pts + (packet.duration or 0))
+                heard = packet.pts + round(splices.offset * time_base / time_base_of(packet.stream))
+                audio_start = heard if audio_start is None else min(audio_start, heard)
+                audio_end = max(audio_end, heard + (packet.duration or 0))
             continue
         is_cut = packet.is_corrupt
         dts = packet.dts
-        if dts is not None:
-            if last_dts is not None and dts + offset < last_dts - second:
-                offset += last_dts + step - dts - offset  # spliced: see libav.PtsClock
-            last_dts = dts + offset
         if packet.is_discard:  # before the edit: decoded, never shown
             continue
         if in_order:
@@ -261,14 +264,15 @@ def _content(
         if pts is None:
             unstamped += 1
             continue
-        pts += offset
+        if not in_order:
+            pts = splices.joined(pts, newest, is_key=packet.is_keyframe)
+            newest = pts if newest is None else max(newest, pts)
         stamps.append(pts)
         if pts >= end_pts:
             end_pts, last_duration = pts, packet.duration
     shown = np.unique(np.array(stamps, np.int64))
     shown = shown[shown >= first_pts]  # leading frames that refer to nothing are never shown
     trusted = len(stamps) > unstamped
-    time_base = time_base_of(stream)
     audio_base = time_base_of(audio) if audio is not None else Fraction(0)
     end_s = (end_pts + (last_duration or 0)) * time_base
     return _Content(
@@ -277,6 +281,7 @@ def _content(
         end_s=max(end_s, audio_end * audio_base) if audio_start is not None else end_s,
         audio_start_s=None if audio_start is None else audio_start * audio_base,
         audio_end_s=None if audio_start is None else audio_end * audio_base,
+        splices=tuple(offset * time_base for offset in splices.offsets),
         lead=max(0, first_pts - min(stamps, default=first_pts)),
         is_cut=is_cut,
     )

@@ -57,6 +57,11 @@ def measured_timing(
     return Timing((span + last) * time_base, fps, is_vfr)
 
 
+def step_ticks(rate: Fraction | None, time_base: Fraction) -> int:
+    """One frame at the claimed rate (1/s; 25 where nothing is claimed), in ticks, at least 1."""
+    return max(1, round(1 / ((rate or _DEFAULT_RATE) * time_base)))
+
+
 def varies(pts: Sequence[int]) -> bool:
     """Whether the distances of these `pts` (ticks) differ by more than rounding explains.
 

@@ -43,6 +43,20 @@ class ImageInfo(_Facts):
     pictures in one HEIF, of which only the main one counts."""
 
 
+class Form(_Facts):
+    """How the frames of a clip are stored from some time on."""
+
+    time: Fraction
+    """Of the first frame stored so, in s."""
+    width: int
+    height: int
+    """Coded size in px."""
+    pixel_format: str
+    is_full_range: bool
+    matrix: int
+    """Of luma and chroma, as ISO/IEC 23091-2 numbers them."""
+
+
 class VideoInfo(_Facts):
     """A video file. `…_from_header` is a claim, the rest was measured on the packets."""
 
@@ -72,6 +86,8 @@ class VideoInfo(_Facts):
     """Px at the left, top, right and bottom of stored frames that are not to be shown."""
     has_alpha: bool = False
     """A pixel of the first frames is transparent, or the stream carries an alpha layer."""
+    is_full_range: bool = False
+    """Luma codes of the first frame reach from 0 to the maximum; else from 16 to 235 (of 255)."""
     is_interlaced: bool
     color_transfer: str | None
     """`bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), …; None where untagged."""
@@ -91,6 +107,9 @@ class VideoInfo(_Facts):
     first_pts: int
     """Time stamp of the first displayed frame, in units of `time_base`."""
     time_base: Fraction
+    splices: tuple[Fraction, ...] = ()
+    """Where time stamps start again, as in files joined end to end: what every later one needs so
+    that times go on without a gap, in s; one entry for each such place, in order."""
     is_truncated: bool
     """The content ends clearly before the header says it does."""
     has_audio: bool

@@ -44,6 +44,7 @@ def write_clip(
     written = resample.written_colors(colors, is_hdr=work.tone_map)
     times = () if is_piped else trim.video_steps(cut, info)
     steps = (
+        *(() if is_piped else resample.one_form_steps(info, tags)),
         *(resample.deinterlace_steps() if work.deinterlace else ()),
         *resample.tag_steps(colors, tags),
         *times,
@@ -77,7 +78,6 @@ def write_clip(
         fps=cut.fps,
         frames=cut.frames,
         has_audio=audio != "none",
-        begin=cut.begin,
     )
 
 

@@ -89,8 +89,6 @@ def window_steps(geometry: Geometry, info: VideoInfo, tags: ColorTags) -> tuple[
         raise ValueError("a clip is not rotated")
     cut = _cut(geometry.window, info.width, info.height)
     return (
-        # A stream may change its size halfway; the first frame's counts.
-        Filter("scale", {"w": info.coded_width, "h": info.coded_height}),
         *_exact_pixels(info, tags, cut),
         *_visible(info),
         *_upright(info),

@@ -40,8 +40,6 @@ class ExpectedVideo:
     fps: Fraction
     frames: int
     has_audio: bool
-    begin: Fraction = Fraction(0)
-    """Time of its first frame in the source, in s."""
 
     @property
     def length(self) -> Fraction:
@@ -123,18 +121,18 @@ def verify_decoding(path: Path, expected: ExpectedVideo) -> None:
 
 
 def verify_subject(
-    before: Evidence, after: Evidence, geometry: Geometry | None, begin: Fraction
+    before: Evidence, after: Evidence, geometry: Geometry | None, start: Fraction
 ) -> None:
     """The subject stands where the plan puts it, its joints inside; raises NormalizeFailed.
 
     before, after: evidence of the source and of what was written; geometry None: of a copy.
-    begin: time of the source's frame that was written first, in s; 0 for an image.
+    start: of the span that was to be written, s of the source; 0 for an image.
     Nothing is said where either shows nobody: that is the re-check's to judge.
     """
     distances = [
         distance
         for written in after.found
-        if (source := _at(before, written.time + begin)) is not None
+        if (source := _at(before, written.time + start)) is not None
         and (distance := _distance(source, written, _size(before), _size(after), geometry))
         is not None
     ]

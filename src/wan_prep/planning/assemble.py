@@ -40,8 +40,8 @@ def make_plan(
     """What `fix` will do to a pair, and why; nothing is touched.
 
     profile: the one the report was made with.
-    observe_at: looks at further frames of the clip where the best start is sought; without it
-        starts are samples.
+    observe_at: looks at further frames of the clip where the best start is sought, and at the one
+        displayed at a start that was asked for; without it starts are samples.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
@@ -161,8 +161,14 @@ class _StartSearch:
         return self._scored
 
     def video_from(self, start: Fraction) -> Evidence:
-        """The given evidence, and the frame at `start` where only the search looked at it."""
-        found = [o for o in self._context.video.observations if o.time == start]
+        """The given evidence with the frame displayed at `start`, where it can be looked at."""
+        seen = self._context.video.observations
+        found = [o for o in seen if o.time == start]
+        if not found and self._observe_at is not None:
+            scene = max((o.scene for o in seen if o.time < start), default=0)
+            # It may have come earlier; in what is written it comes first.
+            first = {"time": start, "scene": scene}
+            found = [o.model_copy(update=first) for o in self._observe_at([start])]
         return with_observations(self._given, found)
 
 

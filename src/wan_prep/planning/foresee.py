@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Face, Observation, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Floats, Size
-from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.planning.model import Geometry
 from wan_prep.planning.options import ImageFormat
 from wan_prep.pose.body import CROWN_ABOVE_EYES
@@ -71,6 +71,7 @@ def foresee_video(
         observations=tuple(
             _through(o, geometry, size).changed(time=o.time - start) for o in part.observations
         ),
+        forms=(),
         decode_errors=0,
         decoded_until=None,
     )
@@ -88,9 +89,16 @@ def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:
     return video.changed(
         observations=tuple(inside),
         cuts=tuple(cut for cut in video.cuts if start < cut < end),
+        forms=_forms_in(video.forms, start, end),
         start=start,
         end=end,
     )
+
+
+def _forms_in(forms: tuple[Form, ...], start: Fraction, end: Fraction) -> tuple[Form, ...]:
+    """That of the frame displayed at `start`, and those that follow before `end`."""
+    before = [form for form in forms if form.time <= start]
+    return (*before[-1:], *(form for form in forms if start < form.time < end))
 
 
 def with_observations(video: Evidence, more: Iterable[Observation]) -> Evidence:
@@ -142,6 +150,7 @@ def _video_info(
             "matrix_left_undone": None,
             "hidden_ltrb": (0, 0, 0, 0),
             "has_alpha": False,
+            "is_full_range": False,
             "is_interlaced": False,
             "color_transfer": "bt709",
             "is_hdr": False,
@@ -153,6 +162,7 @@ def _video_info(
             "frame_count": max(1, round(duration * fps)),
             "frame_count_from_header": max(1, round(duration * fps)),
             "first_pts": 0,
+            "splices": (),
             "is_truncated": False,
             "audio_start": Fraction(0) if has_audio else None,
             "audio_duration": duration if has_audio else None,

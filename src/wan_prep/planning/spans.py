@@ -33,8 +33,14 @@ def keep(clip: Clip, options: PlanOptions) -> Kept:
     """The spans to write.
 
     Raises:
-        WanPrepError: the money does not pay for the shortest clip that is billed.
+        WanPrepError: the money does not pay for the shortest clip that is billed, or the time
+            does not hold one frame.
     """
+    if options.max_seconds is not None and options.max_seconds < 1 / clip.fps:
+        raise WanPrepError(
+            f"max_seconds is {float(options.max_seconds):g}, less than one frame "
+            f"({1 / clip.fps} s); allow more"
+        )
     found = runs(clip)
     if options.split:
         return _split(clip, found, options)
@@ -120,7 +126,8 @@ def _paid_seconds(usd: Decimal, clip: Clip) -> Fraction:
     """What this much money pays for however the service rounds: whole billing steps."""
     step_s = int(clip.profile.limit("billed_min"))
     step_usd = step_s * clip.profile.service.usd_per_s[clip.resolution]
-    steps = int(usd // step_usd)
+    dearest = step_usd * math.ceil(clip.profile.limit("clip_max") / step_s)
+    steps = int(min(usd, dearest) // step_usd)
     if not steps:
         raise WanPrepError(
             f"max_cost is ${usd}, but the shortest clip is billed with ${step_usd:.2f} at "

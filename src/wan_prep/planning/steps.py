@@ -152,7 +152,7 @@ def _video_steps(
     yield _safe(
         "video",
         (
-            *("WP111", "WP112", "WP113", "WP114", "WP117", "WP124", "WP125", "WP126"),
+            *("WP111", "WP112", "WP113", "WP114", "WP117", "WP118", "WP124", "WP125", "WP126"),
             "WP607",
         ),
         "write the clip as MP4 (H.264, 8 bit)",
@@ -177,6 +177,10 @@ def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator
         yield "its pixels become square"
     if (info.container, info.codec) != ("mp4", "h264"):
         yield f"it is {info.codec} in {info.container}"
+    if len(video.forms) > 1:
+        yield "frames stored in another way are brought to the size and levels of the first"
+    if info.splices:
+        yield "its time goes on without a gap"
     if info.is_truncated or video.decode_errors:
         yield "what still decodes is kept"
     if work.audio != "none":

@@ -219,9 +219,10 @@ def intend(
     chosen = submission.seed.default if seed is None else seed
     parameters = checked_parameters(mode=mode, resolution=resolution, prompt=prompt, seed=chosen)
     last = chosen + count - 1 if chosen >= 0 else chosen
-    if count < 1 or last > submission.seed.high:
+    most = int(submission.limit("variations_max"))
+    if not 1 <= count <= most or last > submission.seed.high:
         raise SubmissionError(
-            f"count: expected 1 or more variations, with seeds up to {submission.seed.high}, "
+            f"count: expected 1 to {most} variations, with seeds up to {submission.seed.high}, "
             f"found {count} from seed {chosen}"
         )
     notes = [note for given in (image, video) if (note := _size_note(given, figures))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -61,10 +62,13 @@ def waited(
     timeout_s: the longest wait; None for the profile's.
 
     Raises:
-        JobNotFound: not in the journal. SubmissionUnknown: it cannot be found at the service.
+        SubmissionError: a time to wait that cannot be. JobNotFound: not in the journal.
+        SubmissionUnknown: it cannot be found at the service.
         WaitEnded: the task goes on. NoOutputs, DownloadFailed: completed, but nothing is here.
         InputPathError: an output would take the place of one of the job's own inputs.
     """
+    if timeout_s is not None and not 0 <= timeout_s < math.inf:
+        raise SubmissionError(f"timeout is {timeout_s:g}; expected 0 or more seconds to wait")
     job = context.journal.job(name)
     _must_be_of_this_service(job, context)
     limit_s = context.limit("wait") if timeout_s is None else timeout_s
