@@ -63,6 +63,38 @@ def test_something_left_the_machine() -> None:
     assert after_post(Broken(True, "reset"), NOW) == Unclear("reset")
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (400, 400, "HTTP 400: late"),
+        (409, None, "HTTP 409: late"),
+        (429, 429, "HTTP 429: late"),
+        (422, "odd", "HTTP 422: late"),
+        (200, 409, "HTTP 200 with code 409: late"),
+        (200, "odd", "HTTP 200: late"),
+        (302, 200, "HTTP 302 with code 200: late"),
+    ],
+)
+def test_an_id_beside_a_refusal_is_kept(status: int, code: Any, said: str) -> None:
+    """A refusal that names a task is none."""
+    reply = {"code": code, "message": "late", "data": {"id": "a1"}}
+    assert after_post(answer(reply, status), NOW) == Unclear(said, "a1")
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("odd", ["../a1", 17, ["a1"]])
+def test_an_id_that_cannot_be_used_still_leaves_doubt(status: int, odd: Any) -> None:
+    step = after_post(answer({"code": 400, "message": "m", "data": {"id": odd}}, status), NOW)
+    assert isinstance(step, Unclear)
+    assert step.service_id is None
+
+
+@pytest.mark.parametrize("data", [None, {}, [], {"id": None}, {"id": ""}, {"uid": "a1"}])
+def test_a_refusal_that_names_no_task_is_clear(data: Any) -> None:
+    assert isinstance(after_post(answer({"code": 400, "data": data}, 400), NOW), Refused)
+    assert isinstance(after_post(answer({"code": 400, "data": data}), NOW), Refused)
+
+
 def test_an_id_beside_a_complaint_is_kept() -> None:
     reply = {"code": 500, "message": "late", "data": {"id": "a1"}}
     assert after_post(answer(reply), NOW) == Unclear("HTTP 200 with code 500: late", "a1")
@@ -150,17 +182,23 @@ def test_what_has_ended(status: str) -> None:
 
 
 def test_a_task_just_accepted_may_not_be_found_yet() -> None:
-    assert poll(answer({}, 404), age_s=59.0) == Later("HTTP 404: not found yet")
-    assert isinstance(poll(answer({}, 404), age_s=61.0), Stop)
+    assert poll(answer({}, 404), age_s=59.9) == Later("HTTP 404: not found yet")
+    assert isinstance(poll(answer({}, 404), age_s=60.0), Stop)
 
 
-def test_a_task_that_the_service_has_forgotten() -> None:
-    week_s = 7 * 24 * 3600.0
-    assert isinstance(poll(answer({}, 404), age_s=week_s), Stop)
-    step = poll(answer({}, 404), age_s=week_s + 1)
-    assert isinstance(step, Ended)
-    assert step.task.status == "deleted"
-    assert isinstance(poll(answer({}, 401), age_s=week_s + 1), Stop)
+@pytest.mark.parametrize("age_s", [60.0, 7 * 24 * 3600.0 + 1, 1e9])
+@pytest.mark.parametrize("reply", [answer({}, 404), answer({"code": 404})])
+def test_what_is_not_found_has_not_ended(reply: Answer, age_s: float) -> None:
+    """Age is measured by a clock that may be wrong."""
+    step = poll(reply, age_s=age_s)
+    assert isinstance(step, Stop)
+    assert "404" in str(step.error)
+    assert "about 7 days" in str(step.error)
+
+
+def test_the_grace_is_for_what_is_not_found_alone() -> None:
+    assert isinstance(poll(answer({}, 410), age_s=1.0), Stop)
+    assert poll(answer({"code": 404}), age_s=59.0) == Later("HTTP 404: not found yet")
 
 
 def test_another_keys_refusal_ends_the_wait() -> None:

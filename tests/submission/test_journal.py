@@ -68,7 +68,7 @@ def test_an_entry_comes_back_as_it_was_written(journal: Journal) -> None:
 
 
 def test_an_entry_is_on_disk_before_anything_else_happens(journal: Journal) -> None:
-    with journal._opened(journal.path) as base:
+    with journal._opened(make=True) as base:
         assert base.execute("PRAGMA synchronous").fetchone() == (3,), "EXTRA"
         assert base.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
@@ -245,6 +245,111 @@ def test_processes_that_claim_the_same_work_at_once(journal: Journal) -> None:
     assert said == ["claimed", "refused", "refused", "refused"]
 
 
+# ---- what the POST itself brought
+
+
+LOOKED_UP = Output(url="https://a.example/1", path="/x/1.mp4", sha256="c" * 64)
+
+
+@pytest.mark.parametrize(
+    "state", ["submitting", "unknown", "submitted", "completed", "failed", "deleted", "rejected"]
+)
+def test_the_id_that_the_post_brought_wins(journal: Journal, state: Any) -> None:
+    entry = journal.claim(job())
+    journal.change(entry.id, state=state, service_id="s2", status="x", outputs=(LOOKED_UP,))
+    found = journal.answered(entry, "submitted", service_id="s1", status="created")
+    assert journal.jobs() == (found,)
+    assert (found.state, found.service_id, found.status) == ("submitted", "s1", "created")
+    assert found.outputs == (), "they are the other task's"
+    assert found.error == "s2, taken from the history for its task, is another, with /x/1.mp4"
+    assert not journal.is_attached("s2")
+
+
+@pytest.mark.parametrize("state", ["rejected", "not_sent"])
+@pytest.mark.parametrize("before", ["submitted", "completed"])
+def test_what_was_not_accepted_has_no_task(journal: Journal, state: Any, before: str) -> None:
+    entry = journal.claim(job())
+    journal.change(entry.id, state=before, service_id="s2", status=before)
+    found = journal.answered(entry, state, error="402: no credit")
+    assert (found.state, found.service_id, found.status) == (state, None, None)
+    assert found.error == "402: no credit; s2, taken from the history for its task, is another"
+
+
+@pytest.mark.parametrize("state", ["submitted", "unknown"])
+def test_what_a_look_up_found_rightly_goes_on(journal: Journal, state: Any) -> None:
+    entry = journal.claim(job())
+    done = journal.change(entry.id, state="completed", service_id="s1", outputs=(LOOKED_UP,))
+    assert journal.answered(entry, state, service_id="s1", status="created") == done
+    assert journal.jobs() == (done,)
+
+
+def test_an_answer_without_an_id_knows_less_than_a_look_up(journal: Journal) -> None:
+    entry = journal.claim(job())
+    looked_up = journal.attach(entry.id, "s2")
+    assert journal.answered(entry, "unknown", error="reset") == looked_up
+
+
+def test_an_unclear_answers_id_is_kept(journal: Journal) -> None:
+    entry = journal.claim(job())
+    journal.attach(entry.id, "s2")
+    found = journal.answered(entry, "unknown", service_id="s1", error="HTTP 500")
+    assert (found.state, found.service_id) == ("unknown", "s1")
+    assert found.error == "HTTP 500; s2, taken from the history for its task, is another"
+
+
+def test_an_entry_that_a_look_up_gave_this_task_is_set_free(journal: Journal) -> None:
+    late, other = journal.claim(job()), journal.claim(job(), resubmit=True)
+    journal.attach(other.id, "s1")
+    journal.change(other.id, state="completed", status="completed", outputs=(LOOKED_UP,))
+    journal.answered(late, "submitted", service_id="s1", status="created")
+    free = journal.job(other.id)
+    assert (free.state, free.service_id, free.status, free.outputs) == ("unknown", None, None, ())
+    assert free.error == f"its task s1 is {late.id}'s"
+    assert journal.job("s1").id == late.id
+
+
+def test_an_entry_that_is_gone_is_written_anew(journal: Journal) -> None:
+    entry = journal.claim(job())
+    journal.path.unlink()
+    journal.answered(entry, "submitted", service_id="s1", status="created")
+    (found,) = journal.jobs()
+    assert (found.id, found.service_id, found.batch) == (entry.id, "s1", entry.batch)
+
+
+def test_a_task_is_attached_once(journal: Journal) -> None:
+    first, second = journal.claim(job()), journal.claim(job(), resubmit=True)
+    attached = journal.attach(first.id, "s1")
+    assert (attached.state, attached.service_id) == ("submitted", "s1")
+    assert journal.attach(second.id, "s1") == second, "it is another's"
+    assert journal.attach(first.id, "s2") == attached, "it has one"
+
+
+@pytest.mark.parametrize("state", ["not_sent", "rejected", "failed"])
+def test_what_is_clear_gets_no_task(journal: Journal, state: str) -> None:
+    entry = journal.claim(job())
+    ended = journal.change(entry.id, state=state)
+    assert journal.attach(entry.id, "s1") == ended
+
+
+def test_an_unclear_entry_with_an_id_gets_no_other(journal: Journal) -> None:
+    entry = journal.claim(job())
+    named = journal.answered(entry, "unknown", service_id="s1", error="HTTP 500")
+    assert journal.attach(entry.id, "s2") == named
+
+
+def test_news_of_another_task_are_not_noted(journal: Journal) -> None:
+    entry = journal.claim(job())
+    now = journal.answered(entry, "submitted", service_id="s1")
+    assert journal.change(entry.id, only_as="s2", state="completed") == now
+    assert journal.change(entry.id, only_as="s1", state="completed").state == "completed"
+
+
+def test_an_output_of_another_task_is_not_kept(journal: Journal) -> None:
+    entry = journal.claim(job(outputs=(Output(url="https://a.example/2"),)))
+    assert journal.keep_output(entry.id, 0, LOOKED_UP) == entry
+    assert journal.keep_output(entry.id, 1, LOOKED_UP) == entry
+
+
 # ---- uploads
 
 
@@ -283,15 +388,123 @@ def newer(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("spoil", [broken_folder, garbage, newer])
-def test_a_journal_that_cannot_be_used(spoil: Callable[[Path], Path], tmp_path: Path) -> None:
+def empty(tmp_path: Path) -> Path:
+    path = tmp_path / FILE_NAME
+    path.touch()
+    return path
+
+
+def without_tables(tmp_path: Path) -> Path:
+    path = tmp_path / FILE_NAME
+    with sqlite3.connect(path) as base:
+        base.execute("CREATE TABLE recipes (name TEXT)")
+    base.close()
+    return path
+
+
+def without_jobs(tmp_path: Path) -> Path:
+    path = tmp_path / FILE_NAME
+    Journal(path).claim(job())
+    with sqlite3.connect(path) as base:
+        base.execute("DROP TABLE jobs")
+    base.close()
+    return path
+
+
+def cut(tmp_path: Path) -> Path:
+    path = tmp_path / FILE_NAME
+    Journal(path).claim(job())
+    path.write_bytes(path.read_bytes()[:1000])
+    return path
+
+
+def link_to_nothing(tmp_path: Path) -> Path:
+    path = tmp_path / FILE_NAME
+    path.symlink_to(tmp_path / "a disk that is not there" / FILE_NAME)
+    return path
+
+
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / FILE_NAME).mkdir()
+    return tmp_path / FILE_NAME
+
+
+@pytest.mark.parametrize("call", [lambda j: j.claim(job()), lambda j: j.jobs()])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(broken_folder, garbage, newer, empty, without_tables, without_jobs, cut),
+        *(link_to_nothing, folder),
+    ],
+)
+def test_a_journal_that_cannot_be_used(
+    spoil: Callable[[Path], Path], call: Callable[[Journal], Any], tmp_path: Path
+) -> None:
+    """It is never taken for an empty one: what was paid for may be in it."""
     path = spoil(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(JournalError) as caught:
-        Journal(path).claim(job())
+        call(Journal(path))
     message = str(caught.value)
     assert message.startswith(str(path))
     assert message.isprintable()
     assert caught.value.exit_code == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_empty_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"empty \(0 bytes\).* history .* move the file away"):
+        Journal(empty(tmp_path)).jobs()
+
+
+class Killed(BaseException):
+    """A process ends here."""
+
+
+@pytest.mark.parametrize("place", ["wan_prep.submission.journal._new", "os.link"])
+def test_a_journal_that_is_being_made_is_none_yet(
+    place: str, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_args: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, killed)
+        with pytest.raises(Killed):
+            journal.claim(job())
+    assert not journal.path.exists()
+    assert journal.claim(job()).state == "submitting"
+    assert list(journal.path.parent.iterdir()) == [journal.path]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_journal_that_another_process_made_meanwhile_stays(
+    has_links: bool, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def link(source: Path, target: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "link", real)
+            Journal(journal.path).claim(job(seed=1))
+        if not has_links:
+            raise PermissionError(1, "Operation not permitted")
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    journal.claim(job(seed=2))
+    assert [entry.seed for entry in journal.jobs()] == [1, 2]
+
+
+def test_a_disk_without_links(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_args: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    entry = journal.claim(job())
+    assert journal.jobs() == (entry,)
+    assert stat.S_IMODE(journal.path.stat().st_mode) == 0o600
+    assert list(journal.path.parent.iterdir()) == [journal.path]
 
 
 def test_an_entry_of_a_newer_version(journal: Journal) -> None:

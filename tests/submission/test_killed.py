@@ -50,7 +50,7 @@ def dying(owner, name, *, before=False, when=lambda *a, **k: True):
 
 is_post = lambda _self, exchange: exchange.url.endswith("/animate")
 is_upload = lambda _self, exchange: exchange.method == "PUT"
-to = lambda state: lambda *_a, **changes: changes.get("state") == state
+to = lambda wanted: lambda *told, **changes: wanted in (*told, changes.get("state"))
 MOMENTS = {
     "before the upload": lambda: dying(client.Runner, "_exchanged", before=True, when=is_upload),
     "after an upload": lambda: dying(client.Runner, "_exchanged", when=is_upload),
@@ -58,8 +58,8 @@ MOMENTS = {
     "after the entry": lambda: dying(Journal, "claim"),
     "before the POST": lambda: dying(client.Runner, "_exchanged", before=True, when=is_post),
     "after the POST": lambda: dying(client.Runner, "_exchanged", when=is_post),
-    "before the id is noted": lambda: dying(Journal, "change", before=True, when=to("submitted")),
-    "after the id is noted": lambda: dying(Journal, "change", when=to("submitted")),
+    "before the id is noted": lambda: dying(Journal, "answered", before=True, when=to("submitted")),
+    "after the id is noted": lambda: dying(Journal, "answered", when=to("submitted")),
     "after the end is noted": lambda: dying(Journal, "change", when=to("completed")),
     "in the download": lambda: dying(downloads.PartFile, "write"),
     "before the rename": lambda: dying(downloads.PartFile, "finished"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,8 @@ from wan_prep.errors import (
     JournalError,
     PartlySubmitted,
     RateLimited,
+    Rejected,
+    ServiceUnreachable,
     SubmissionError,
     SubmissionUnknown,
     UploadNotAllowed,
@@ -107,7 +110,7 @@ def test_an_id_that_the_journal_cannot_note_is_told(
         raise JournalError("disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Journal, "change", full)
+        broken.setattr(Journal, "answered", full)
         with pytest.raises(SubmissionUnknown) as caught:
             both.submit(tools.url_pair())
     (service_id,) = service.tasks
@@ -231,6 +234,285 @@ def test_exactly_one_match_is_attached(both: Any, service: FakeService, tools: A
         "include_inputs": True,
     }
     assert both.call("reconcile") == ()
+
+
+def lookalike(service: FakeService) -> str:
+    """A task that another machine submitted: the same in all that the history tells."""
+    post = service.seen[-1]
+    answer = httpx.post(
+        f"{service.base_url}{post.path}",
+        content=post.content,
+        headers={"Authorization": post.headers["authorization"]},
+        trust_env=False,
+    )
+    return str(answer.json()["data"]["id"])
+
+
+def during(service: FakeService, step: str, act: Callable[[], object]) -> None:
+    """Another process does something while the first request of a step is on its way."""
+    pending = [act]
+
+    def look(seen: Seen) -> None:
+        if seen.step == step and pending:
+            service.seen.append(seen)  # it has left; `lookalike` repeats it
+            pending.pop()()
+            service.seen.remove(seen)
+
+    service.on_seen = look
+
+
+def named_task(job: Job) -> str:
+    """The look-alike that an entry's error names."""
+    return str(job.error).rpartition("; ")[2].partition(",")[0]
+
+
+@pytest.mark.parametrize("is_waited_for", [False, True])
+def test_the_posts_own_id_beats_a_lookalike(
+    both: Any, service: FakeService, tools: Any, is_waited_for: bool
+) -> None:
+    found = []
+
+    def meanwhile() -> None:
+        found.append(lookalike(service))
+        (looked_up,) = both.call("reconcile")
+        assert looked_up.job.service_id == found[0]
+        if is_waited_for:
+            assert both.wait(looked_up.job.id).succeeded
+
+    during(service, "submit", meanwhile)
+    (job,) = both.submit(tools.url_pair())
+    _, own = service.tasks
+    assert (job.state, job.status, job.service_id) == ("submitted", "created", own)
+    assert (both.only_job(), named_task(job)) == (job, found[0])
+    assert job.outputs == ()
+    if is_waited_for:
+        assert str(both.out / f"{job.id}-1.mp4") in str(job.error)
+    prediction = both.wait(job.id, folder=both.home / "own")
+    assert own in prediction.outputs[0].url
+    assert both.journal.job(own) == both.only_job()
+
+
+def test_a_job_that_was_starved_of_its_task_finds_it(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    """A is being sent; B is accepted without our knowing, and its task is taken for A's."""
+
+    def meanwhile() -> None:
+        unknown(both, service, tools.url_pair(), resubmit=True)
+        first, second = both.call("reconcile")
+        assert (first.is_clear, second.is_clear, second.matches) == (True, False, 0)
+
+    during(service, "submit", meanwhile)
+    (a,) = both.submit(tools.url_pair())
+    task_b, task_a = service.tasks
+    b = both.journal.jobs()[1]
+    assert (a.service_id, named_task(a), b.service_id) == (task_a, task_b, None)
+    (found,) = both.call("reconcile")
+    assert (found.job.id, found.job.service_id) == (b.id, task_b)
+    assert service.count("submit") == 2
+
+
+def test_an_entry_with_the_posts_own_task_is_set_free(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    """The answer is on its way while another entry is given the task."""
+    b = unknown(both, service, tools.url_pair())
+    service.tasks.clear()
+    real = service._on_submit
+
+    def accepted_and_found(seen: Seen) -> Any:
+        reply = real(seen)
+        both.journal.attach(b.id, next(iter(service.tasks)))
+        return reply
+
+    service._on_submit = accepted_and_found  # type: ignore[method-assign]
+    (a,) = both.submit(tools.url_pair(), resubmit=True)
+    free = both.journal.job(b.id)
+    assert (a.service_id, free.state, free.service_id) == (*service.tasks, "unknown", None)
+    assert free.error == f"its task {a.service_id} is {a.id}'s"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "state"),
+    [
+        ("submit=402", Rejected, "rejected"),
+        ("submit=429:7", RateLimited, "rejected"),
+        ("submit=recode:500", SubmissionUnknown, "unknown"),
+        ("submit=recode:409", SubmissionUnknown, "unknown"),
+    ],
+)
+def test_a_lookalike_is_not_kept_where_the_post_says_otherwise(
+    both: Any,
+    service: FakeService,
+    tools: Any,
+    fault: str,
+    error: type[SubmissionError],
+    state: str,
+) -> None:
+    found = []
+
+    def meanwhile() -> None:
+        found.append(lookalike(service))
+        both.call("reconcile")
+        service.add_faults(fault)
+
+    during(service, "submit", meanwhile)
+    with pytest.raises(error):
+        both.submit(tools.url_pair())
+    job = both.only_job()
+    own = [task for task in service.tasks if task not in found]
+    assert (job.state, named_task(job)) == (state, found[0])
+    assert job.service_id == (own[0] if own else None)
+    assert not both.journal.is_attached(found[0])
+
+
+def test_a_lookalike_is_not_kept_where_nothing_was_sent(
+    desk: Any, service: FakeService, tools: Any
+) -> None:
+    def pause(_seconds: float) -> None:
+        if desk.only_job().state == "submitting":
+            desk.journal.attach(desk.only_job().id, "s2")
+
+    class Refusing(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("refused", request=request)
+
+    desk.wrap = lambda _: Refusing()
+    desk.time.sleep = pause
+    with pytest.raises(ServiceUnreachable):
+        desk.submit(tools.url_pair())
+    job = desk.only_job()
+    assert (job.state, job.service_id, named_task(job)) == ("not_sent", None, "s2")
+
+
+def test_what_was_found_meanwhile_is_kept_where_the_post_says_nothing(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    def meanwhile() -> None:
+        lookalike(service)
+        both.call("reconcile")
+        service.add_faults("submit=reset")
+
+    during(service, "submit", meanwhile)
+    with pytest.raises(SubmissionUnknown):
+        both.submit(tools.url_pair())
+    assert (both.only_job().state, both.only_job().service_id) == ("submitted", *service.tasks)
+
+
+@pytest.mark.parametrize("step", ["result", "output"])
+def test_a_wait_for_a_lookalike_leaves_no_trace_in_the_entry(
+    both: Any, service: FakeService, tools: Any, step: str
+) -> None:
+    """The entry gets its own task while another process asks for, or fetches, the wrong one."""
+    service.polls_until_completed = 1
+    (job,) = both.submit(tools.url_pair())
+
+    during(service, step, lambda: both.journal.answered(job, "submitted", service_id="s1"))
+    with pytest.raises(SubmissionUnknown, match=f"{job.service_id}, .*, is another"):
+        both.wait(job.id)
+    now = both.only_job()
+    assert (now.state, now.service_id, now.outputs) == ("submitted", "s1", ())
+
+
+def test_an_entry_that_another_process_has_cleared_is_not_attached(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    job = unknown(both, service, tools.url_pair())
+    during(service, "history", lambda: both.journal.answered(job, "submitted", service_id="s1"))
+    (found,) = both.call("reconcile")
+    assert (found.job.service_id, found.is_clear) == ("s1", True)
+    assert "s1" in found.said
+    during(service, "history", lambda: both.journal.change(job.id, state="rejected"))
+    both.journal.change(job.id, state="unknown", service_id=None)
+    (found,) = both.call("reconcile")
+    assert (both.only_job().state, both.only_job().service_id) == ("rejected", None)
+    assert not found.is_clear
+
+
+# ---- what was said is not lost with the journal
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        ("submit=402", Rejected, "402"),
+        ("submit=429:7", RateLimited, "429"),
+        ("submit=recode:500", SubmissionUnknown, "names it"),
+        ("submit=500", SubmissionUnknown, "500"),
+    ],
+)
+def test_a_journal_that_fails_does_not_hide_what_was_said(
+    both: Any,
+    service: FakeService,
+    tools: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    error: type[SubmissionError],
+    said: str,
+) -> None:
+    service.add_faults(fault)
+
+    def full(*_args: object, **_options: object) -> Job:
+        raise JournalError("disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Journal, "answered", full)
+        with pytest.raises(error) as caught:
+            both.submit(tools.url_pair())
+    assert said in str(caught.value)
+    assert "disk is full" in str(caught.value)
+    assert all(task in str(caught.value) for task in service.tasks)
+    assert both.only_job().id in str(caught.value)
+    assert both.only_job().state == "submitting"
+    with pytest.raises(AlreadySubmitted):
+        both.submit(tools.url_pair())
+    (found,) = both.call("reconcile")
+    assert found.is_clear == bool(service.tasks)
+
+
+def test_a_journal_that_fails_does_not_hide_that_nothing_was_sent(
+    desk: Any, tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object, **_options: object) -> Job:
+        raise JournalError("disk is full")
+
+    desk.base_url = "https://127.0.0.1:9"
+    monkeypatch.setattr(Journal, "answered", full)
+    with pytest.raises(ServiceUnreachable, match=r"nothing was sent.*disk is full"):
+        desk.submit(tools.url_pair())
+    assert desk.only_job().state == "submitting"
+
+
+def test_a_refusal_that_names_a_task_is_waited_for(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    service.add_faults("submit=recode:402")
+    with pytest.raises(SubmissionUnknown) as caught:
+        both.submit(tools.url_pair())
+    (task,) = service.tasks
+    assert task in str(caught.value)
+    assert (both.only_job().state, both.only_job().service_id) == ("unknown", task)
+    assert both.wait(both.only_job().id).succeeded
+    assert service.count("history") == 0
+
+
+def test_a_clock_that_was_wrong_ends_nothing(desk: Any, service: FakeService, tools: Any) -> None:
+    service.polls_until_completed = 4
+    (job,) = desk.submit(tools.url_pair())
+    with pytest.raises(WaitEnded):
+        desk.wait(job.id, timeout_s=0)
+    desk.time.slept.append(8 * 24 * 3600.0)
+    service.add_faults("result=404")
+    with pytest.raises(WaitEnded, match="404") as caught:
+        desk.wait(job.id)
+    assert caught.value.exit_code == 3
+    assert desk.only_job().state == "submitted"
+    assert "404" in desk.only_job().summary(), "the journal tells of it"
+    desk.time.slept.pop()
+    assert [left.id for left in desk.call("unfinished")] == [job.id]
+    ticks: list[Any] = []
+    assert desk.wait(job.id, progress=ticks.append).succeeded
+    assert [tick.job.error for tick in ticks] == [None, None], "it was found again"
 
 
 def test_two_matches_are_not_attached(both: Any, service: FakeService, tools: Any) -> None:

@@ -18,8 +18,10 @@ from wan_prep.submission.schema import (
     Task,
     data_of,
     message_of,
+    named_task,
     one_line,
     opened,
+    usable_id,
 )
 from wan_prep.submission.wire import Answer, Broken, Outcome
 
@@ -76,22 +78,25 @@ def after_post(outcome: Outcome, now: datetime) -> PostStep:
     """Only a clear answer is taken for one; whatever else came back leaves money in doubt."""
     if isinstance(outcome, Broken):
         return Unclear(outcome.reason) if outcome.may_have_arrived else NotSent(outcome.reason)
-    if 400 <= outcome.status < 500:
+    named = named_task(outcome.content)
+    # A refusal that names a task is none: the task may run.
+    if 400 <= outcome.status < 500 and named is None:
         return Refused(refusal(outcome, now))
     said = f"HTTP {outcome.status}"
+    service_id = usable_id(named)
     try:
         envelope = opened(outcome.content)
-        if envelope.is_refusal and outcome.status < 300:
+        if envelope.is_refusal and outcome.status < 300 and named is None:
             return Refused(refusal(outcome, now, code=envelope.code))
         if envelope.code is not None and envelope.code != outcome.status:
             said += f" with code {envelope.code}"
-        service_id = data_of(envelope, Receipt).id
+        receipt = data_of(envelope, Receipt)
     except ReplyInvalid as exc:
-        return Unclear(f"{said}: {message_of(outcome.content) or exc}")
+        return Unclear(f"{said}: {message_of(outcome.content) or exc}", service_id)
     if not (200 <= outcome.status < 300 and envelope.is_success):
         return Unclear(f"{said}: {message_of(outcome.content) or 'no reason given'}", service_id)
     status = envelope.data.get("status")
-    return Accepted(service_id, (isinstance(status, str) and one_line(status)) or None)
+    return Accepted(receipt.id, (isinstance(status, str) and one_line(status)) or None)
 
 
 def refusal(answer: Answer, now: datetime, code: int | None = None) -> Rejected | RateLimited:
@@ -189,8 +194,10 @@ PollStep = Running | Ended | Later | Stop
 def after_poll(
     outcome: Outcome, service_id: str, *, age_s: float, now: datetime, figures: Submission
 ) -> PollStep:
-    """`age_s`: since the submission; a task just accepted may not be found yet, and one that is
-    older than the service's memory not any more."""
+    """`age_s`: since the submission; a task just accepted may not be found yet.
+
+    That a task is not found is no end, however old it is: the clock may be wrong, or the host.
+    """
     step = after_question(outcome, now)
     if isinstance(step, Later):
         return step
@@ -198,9 +205,7 @@ def after_poll(
         is_not_found = isinstance(step.error, Rejected) and step.error.status == 404
         if is_not_found and age_s < figures.limit("not_found_grace"):
             return Later("HTTP 404: not found yet")
-        if is_not_found and age_s > figures.limit("history_kept"):
-            return Ended(Task(status="deleted", error="the service keeps it no longer"))
-        return Stop(step.error)
+        return Stop(_not_found(step.error, figures) if is_not_found else step.error)
     try:
         task = data_of(opened(step.answer.content), Task)
     except ReplyInvalid as exc:
@@ -208,6 +213,14 @@ def after_poll(
     if task.id not in (None, service_id):
         return Later("the answer is about another task")
     return Ended(task) if task.status in TERMINAL else Running(task.status)
+
+
+def _not_found(error: SubmissionError, figures: Submission) -> Rejected:
+    days = figures.limit("history_kept") / 86400
+    return Rejected(
+        f"{error}; results are kept for about {days:g} days, and found with the account's own key",
+        status=404,
+    )
 
 
 # ------------------------------------------------------------------ time

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from wan_prep.submission.flows import Context, asked
-from wan_prep.submission.jobs import UNCLEAR, Job
+from wan_prep.submission.jobs import Job
 from wan_prep.submission.schema import HistoryItem, HistoryPage, data_of, opened
 from wan_prep.submission.wire import Flow
 
@@ -43,10 +43,10 @@ def reconciled(job: Job, context: Context) -> Flow[Reconciled]:
     if len(own) != 1:
         return Reconciled(job, len(own), _unclear(job, len(own), context))
     (service_id,) = own
-    attached = context.journal.change(
-        job.id, only_from=UNCLEAR, state="submitted", service_id=service_id, error=None
-    )
-    return Reconciled(attached, 1, f"{job.id}: found, the service calls it {service_id}")
+    attached = context.journal.attach(job.id, service_id)
+    if attached.service_id is None:  # another process was quicker, for another job or an end
+        return Reconciled(attached, 0, _unclear(attached, 0, context))
+    return Reconciled(attached, 1, f"{job.id}: found, the service calls it {attached.service_id}")
 
 
 def window(job: Job, context: Context) -> tuple[datetime, datetime]:

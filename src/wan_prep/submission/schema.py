@@ -141,6 +141,14 @@ class Receipt(_Reply):
     id: ServiceId
 
 
+def usable_id(named: object) -> str | None:
+    """An id that can stand in a path, or None."""
+    try:
+        return Receipt.model_validate({"id": named}).id
+    except _Invalid:
+        return None
+
+
 class Task(_Reply):
     """A task as the result call shows it."""
 
@@ -265,6 +273,17 @@ def message_of(content: bytes) -> str:
         if isinstance(value, str) and value.strip():
             return one_line(value)
     return ""
+
+
+def named_task(content: bytes) -> object:
+    """What stands where an answer names its task, however odd the rest of it is; None where
+    nothing does."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    data = document.get("data") if isinstance(document, dict) else None
+    return (data.get("id") or None) if isinstance(data, dict) else None
 
 
 def _read(kind: type[Data], document: dict[str, Any], what: str) -> Data:

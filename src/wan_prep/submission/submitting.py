@@ -14,8 +14,8 @@ from wan_prep.errors import (
 from wan_prep.submission.decisions import Accepted, NotSent, PostStep, Refused, after_post
 from wan_prep.submission.flows import Context
 from wan_prep.submission.intent import Input, Intent, must_be_allowed
-from wan_prep.submission.jobs import UNCLEAR, Job, JobInput
-from wan_prep.submission.journal import new_id
+from wan_prep.submission.jobs import Job, JobInput
+from wan_prep.submission.journal import Journal, new_id
 from wan_prep.submission.schema import AnimateRequest, Parameters
 from wan_prep.submission.uploads import address_of
 from wan_prep.submission.waiting import refreshed
@@ -124,33 +124,52 @@ def _submitted(
         # Ctrl-C, or a fault of ours, while the POST may be on its way. Should the journal fail as
         # well, "submitting" is on disk and means the same.
         with suppress(JournalError):
-            journal.change(
-                job.id, only_from=UNCLEAR, state="unknown", error="interrupted while it was sent"
-            )
+            journal.answered(job, "unknown", error="interrupted while it was sent")
         raise
+    error = _error(step, job)
+    try:
+        noted = _noted(job, step, journal)
+    except JournalError as exc:
+        if isinstance(step, Accepted):
+            raise SubmissionUnknown(
+                f"the service accepted this as {step.service_id}, but the journal could not note "
+                f"it ({exc}); do not submit again: mend that, then `wan-prep jobs --reconcile`",
+                job_id=job.id,
+            ) from exc
+        assert error is not None
+        error.args = (f"{error}; and the journal could not note that for {job.id} ({exc})",)
+        raise error from exc
+    if error is not None:
+        raise error
+    return noted
+
+
+def _noted(job: Job, step: PostStep, journal: Journal) -> Job:
     if isinstance(step, Accepted):
-        return _accepted(job, step, context)
+        return journal.answered(job, "submitted", service_id=step.service_id, status=step.status)
     if isinstance(step, Refused):
-        journal.change(job.id, only_from=UNCLEAR, state="rejected", error=str(step.error))
-        raise step.error
+        return journal.answered(job, "rejected", error=str(step.error))
     if isinstance(step, NotSent):
-        journal.change(job.id, only_from=UNCLEAR, state="not_sent", error=step.reason)
-        raise ServiceUnreachable(
+        return journal.answered(job, "not_sent", error=step.reason)
+    return journal.answered(job, "unknown", service_id=step.service_id, error=step.reason)
+
+
+def _error(step: PostStep, job: Job) -> SubmissionError | None:
+    """What the user is told where the POST was not clearly accepted."""
+    if isinstance(step, Accepted):
+        return None
+    if isinstance(step, Refused):
+        return step.error
+    if isinstance(step, NotSent):
+        return ServiceUnreachable(
             f"the service cannot be reached ({step.reason}); nothing was sent; check the network "
             "and WAVESPEED_BASE_URL, then submit again"
         )
-    with suppress(JournalError):
-        journal.change(
-            job.id,
-            only_from=UNCLEAR,
-            state="unknown",
-            service_id=step.service_id,
-            error=step.reason,
-        )
-    raise SubmissionUnknown(
-        f"it is not known whether the service accepted this ({step.reason}); do not submit again: "
-        f"`wan-prep wait {job.id}` looks it up and waits for it, `wan-prep jobs --reconcile` "
-        "looks it up",
+    named = "" if step.service_id is None else f", but names it {step.service_id}"
+    return SubmissionUnknown(
+        f"it is not known whether the service accepted this ({step.reason}{named}); do not submit "
+        f"again: `wan-prep wait {job.id}` looks it up and waits for it, `wan-prep jobs "
+        "--reconcile` looks it up",
         job_id=job.id,
     )
 
@@ -167,21 +186,3 @@ def _posted(request: AnimateRequest, model: str, context: Context) -> Flow[PostS
         if not isinstance(step, NotSent) or attempt == attempts:
             return step
         yield context.pause(attempt - 1)
-
-
-def _accepted(job: Job, step: Accepted, context: Context) -> Job:
-    try:
-        return context.journal.change(
-            job.id,
-            only_from=UNCLEAR,
-            state="submitted",
-            service_id=step.service_id,
-            status=step.status,
-            error=None,
-        )
-    except JournalError as exc:
-        raise SubmissionUnknown(
-            f"the service accepted this as {step.service_id}, but the journal could not note it "
-            f"({exc}); do not submit again: mend that, then `wan-prep jobs --reconcile`",
-            job_id=job.id,
-        ) from exc

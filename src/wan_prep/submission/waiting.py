@@ -79,8 +79,10 @@ def waited(
             f"{job.id}: the service calls {job.service_id} completed but names no output; "
             f"`wan-prep wait {job.id}` asks again; if it stays so, ask the service's support"
         )
+    service_id = job.service_id
     for position in range(len(job.outputs)):
         job = yield from _downloaded(job, position, folder, context, overwrite=overwrite)
+        _must_be_the_same_task(job, service_id)
     return Prediction.of(job)
 
 
@@ -94,7 +96,7 @@ def refreshed(job: Job, context: Context) -> Flow[Job]:
     if job.service_id is None:
         return job
     step = yield from _looked_at(job, job.service_id, context)
-    return _noted(job, step, context)
+    return _noted(job, job.service_id, step, context)
 
 
 def all_reconciled(context: Context) -> Flow[tuple[Reconciled, ...]]:
@@ -136,6 +138,16 @@ def _must_be_of_this_service(job: Job, context: Context) -> None:
         )
 
 
+def _must_be_the_same_task(job: Job, service_id: str | None) -> None:
+    """Another process may have learned meanwhile that a look-up had found the wrong task."""
+    if job.service_id != service_id:
+        raise SubmissionUnknown(
+            f"{job.id}: {service_id}, which was taken for its task, is another; "
+            f"`wan-prep wait {job.id}` waits for its own",
+            job_id=job.id,
+        )
+
+
 def _identified(job: Job, context: Context) -> Flow[Job]:
     """The job with the service's id, from the history."""
     try:
@@ -159,7 +171,8 @@ def _polled(job: Job, context: Context, timeout_s: float, progress: Progress) ->
     round_ = 0
     while True:
         step = yield from _looked_at(job, service_id, context)
-        job = _noted(job, step, context)
+        job = _noted(job, service_id, step, context)
+        _must_be_the_same_task(job, service_id)
         note = _note(step)
         progress(Tick(job, _age_s(job, context), note))
         if isinstance(step, Ended):
@@ -192,15 +205,21 @@ def _looked_at(job: Job, service_id: str, context: Context) -> Flow[PollStep]:
     )
 
 
-def _noted(job: Job, step: PollStep, context: Context) -> Job:
-    if isinstance(step, Running) and (step.status, "submitted") != (job.status, job.state):
-        return context.journal.change(job.id, state="submitted", status=step.status, error=None)
+def _noted(job: Job, service_id: str, step: PollStep, context: Context) -> Job:
+    known = (job.state, job.status, job.error)
+    if isinstance(step, Running) and known != ("submitted", step.status, None):
+        return context.journal.change(
+            job.id, only_as=service_id, state="submitted", status=step.status, error=None
+        )
+    if isinstance(step, Stop) and str(step.error) != job.error:
+        return context.journal.change(job.id, only_as=service_id, error=str(step.error))
     if isinstance(step, Ended):
         task = step.task
         return context.journal.change(
             job.id,
             # A completed entry is touched only to add the outputs that it lacks.
             only_from=OPEN if job.state in OPEN else {"completed"},
+            only_as=service_id,
             state=task.status,
             status=task.status,
             error=task.error or None,
