@@ -63,7 +63,10 @@ KEEPERS = {
     "matplotlib": ("figures",),
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
-    "httpx": ("submission.transport", "submission.client", "submission.async_client"),
+    "httpx": (
+        *("submission.transport", "submission.client", "submission.async_client"),
+        "submission.addresses",
+    ),
     "platformdirs": ("submission.environment",),
 }
 

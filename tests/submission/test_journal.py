@@ -165,6 +165,13 @@ A, B = "a" * 64, "b" * 64
         ({"resolution": "720p"}, False),
         ({"model": "wan/animate-2"}, False),
         ({"base_url": "http://127.0.0.1:1"}, False),
+        # What the service cannot tell apart.
+        ({"prompt": ""}, True),
+        ({"prompt": " "}, False),
+        ({"base_url": "HTTPS://API.Example:443/"}, True),
+        ({"base_url": "https://api.example./"}, True),
+        ({"image": from_url("https://KEPT.example:443/1.png")}, True),
+        ({"image": from_url("https://kept.example/%31.png#x")}, True),
         # The content decides where both are known, wherever it lies; else the address does.
         ({"image": from_url("https://elsewhere.example/x.png", A)}, True),
         ({"image": from_url("https://kept.example/1.png", B)}, False),
@@ -175,6 +182,19 @@ A, B = "a" * 64, "b" * 64
 def test_what_the_same_work_is(journal: Journal, change: dict[str, Any], is_same: bool) -> None:
     journal.claim(job())
     assert bool(journal.earlier(job(**change))) == is_same
+
+
+def test_an_entry_of_an_older_version_is_read_as_it_would_be_written(journal: Journal) -> None:
+    entry = journal.claim(job())
+    base = sqlite3.connect(journal.path)
+    base.execute(
+        "UPDATE jobs SET job = replace(replace(job, 'https://api.example', 'https://API.example/'),"
+        """ '"prompt":null', '"prompt":""')"""
+    )
+    base.commit()
+    base.close()
+    assert journal.job(entry.id) == entry
+    assert journal.earlier(job()) == (entry,)
 
 
 def test_threads_that_claim_the_same_work_at_once(journal: Journal) -> None:

@@ -69,6 +69,8 @@ def test_the_same_model_time_and_inputs() -> None:
         # The service has filtered by time already; what it does not tell is no contradiction.
         ({"created_at": ""}, True),
         ({"created_at": "yesterday"}, True),
+        ({"inputs": {"image": "https://KEPT.example:443/1.png", "video": VIDEO}}, True),
+        ({"inputs": {"image": IMAGE, "video": 7}}, False),
         ({"inputs": {}}, False),
         ({"inputs": {"image": IMAGE}}, False),
         ({"inputs": {"image": VIDEO, "video": IMAGE}}, False),
@@ -89,6 +91,10 @@ def test_another_task(change: dict[str, Any], expected: bool) -> None:
         ({"prompt": "a knight"}, {"prompt": "a knight"}, True),
         ({"seed": 5}, {"seed": 5}, True),
         ({"seed": 5}, {"seed": 6}, False),
+        ({"seed": 5}, {"seed": 0}, False),
+        ({"seed": 0}, {"seed": 0}, True),
+        ({"seed": 0}, {"seed": 7}, False),
+        ({"seed": 5}, {"seed": None}, True),
         ({"seed": 5}, {}, True),
     ],
 )

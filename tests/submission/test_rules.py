@@ -28,6 +28,7 @@ from wan_prep.errors import (
     WaitEnded,
 )
 from wan_prep.submission.fake import FakeService, Seen
+from wan_prep.submission.intent import intend, url_input
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.journal import Journal
 
@@ -133,6 +134,65 @@ def test_open_work_is_not_sent_again(both: Any, service: FakeService, tools: Any
     both.wait(job.id)
     both.submit(tools.url_pair())
     assert service.count("submit") == 3, "other parameters, and work that has ended"
+
+
+def renamed(**other: str) -> Any:
+    """The pair of addresses, spelled in another way."""
+    image = url_input(other.get("image", "https://media.example/hero.png"), "image")
+    video = url_input("https://media.example/dance.mp4?Signature=secret-query", "video")
+    settings: dict[str, Any] = {"mode": "animate", "resolution": "480p", "seed": -1}
+    return intend(image, video, **settings, prompt=other.get("prompt"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"prompt": ""},
+        {"image": "HTTPS://Media.Example:443/hero.png"},
+        {"image": "https://media.example/x/../hero.png#top"},
+        {"image": "https://media.example/%68ero.png"},
+        {"image": "https://media.example./hero.png"},
+    ],
+)
+def test_the_same_work_in_other_words_is_not_sent_again(
+    desk: Any, service: FakeService, other: dict[str, str]
+) -> None:
+    (job,) = desk.submit(renamed())
+    with pytest.raises(AlreadySubmitted, match=job.id):
+        desk.submit(renamed(**other))
+    assert service.count("submit") == 1
+
+
+@pytest.mark.parametrize("spelling", ["HTTP://{}/", "http://{}//", "http://{}/x/.."])
+def test_the_same_host_in_other_words_is_the_same(
+    desk: Any, service: FakeService, spelling: str
+) -> None:
+    (job,) = desk.submit(renamed())
+    desk.base_url = spelling.format(service.base_url.removeprefix("http://"))
+    with pytest.raises(AlreadySubmitted):
+        desk.submit(renamed())
+    assert [left.id for left in desk.call("unfinished")] == [job.id]
+    assert desk.wait(job.id).succeeded
+
+
+def test_what_is_sent_is_what_is_compared(desk: Any, service: FakeService) -> None:
+    desk.submit(renamed(image="HTTPS://Media.Example:443/x/../hero%7e.png#top", prompt=""))
+    (post,) = service.seen
+    assert json.loads(post.content) == {
+        "image": "https://media.example/hero%7e.png",
+        "video": "https://media.example/dance.mp4?Signature=secret-query",
+        "mode": "animate",
+        "resolution": "480p",
+        "seed": -1,
+    }
+    assert desk.only_job().image.url == "https://media.example/hero%7e.png"
+    assert desk.only_job().prompt is None
+
+
+def test_white_space_is_sent_as_it_is(desk: Any, service: FakeService) -> None:
+    """Whether the service strips it is not documented."""
+    desk.submit(renamed(prompt=" a  knight "))
+    assert json.loads(service.seen[0].content)["prompt"] == " a  knight "
 
 
 def test_nothing_is_uploaded_for_a_refused_repetition(

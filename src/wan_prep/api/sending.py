@@ -332,7 +332,7 @@ def _at_hand(
     from wan_prep.submission.client import fetch
 
     progress(f"fetching the {given.kind}", 0.0)
-    fetched = fetch(given.source, scratch, given.kind, profile=profile)
+    fetched = fetch(given.url or given.source, scratch, given.kind, profile=profile)
     return replace(given, sha256=fetched.sha256), fetched.path
 
 

@@ -18,6 +18,7 @@ from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError, UploadNot
 from wan_prep.media.files import open_check, sha256_of
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report, Verdict
+from wan_prep.submission.addresses import is_usable, plain_url
 from wan_prep.submission.jobs import JobCost
 from wan_prep.submission.schema import Parameters, body, checked_parameters
 
@@ -51,12 +52,13 @@ class Input:
 
     @property
     def url(self) -> str | None:
-        return self.source if self.path is None else None
+        """As the service is told it; None for a local file."""
+        return plain_url(self.source) if self.path is None else None
 
     @property
     def placeholder(self) -> str:
         """Stands for the address in a request that has none yet."""
-        return self.source if self.path is None else f"upload:sha256:{self.sha256}"
+        return self.url or f"upload:sha256:{self.sha256}"
 
 
 def local_input(path: str | Path, kind: Kind) -> Input:
@@ -77,7 +79,8 @@ def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
         _ = parts.port
     except ValueError as exc:
         raise SubmissionError(f"{kind}: not a usable address ({exc})") from exc
-    if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url):
+    is_odd = re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url) is not None
+    if not parts.hostname or is_odd or not is_usable(url):
         raise SubmissionError(
             f"{kind}: expected an address such as https://example.com/clip.mp4, without spaces"
         )

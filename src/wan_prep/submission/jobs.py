@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
 from wan_prep.profile import Mode, Resolution
+from wan_prep.submission.addresses import address_key, base_address
+from wan_prep.submission.schema import Prompt
 
 State = Literal[
     "submitting",  # on disk before the POST: it may or may not have been sent
@@ -56,7 +58,7 @@ class JobInput(_Part):
     def is_same_as(self, other: JobInput) -> bool:
         if self.sha256 is not None and other.sha256 is not None:
             return self.sha256 == other.sha256
-        return self.url == other.url
+        return address_key(self.url) == address_key(other.url)
 
 
 class Output(_Part):
@@ -80,13 +82,13 @@ class Job(_Part):
     status: str | None = None
     """The service's latest word, whatever it was."""
     error: str | None = None
-    base_url: str
+    base_url: Annotated[str, AfterValidator(base_address)]
     model: str
     image: JobInput
     video: JobInput
     mode: Mode
     resolution: Resolution
-    prompt: str | None = None
+    prompt: Prompt = None
     seed: int
     cost: JobCost | None = None
     created_at: AwareDatetime

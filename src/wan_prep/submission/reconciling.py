@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from wan_prep.submission.addresses import address_key
 from wan_prep.submission.flows import Context, asked
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.schema import HistoryItem, HistoryPage, data_of, opened
@@ -64,7 +65,7 @@ def fits(item: HistoryItem, job: Job, after: datetime, before: datetime) -> bool
     told = item.inputs
     if item.model not in ("", job.model):
         return False
-    if (told.get("image"), told.get("video")) != (job.image.url, job.video.url):
+    if not all(_leads_to(told.get(name), getattr(job, name).url) for name in ("image", "video")):
         return False
     created = _moment(item.created_at)
     if created is not None and not after <= created <= before:
@@ -72,7 +73,13 @@ def fits(item: HistoryItem, job: Job, after: datetime, before: datetime) -> bool
     ours = {"mode": job.mode, "resolution": job.resolution, "prompt": job.prompt or ""}
     if job.seed >= 0:  # the service may show the seed it drew for a random one
         ours["seed"] = str(job.seed)
-    return all(str(told[name]) == value for name, value in ours.items() if told.get(name))
+    return all(
+        str(told[name]) == value for name, value in ours.items() if told.get(name) not in (None, "")
+    )
+
+
+def _leads_to(told: object, url: str) -> bool:
+    return isinstance(told, str) and address_key(told) == address_key(url)
 
 
 def _page(

@@ -53,11 +53,23 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _said(prompt: str | None) -> str | None:
+    """A prompt without a character says what no prompt says. White space is sent as it is: whether
+    the service strips it is not documented."""
+    return prompt or None
+
+
+Prompt = Annotated[
+    Annotated[str, AfterValidator(_encodable)] | None,
+    AfterValidator(_said),
+]
+
+
 class Parameters(BaseModel):
     """The request's fields beside the two files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    prompt: Annotated[str, AfterValidator(_encodable)] | None = None
+    prompt: Prompt = None
     mode: Mode = "animate"
     resolution: Resolution = "480p"
     seed: Seed = _SEED.default

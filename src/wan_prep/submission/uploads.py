@@ -41,8 +41,9 @@ def address_of(given: Input, context: Context) -> Flow[str]:
         UploadFailed, Rejected, RateLimited: it is not there.
         InputPathError: the file is no longer what was checked.
     """
-    if given.path is None or given.sha256 is None:
-        return given.source
+    if given.url is not None:
+        return given.url
+    assert given.sha256 is not None
     base_url = context.connection.base_url
     kept = context.journal.upload_url(given.sha256, base_url)
     if kept is not None:
