@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
 import subprocess
@@ -20,8 +21,10 @@ from PIL import Image
 from wan_prep import api
 from wan_prep.cli import run
 from wan_prep.errors import WanPrepError
+from wan_prep.media.frames import DecodedFrame
 from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
 from wan_prep.pose.mediapipe import MediapipeEstimator
+from wan_prep.profile import load_profile
 from wan_prep.report.model import Report
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -182,7 +185,7 @@ BAD: tuple[tuple[str, str, Maker, dict[str, str]], ...] = (
     ("image", "turned.jpg", turned, {"WP107": "warning"}),
     ("image", "cmyk.jpg", picture("CMYK"), {"WP106": "info"}),
     ("image", "deep.png", picture("I;16"), {"WP106": "info"}),
-    ("image", "alpha.png", picture("RGBA"), {"WP106": "info"}),
+    ("image", "alpha.png", picture("RGBA"), {"WP106": "warning"}),
     ("video", "empty.mp4", data(b""), {"WP102": "error"}),
     ("video", "text.mp4", data(b"hello\n" * 99), {"WP102": "error"}),
     ("video", "noise.mp4", data(NOISE), {"WP102": "error"}),
@@ -257,6 +260,31 @@ def test_times_are_those_of_the_whole_clip() -> None:
     for part in ({"start": 0.5}, {"end": 2}):
         with pytest.raises(WanPrepError, match="without --start and --end"):
             api.observe(VIDEO, at=[1], **part, estimator=Nobody())
+
+
+class Counting(Nobody):
+    """Counts the decoded frames that are alive whenever a picture is looked at."""
+
+    def __init__(self) -> None:
+        self.most = 0
+
+    def poses(self, rgb: Rgb) -> list[RawPose]:
+        alive = sum(isinstance(thing, DecodedFrame) for thing in gc.get_objects())
+        self.most = max(self.most, alive)
+        return super().poses(rgb)
+
+
+def test_many_times_hold_few_frames() -> None:
+    counting = Counting()
+    api.observe(VIDEO, at=[Fraction(k, 30) for k in range(40)], estimator=counting)
+    assert 0 < counting.most <= 3
+
+
+def test_single_times_keep_to_the_limit_of_pixels(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[limits.image_pixels_max]\nvalue = 1000\n", "utf-8")
+    seen = api.observe(VIDEO, at=[0], estimator=Nobody(), profile=load_profile(own))
+    assert [defect.kind for defect in seen.defects] == ["too_large"]
 
 
 # ---- the real media, once with the real network

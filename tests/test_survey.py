@@ -138,6 +138,9 @@ class Onlooker:
         mirrored = body.local_xyz[MIRROR] * (-1.0, 1.0, 1.0)
         return RawPose(points[MIRROR], body.visibility[MIRROR], mirrored)
 
+    def follower(self) -> Onlooker:
+        return self
+
     def follow(self, rgb: np.ndarray) -> RawPose | None:
         found = self.poses(rgb)
         self.followed.append(self.looks.pop()[0])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ class _Value(BaseModel):
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
+
+    def changed(self, **update: Any) -> Self:
+        """The same value with other fields, validated as if it were new.
+
+        Unlike `model_copy` it rounds arrays and keeps nothing that was derived from the old ones.
+        """
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.model_validate(values | update)
 
 
 class Defect(_Value):

@@ -8,7 +8,10 @@ import pytest
 from wan_prep.findings import Applicability, Judged, NotApplicable, Severity
 
 OF_IMAGE = ["WP103", "WP104", "WP105", "WP106", "WP107"]
-OF_VIDEO = ["WP111", "WP112", "WP113", "WP114", "WP115", "WP116", "WP117"]
+OF_VIDEO = [
+    *("WP111", "WP112", "WP113", "WP114", "WP115", "WP116", "WP117"),
+    *("WP124", "WP125", "WP126"),
+]
 
 
 @pytest.mark.parametrize("code", ["WP101", "WP102", *OF_IMAGE, *OF_VIDEO])
@@ -27,7 +30,7 @@ def test_good_files_pass(make: Any, code: str) -> None:
         ("WP105", {"width": 199}, ["199 x 1280", "200 to 4096"], "199x1280", 0.4),
         ("WP105", {"height": 4097}, ["720 x 4097", "200 to 4096"], "720x4097", 0.4),
         ("WP105", {"size_bytes": 5_100_000}, ["5.1 MB", "5 MB"], 5_100_000, 0.4),
-        ("WP106", {"has_alpha": True, "color_mode": "RGBA"}, ["transparent"], "RGBA", 0.7),
+        ("WP106", {"has_alpha": True, "color_mode": "RGBA"}, ["transparent"], "RGBA", 0.4),
         ("WP106", {"color_mode": "CMYK"}, ["CMYK"], "CMYK", 0.7),
         ("WP106", {"color_mode": "I;16", "bit_depth": 16}, ["16 bits"], "I;16", 0.7),
         ("WP107", {"exif_orientation": 6}, ["orientation 6"], 6, 0.4),
@@ -56,6 +59,29 @@ def test_what_is_odd_about_an_image(
         ("WP112", {"height": 150}, ["720 x 150"], "720x150", 0.4),
         ("WP112", {"size_bytes": 250_000_000}, ["250.0 MB", "200 MB"], 250_000_000, 0.4),
         ("WP113", {"rotation_deg": 90}, ["90 deg"], 90, 0.4),
+        ("WP113", {"is_mirrored": True}, ["mirrored"], 0, 0.4),
+        (
+            "WP113",
+            {"rotation_deg": 270, "is_mirrored": True},
+            ["mirrored, turned 270 deg before"],
+            270,
+            0.4,
+        ),
+        (
+            "WP124",
+            {"matrix_left_undone": "a turn of 10 deg clockwise"},
+            ["a turn of 10 deg clockwise", "left undone"],
+            "a turn of 10 deg clockwise",
+            0.4,
+        ),
+        (
+            "WP125",
+            {"hidden_ltrb": (8, 0, 24, 2), "coded_width": 752, "coded_height": 1282},
+            ["left 8, top 0, right 24, bottom 2 px of 752 x 1282"],
+            "8,0,24,2",
+            0.4,
+        ),
+        ("WP126", {"has_alpha": True, "pixel_format": "bgra"}, ["transparent"], "bgra", 0.4),
         (
             "WP114",
             {"sample_aspect_ratio": Fraction(4, 3), "coded_width": 540},

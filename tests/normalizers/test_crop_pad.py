@@ -153,12 +153,26 @@ def test_wide_pixels_become_square(make) -> None:
     assert Filter("zscale", {"w": 720, "h": 1280, "f": "lanczos"}) in found
 
 
-def test_transparency_is_laid_over_white(make) -> None:
-    tags = ColorTags(is_rgb=True, has_alpha=True)
-    found = steps(make, geometry(0, 0, 720, 1280), tags, pixel_format="bgra")
-    assert found[1] == Filter("format", {"pix_fmts": "gbrap"})
-    assert isinstance(found[2], Over)
-    assert found[3] == Filter("format", {"pix_fmts": "gbrp"})
+def test_transparency_is_dropped(make) -> None:
+    tags = ColorTags(is_rgb=True)
+    found = steps(make, geometry(0, 0, 720, 1280), tags, pixel_format="bgra", has_alpha=True)
+    assert found == [FRAME, Filter("format", {"pix_fmts": "gbrp"})]
+    found = steps(make, geometry(0, 0, 720, 1280), pixel_format="yuva420p", has_alpha=True)
+    assert found[-1] == Filter("format", {"pix_fmts": "yuv444p"})
+
+
+def test_a_hidden_border_is_cut_off_before_the_turn(make) -> None:
+    sizes = {"coded_width": 1300, "coded_height": 724, "hidden_ltrb": (12, 2, 8, 2)}
+    found = steps(make, geometry(0, 0, 720, 1280), rotation_deg=90, is_mirrored=True, **sizes)
+    names = [step.name for step in found]
+    assert names == ["scale", "scale", "format", "crop", "transpose", "hflip"]
+    assert found[3] == Filter("crop", {"w": 1280, "h": 720, "x": 12, "y": 2, "exact": 1})
+
+
+def test_an_even_border_is_cut_from_the_frames_as_they_are(make) -> None:
+    found = steps(make, geometry(0, 0, 720, 1280), coded_width=752, hidden_ltrb=(10, 0, 22, 0))
+    crop = Filter("crop", {"w": 720, "h": 1280, "x": 10, "y": 0, "exact": 1})
+    assert found == [Filter("scale", {"w": 752, "h": 1280}), crop]
 
 
 def test_a_blurred_border_lies_behind_the_picture(make) -> None:

@@ -198,7 +198,7 @@ def test_ffmpeg_dies_with_this_process(tmp_path: Path) -> None:
     try:
         parent.kill()
         parent.wait()
-        ended, _, _ = select.select([child], [], [], 10)
+        ended, _, _ = select.select([child], [], [], 60)
         assert ended == [child]
     finally:
         os.close(child)

@@ -261,6 +261,10 @@ def test_every_finding_with_a_fix_is_answered(make: Any, check: Any) -> None:
         is_vfr=True,
         is_hdr=True,
         rotation_deg=90,
+        is_mirrored=True,
+        matrix_left_undone="a scaled, sheared or tilted picture",
+        hidden_ltrb=(2, 0, 2, 0),
+        has_alpha=True,
         audio_start=Fraction(1, 2),
         evidence={"cuts": (Fraction(3),), "content": Box(0.05, 0.0, 0.95, 1.0)},
     )

@@ -72,6 +72,8 @@ def test_an_image_that_needs_nothing_is_copied(make: Any, kind: str, name: str) 
     "info",
     [
         {"format": "WEBP"},
+        {"format": "HEIF"},
+        {"format": "TIFF"},
         {"exif_orientation": 6},
         {"has_alpha": True},
         {"color_mode": "RGBA"},
@@ -116,6 +118,9 @@ def test_a_clip_that_needs_nothing_is_copied(make: Any) -> None:
         {"pixel_format": "yuv444p"},
         {"pixel_format": "yuvj420p"},
         {"rotation_deg": 90},
+        {"is_mirrored": True},
+        {"matrix_left_undone": "a turn of 10 deg clockwise"},
+        {"hidden_ltrb": (0, 0, 16, 0)},
         {"coded_width": 360},
         {"is_interlaced": True},
         {"is_hdr": True},

@@ -22,7 +22,7 @@ from wan_prep.submission import journal
 from wan_prep.submission.async_client import AsyncClient
 from wan_prep.submission.client import Client
 from wan_prep.submission.environment import Connection
-from wan_prep.submission.fake import FakeService
+from wan_prep.submission.fake import FakeService, clip
 from wan_prep.submission.flows import Clock
 from wan_prep.submission.intent import Intent, intend, local_input, url_input
 from wan_prep.submission.jobs import Job, Prediction
@@ -146,11 +146,11 @@ class Tools:
 
     @staticmethod
     def local_pair(folder: Path, **options: Any) -> Intent:
-        """Two files whose content nobody reads: 5 kB and 300 kB."""
+        """A file that nobody reads, of 5 kB, and a clip of half a second, of 300 kB."""
         image, video = folder / "hero.png", folder / "dance.mp4"
         if not image.exists():
             image.write_bytes(b"image" * 1000)
-            video.write_bytes(bytes(range(250)) * 1200)
+            video.write_bytes(clip(90, size_px=158, frames=8))
         return intend(
             local_input(image, "image"),
             local_input(video, "video"),

@@ -50,7 +50,7 @@ def dying(owner, name, *, before=False, when=lambda *a, **k: True):
 
 is_post = lambda _self, exchange: exchange.url.endswith("/animate")
 is_upload = lambda _self, exchange: exchange.method == "PUT"
-to = lambda wanted: lambda *told, **changes: wanted in (*told, changes.get("state"))
+to = lambda state: lambda *_a, **changes: changes.get("state") == state
 MOMENTS = {
     "before the upload": lambda: dying(client.Runner, "_exchanged", before=True, when=is_upload),
     "after an upload": lambda: dying(client.Runner, "_exchanged", when=is_upload),
@@ -58,8 +58,8 @@ MOMENTS = {
     "after the entry": lambda: dying(Journal, "claim"),
     "before the POST": lambda: dying(client.Runner, "_exchanged", before=True, when=is_post),
     "after the POST": lambda: dying(client.Runner, "_exchanged", when=is_post),
-    "before the id is noted": lambda: dying(Journal, "answered", before=True, when=to("submitted")),
-    "after the id is noted": lambda: dying(Journal, "answered", when=to("submitted")),
+    "before the id is noted": lambda: dying(Journal, "change", before=True, when=to("submitted")),
+    "after the id is noted": lambda: dying(Journal, "change", when=to("submitted")),
     "after the end is noted": lambda: dying(Journal, "change", when=to("completed")),
     "in the download": lambda: dying(downloads.PartFile, "write"),
     "before the rename": lambda: dying(downloads.PartFile, "finished"),
@@ -153,7 +153,7 @@ class Nursery:
         return self.end()
 
     def close(self) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate()
 
     def _said(self) -> str:
         assert self._process.stdout is not None
@@ -206,7 +206,7 @@ def test_killed_while_the_service_works(
             started.wait()
             os.kill(children[0], signal.SIGKILL)
 
-    service.on_seen = kill
+    service.on_worked = kill
     children.append(nursery.start(desk, "never"))
     started.set()
     assert nursery.end() == (-signal.SIGKILL, 0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,17 @@ import pytest
 from wan_prep.errors import (
     AlreadySubmitted,
     DownloadFailed,
+    InputPathError,
     JobNotFound,
     JournalError,
     PartlySubmitted,
     RateLimited,
-    Rejected,
-    ServiceUnreachable,
     SubmissionError,
     SubmissionUnknown,
     UploadNotAllowed,
     WaitEnded,
 )
-from wan_prep.submission.fake import FakeService, Seen
-from wan_prep.submission.intent import intend, url_input
+from wan_prep.submission.fake import FakeService, Seen, clip
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.journal import Journal
 
@@ -111,7 +109,7 @@ def test_an_id_that_the_journal_cannot_note_is_told(
         raise JournalError("disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Journal, "answered", full)
+        broken.setattr(Journal, "settle", full)
         with pytest.raises(SubmissionUnknown) as caught:
             both.submit(tools.url_pair())
     (service_id,) = service.tasks
@@ -134,65 +132,6 @@ def test_open_work_is_not_sent_again(both: Any, service: FakeService, tools: Any
     both.wait(job.id)
     both.submit(tools.url_pair())
     assert service.count("submit") == 3, "other parameters, and work that has ended"
-
-
-def renamed(**other: str) -> Any:
-    """The pair of addresses, spelled in another way."""
-    image = url_input(other.get("image", "https://media.example/hero.png"), "image")
-    video = url_input("https://media.example/dance.mp4?Signature=secret-query", "video")
-    settings: dict[str, Any] = {"mode": "animate", "resolution": "480p", "seed": -1}
-    return intend(image, video, **settings, prompt=other.get("prompt"))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"prompt": ""},
-        {"image": "HTTPS://Media.Example:443/hero.png"},
-        {"image": "https://media.example/x/../hero.png#top"},
-        {"image": "https://media.example/%68ero.png"},
-        {"image": "https://media.example./hero.png"},
-    ],
-)
-def test_the_same_work_in_other_words_is_not_sent_again(
-    desk: Any, service: FakeService, other: dict[str, str]
-) -> None:
-    (job,) = desk.submit(renamed())
-    with pytest.raises(AlreadySubmitted, match=job.id):
-        desk.submit(renamed(**other))
-    assert service.count("submit") == 1
-
-
-@pytest.mark.parametrize("spelling", ["HTTP://{}/", "http://{}//", "http://{}/x/.."])
-def test_the_same_host_in_other_words_is_the_same(
-    desk: Any, service: FakeService, spelling: str
-) -> None:
-    (job,) = desk.submit(renamed())
-    desk.base_url = spelling.format(service.base_url.removeprefix("http://"))
-    with pytest.raises(AlreadySubmitted):
-        desk.submit(renamed())
-    assert [left.id for left in desk.call("unfinished")] == [job.id]
-    assert desk.wait(job.id).succeeded
-
-
-def test_what_is_sent_is_what_is_compared(desk: Any, service: FakeService) -> None:
-    desk.submit(renamed(image="HTTPS://Media.Example:443/x/../hero%7e.png#top", prompt=""))
-    (post,) = service.seen
-    assert json.loads(post.content) == {
-        "image": "https://media.example/hero%7e.png",
-        "video": "https://media.example/dance.mp4?Signature=secret-query",
-        "mode": "animate",
-        "resolution": "480p",
-        "seed": -1,
-    }
-    assert desk.only_job().image.url == "https://media.example/hero%7e.png"
-    assert desk.only_job().prompt is None
-
-
-def test_white_space_is_sent_as_it_is(desk: Any, service: FakeService) -> None:
-    """Whether the service strips it is not documented."""
-    desk.submit(renamed(prompt=" a  knight "))
-    assert json.loads(service.seen[0].content)["prompt"] == " a  knight "
 
 
 def test_nothing_is_uploaded_for_a_refused_repetition(
@@ -296,285 +235,6 @@ def test_exactly_one_match_is_attached(both: Any, service: FakeService, tools: A
     assert both.call("reconcile") == ()
 
 
-def lookalike(service: FakeService) -> str:
-    """A task that another machine submitted: the same in all that the history tells."""
-    post = service.seen[-1]
-    answer = httpx.post(
-        f"{service.base_url}{post.path}",
-        content=post.content,
-        headers={"Authorization": post.headers["authorization"]},
-        trust_env=False,
-    )
-    return str(answer.json()["data"]["id"])
-
-
-def during(service: FakeService, step: str, act: Callable[[], object]) -> None:
-    """Another process does something while the first request of a step is on its way."""
-    pending = [act]
-
-    def look(seen: Seen) -> None:
-        if seen.step == step and pending:
-            service.seen.append(seen)  # it has left; `lookalike` repeats it
-            pending.pop()()
-            service.seen.remove(seen)
-
-    service.on_seen = look
-
-
-def named_task(job: Job) -> str:
-    """The look-alike that an entry's error names."""
-    return str(job.error).rpartition("; ")[2].partition(",")[0]
-
-
-@pytest.mark.parametrize("is_waited_for", [False, True])
-def test_the_posts_own_id_beats_a_lookalike(
-    both: Any, service: FakeService, tools: Any, is_waited_for: bool
-) -> None:
-    found = []
-
-    def meanwhile() -> None:
-        found.append(lookalike(service))
-        (looked_up,) = both.call("reconcile")
-        assert looked_up.job.service_id == found[0]
-        if is_waited_for:
-            assert both.wait(looked_up.job.id).succeeded
-
-    during(service, "submit", meanwhile)
-    (job,) = both.submit(tools.url_pair())
-    _, own = service.tasks
-    assert (job.state, job.status, job.service_id) == ("submitted", "created", own)
-    assert (both.only_job(), named_task(job)) == (job, found[0])
-    assert job.outputs == ()
-    if is_waited_for:
-        assert str(both.out / f"{job.id}-1.mp4") in str(job.error)
-    prediction = both.wait(job.id, folder=both.home / "own")
-    assert own in prediction.outputs[0].url
-    assert both.journal.job(own) == both.only_job()
-
-
-def test_a_job_that_was_starved_of_its_task_finds_it(
-    both: Any, service: FakeService, tools: Any
-) -> None:
-    """A is being sent; B is accepted without our knowing, and its task is taken for A's."""
-
-    def meanwhile() -> None:
-        unknown(both, service, tools.url_pair(), resubmit=True)
-        first, second = both.call("reconcile")
-        assert (first.is_clear, second.is_clear, second.matches) == (True, False, 0)
-
-    during(service, "submit", meanwhile)
-    (a,) = both.submit(tools.url_pair())
-    task_b, task_a = service.tasks
-    b = both.journal.jobs()[1]
-    assert (a.service_id, named_task(a), b.service_id) == (task_a, task_b, None)
-    (found,) = both.call("reconcile")
-    assert (found.job.id, found.job.service_id) == (b.id, task_b)
-    assert service.count("submit") == 2
-
-
-def test_an_entry_with_the_posts_own_task_is_set_free(
-    both: Any, service: FakeService, tools: Any
-) -> None:
-    """The answer is on its way while another entry is given the task."""
-    b = unknown(both, service, tools.url_pair())
-    service.tasks.clear()
-    real = service._on_submit
-
-    def accepted_and_found(seen: Seen) -> Any:
-        reply = real(seen)
-        both.journal.attach(b.id, next(iter(service.tasks)))
-        return reply
-
-    service._on_submit = accepted_and_found  # type: ignore[method-assign]
-    (a,) = both.submit(tools.url_pair(), resubmit=True)
-    free = both.journal.job(b.id)
-    assert (a.service_id, free.state, free.service_id) == (*service.tasks, "unknown", None)
-    assert free.error == f"its task {a.service_id} is {a.id}'s"
-
-
-@pytest.mark.parametrize(
-    ("fault", "error", "state"),
-    [
-        ("submit=402", Rejected, "rejected"),
-        ("submit=429:7", RateLimited, "rejected"),
-        ("submit=recode:500", SubmissionUnknown, "unknown"),
-        ("submit=recode:409", SubmissionUnknown, "unknown"),
-    ],
-)
-def test_a_lookalike_is_not_kept_where_the_post_says_otherwise(
-    both: Any,
-    service: FakeService,
-    tools: Any,
-    fault: str,
-    error: type[SubmissionError],
-    state: str,
-) -> None:
-    found = []
-
-    def meanwhile() -> None:
-        found.append(lookalike(service))
-        both.call("reconcile")
-        service.add_faults(fault)
-
-    during(service, "submit", meanwhile)
-    with pytest.raises(error):
-        both.submit(tools.url_pair())
-    job = both.only_job()
-    own = [task for task in service.tasks if task not in found]
-    assert (job.state, named_task(job)) == (state, found[0])
-    assert job.service_id == (own[0] if own else None)
-    assert not both.journal.is_attached(found[0])
-
-
-def test_a_lookalike_is_not_kept_where_nothing_was_sent(
-    desk: Any, service: FakeService, tools: Any
-) -> None:
-    def pause(_seconds: float) -> None:
-        if desk.only_job().state == "submitting":
-            desk.journal.attach(desk.only_job().id, "s2")
-
-    class Refusing(httpx.BaseTransport):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            raise httpx.ConnectError("refused", request=request)
-
-    desk.wrap = lambda _: Refusing()
-    desk.time.sleep = pause
-    with pytest.raises(ServiceUnreachable):
-        desk.submit(tools.url_pair())
-    job = desk.only_job()
-    assert (job.state, job.service_id, named_task(job)) == ("not_sent", None, "s2")
-
-
-def test_what_was_found_meanwhile_is_kept_where_the_post_says_nothing(
-    both: Any, service: FakeService, tools: Any
-) -> None:
-    def meanwhile() -> None:
-        lookalike(service)
-        both.call("reconcile")
-        service.add_faults("submit=reset")
-
-    during(service, "submit", meanwhile)
-    with pytest.raises(SubmissionUnknown):
-        both.submit(tools.url_pair())
-    assert (both.only_job().state, both.only_job().service_id) == ("submitted", *service.tasks)
-
-
-@pytest.mark.parametrize("step", ["result", "output"])
-def test_a_wait_for_a_lookalike_leaves_no_trace_in_the_entry(
-    both: Any, service: FakeService, tools: Any, step: str
-) -> None:
-    """The entry gets its own task while another process asks for, or fetches, the wrong one."""
-    service.polls_until_completed = 1
-    (job,) = both.submit(tools.url_pair())
-
-    during(service, step, lambda: both.journal.answered(job, "submitted", service_id="s1"))
-    with pytest.raises(SubmissionUnknown, match=f"{job.service_id}, .*, is another"):
-        both.wait(job.id)
-    now = both.only_job()
-    assert (now.state, now.service_id, now.outputs) == ("submitted", "s1", ())
-
-
-def test_an_entry_that_another_process_has_cleared_is_not_attached(
-    both: Any, service: FakeService, tools: Any
-) -> None:
-    job = unknown(both, service, tools.url_pair())
-    during(service, "history", lambda: both.journal.answered(job, "submitted", service_id="s1"))
-    (found,) = both.call("reconcile")
-    assert (found.job.service_id, found.is_clear) == ("s1", True)
-    assert "s1" in found.said
-    during(service, "history", lambda: both.journal.change(job.id, state="rejected"))
-    both.journal.change(job.id, state="unknown", service_id=None)
-    (found,) = both.call("reconcile")
-    assert (both.only_job().state, both.only_job().service_id) == ("rejected", None)
-    assert not found.is_clear
-
-
-# ---- what was said is not lost with the journal
-
-
-@pytest.mark.parametrize(
-    ("fault", "error", "said"),
-    [
-        ("submit=402", Rejected, "402"),
-        ("submit=429:7", RateLimited, "429"),
-        ("submit=recode:500", SubmissionUnknown, "names it"),
-        ("submit=500", SubmissionUnknown, "500"),
-    ],
-)
-def test_a_journal_that_fails_does_not_hide_what_was_said(
-    both: Any,
-    service: FakeService,
-    tools: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: str,
-    error: type[SubmissionError],
-    said: str,
-) -> None:
-    service.add_faults(fault)
-
-    def full(*_args: object, **_options: object) -> Job:
-        raise JournalError("disk is full")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(Journal, "answered", full)
-        with pytest.raises(error) as caught:
-            both.submit(tools.url_pair())
-    assert said in str(caught.value)
-    assert "disk is full" in str(caught.value)
-    assert all(task in str(caught.value) for task in service.tasks)
-    assert both.only_job().id in str(caught.value)
-    assert both.only_job().state == "submitting"
-    with pytest.raises(AlreadySubmitted):
-        both.submit(tools.url_pair())
-    (found,) = both.call("reconcile")
-    assert found.is_clear == bool(service.tasks)
-
-
-def test_a_journal_that_fails_does_not_hide_that_nothing_was_sent(
-    desk: Any, tools: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_args: object, **_options: object) -> Job:
-        raise JournalError("disk is full")
-
-    desk.base_url = "https://127.0.0.1:9"
-    monkeypatch.setattr(Journal, "answered", full)
-    with pytest.raises(ServiceUnreachable, match=r"nothing was sent.*disk is full"):
-        desk.submit(tools.url_pair())
-    assert desk.only_job().state == "submitting"
-
-
-def test_a_refusal_that_names_a_task_is_waited_for(
-    both: Any, service: FakeService, tools: Any
-) -> None:
-    service.add_faults("submit=recode:402")
-    with pytest.raises(SubmissionUnknown) as caught:
-        both.submit(tools.url_pair())
-    (task,) = service.tasks
-    assert task in str(caught.value)
-    assert (both.only_job().state, both.only_job().service_id) == ("unknown", task)
-    assert both.wait(both.only_job().id).succeeded
-    assert service.count("history") == 0
-
-
-def test_a_clock_that_was_wrong_ends_nothing(desk: Any, service: FakeService, tools: Any) -> None:
-    service.polls_until_completed = 4
-    (job,) = desk.submit(tools.url_pair())
-    with pytest.raises(WaitEnded):
-        desk.wait(job.id, timeout_s=0)
-    desk.time.slept.append(8 * 24 * 3600.0)
-    service.add_faults("result=404")
-    with pytest.raises(WaitEnded, match="404") as caught:
-        desk.wait(job.id)
-    assert caught.value.exit_code == 3
-    assert desk.only_job().state == "submitted"
-    assert "404" in desk.only_job().summary(), "the journal tells of it"
-    desk.time.slept.pop()
-    assert [left.id for left in desk.call("unfinished")] == [job.id]
-    ticks: list[Any] = []
-    assert desk.wait(job.id, progress=ticks.append).succeeded
-    assert [tick.job.error for tick in ticks] == [None, None], "it was found again"
-
-
 def test_two_matches_are_not_attached(both: Any, service: FakeService, tools: Any) -> None:
     unknown(both, service, tools.url_pair())
     unknown(both, service, tools.url_pair(), resubmit=True)
@@ -647,6 +307,24 @@ def test_what_the_history_has_forgotten(desk: Any, service: FakeService, tools: 
     (found,) = desk.call("reconcile")
     assert "too old" in found.said
     assert desk.call("unfinished") == ()
+
+
+@pytest.mark.parametrize("days", [8.0, -8.0])
+def test_a_wrong_clock_ends_nothing(
+    both: Any, service: FakeService, tools: Any, days: float
+) -> None:
+    """Eight days ahead, one 404: and the next look finds it."""
+    (job,) = both.submit(tools.url_pair())
+    both.time.slept.append(days * 24 * 3600.0)
+    service.add_faults("result=404")
+    if days > 0:
+        with pytest.raises(WaitEnded, match="older than the 7 days"):
+            both.wait(job.id)
+    assert both.only_job().state == "submitted"
+    with pytest.raises(AlreadySubmitted):
+        both.submit(tools.url_pair())
+    both.time.slept.pop()
+    assert both.wait(job.id).succeeded
 
 
 def test_a_rehearsal_and_the_real_service_do_not_mix(
@@ -763,14 +441,13 @@ def test_a_job_that_nobody_knows(both: Any, service: FakeService) -> None:
 
 
 def test_outputs_and_their_flags(both: Any, service: FakeService, tools: Any) -> None:
-    service.nsfw, service.video = (False, True), b"a finished video"
+    service.nsfw, service.video = (False, True), clip(30)
     (job,) = both.submit(tools.url_pair())
     first, second = both.wait(job.id).outputs
     assert (first.nsfw, second.nsfw) == (False, True)
     assert Path(second.path) == both.out / f"{job.id}-2.mp4"
-    assert Path(second.path).read_bytes() == b"a finished video"
-    # sha256 of "a finished video"
-    assert second.sha256 == "c0b390ded92a024fec76121bc3ebc258f291a906ee4930930102dc84031c8f4b"
+    assert Path(second.path).read_bytes() == clip(30)
+    assert second.sha256 == sha256(clip(30)).hexdigest()
 
 
 def test_what_is_here_is_not_fetched_again(both: Any, service: FakeService, tools: Any) -> None:
@@ -793,7 +470,74 @@ def test_a_file_in_the_way_stays(both: Any, service: FakeService, tools: Any) ->
         both.wait(job.id)
     assert target.read_bytes() == b"somebody else's"
     both.wait(job.id, overwrite=True)
-    assert target.read_bytes().startswith(b"This is no video")
+    assert target.read_bytes().startswith(b"YUV4MPEG2")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_page_instead_of_the_video_is_kept_aside_and_fetched_again(
+    both: Any, service: FakeService, tools: Any, overwrite: bool
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    service.add_faults("output=html*")
+    with pytest.raises(DownloadFailed, match="text/html") as caught:
+        both.wait(job.id, overwrite=overwrite)
+    (aside,) = both.out.iterdir()
+    assert aside.read_bytes() == b"<!doctype html><title>Just a moment</title>"
+    assert str(aside) in str(caught.value)
+    assert both.only_job().outputs[0].path is None
+    with pytest.raises(DownloadFailed):
+        both.wait(job.id, overwrite=overwrite)
+    assert list(both.out.iterdir()) == [aside], "the same page has the same name"
+    service.clear_faults()
+    (output,) = both.wait(job.id, overwrite=overwrite).outputs
+    assert Path(output.path).read_bytes() == clip()
+
+
+def test_a_page_that_an_earlier_version_took_for_the_video(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    (output,) = both.wait(job.id).outputs
+    page = b"<!doctype html>"
+    Path(output.path).write_bytes(page)
+    stale = output.model_copy(update={"sha256": sha256(page).hexdigest()})
+    both.journal.keep_output(job.id, 0, stale)
+    with pytest.raises(DownloadFailed, match="--overwrite"):
+        both.wait(job.id)
+    (output,) = both.wait(job.id, overwrite=True).outputs
+    assert Path(output.path).read_bytes() == clip()
+
+
+@pytest.mark.parametrize("link", ["hard", "symbolic"])
+@pytest.mark.parametrize("source", ["hero.png", "dance.mp4"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_never_takes_the_place_of_a_source(
+    desk: Any,
+    service: FakeService,
+    tools: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    link: str,
+    source: str,
+    overwrite: bool,
+) -> None:
+    """Named relatively when it was submitted, and waited for from another folder."""
+    monkeypatch.chdir(tmp_path)
+    tools.local_pair(tmp_path)
+    (job,) = desk.submit(tools.local_pair(Path()), upload=True)
+    desk.out.mkdir()
+    monkeypatch.chdir(desk.out)
+    target = desk.out / f"{job.id}-1.mp4"
+    if link == "hard":
+        target.hardlink_to(tmp_path / source)
+    else:
+        target.symlink_to(tmp_path / source)
+    before = (tmp_path / source).read_bytes()
+    with pytest.raises(InputPathError, match="would replace the input"):
+        desk.wait(job.id, overwrite=overwrite)
+    assert service.count("output") == 0
+    assert (tmp_path / source).read_bytes() == before
+    assert target.samefile(tmp_path / source)
 
 
 def test_no_place_for_the_outputs(both: Any, service: FakeService, tools: Any) -> None:
@@ -885,3 +629,4 @@ def test_what_a_wait_for_everything_waits_for(
     desk.wait(done.id)
     desk.journal.change(old.id, created_at=datetime.now(UTC) - timedelta(days=8))
     assert [job.id for job in desk.call("unfinished")] == [job.id for job in rest]
+    assert [job.id for job in desk.call("overdue")] == [old.id]

@@ -75,8 +75,8 @@ def image_still(info: ImageInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "animated_image",
-        f"the image is an animation of {info.frame_count} frames; only the first was looked at, "
-        "and which one the service takes is not documented",
+        f"the image file holds {info.frame_count} frames; only the first (of HEIC: the main one) "
+        "was looked at, and which one the service takes is not documented",
         measured=info.frame_count,
         limit=1,
         unit="frames",
@@ -98,9 +98,19 @@ def image_format(info: ImageInfo, context: PairContext) -> Answer:
 
 
 def image_colors(info: ImageInfo, context: PairContext) -> Answer:
-    odd = []
+    fix = Fix(applicability=Applicability.SAFE, title="flatten to 8-bit sRGB")
     if info.has_alpha:
-        odd.append("has transparent parts")
+        return _flaw(
+            context,
+            "transparent",
+            "the image has transparent parts: decoders like OpenCV drop transparency and see the "
+            "colours stored under it, which is what was judged here, a person sees what lies "
+            "behind",
+            measured=info.color_mode,
+            limit="RGB",
+            fix=fix,
+        )
+    odd = []
     if info.color_mode == "CMYK":
         odd.append("is in print colours (CMYK)")
     if info.bit_depth > 8:
@@ -113,7 +123,7 @@ def image_colors(info: ImageInfo, context: PairContext) -> Answer:
         f"the image {' and '.join(odd)}; the model sees 8-bit RGB, made in a way you do not choose",
         measured=info.color_mode,
         limit="RGB",
-        fix=Fix(applicability=Applicability.SAFE, title="flatten to 8-bit sRGB"),
+        fix=fix,
     )
 
 
@@ -186,17 +196,78 @@ def video_format(info: VideoInfo, context: PairContext) -> Answer:
 
 
 def video_upright(info: VideoInfo, context: PairContext) -> Answer:
-    if info.rotation_deg == 0:
+    if info.rotation_deg == 0 and not info.is_mirrored:
         return PASSED
+    if info.is_mirrored:
+        turned = f", turned {info.rotation_deg} deg before" if info.rotation_deg else ""
+        message = (
+            f"the video is shown mirrored{turned} only where its display matrix is obeyed as a "
+            "whole; decoders differ in that, and some take a mirror for a turn"
+        )
+    else:
+        message = (
+            f"the video stands upright only where its rotation note ({info.rotation_deg} deg) is "
+            "obeyed; decoders differ in that"
+        )
     return _flaw(
         context,
         "rotated_by_metadata",
-        f"the video stands upright only where its rotation note ({info.rotation_deg} deg) is "
-        "obeyed; decoders differ in that",
+        message,
         measured=info.rotation_deg,
         limit=0,
         unit="deg",
-        fix=Fix(applicability=Applicability.SAFE, title="turn the frames themselves"),
+        fix=Fix(
+            applicability=Applicability.SAFE,
+            title="mirror the frames themselves"
+            if info.is_mirrored
+            else "turn the frames themselves",
+        ),
+    )
+
+
+def video_matrix_plain(info: VideoInfo, context: PairContext) -> Answer:
+    if info.matrix_left_undone is None:
+        return PASSED
+    return _flaw(
+        context,
+        "odd_display_matrix",
+        f"the video's display matrix asks for {info.matrix_left_undone}; players differ in "
+        "whether they do that: here it is left undone, in what was judged and in what is written",
+        measured=info.matrix_left_undone,
+        limit="quarter turns and mirroring",
+        fix=Fix(applicability=Applicability.SAFE, title="write the frames without that matrix"),
+    )
+
+
+def video_shown_whole(info: VideoInfo, context: PairContext) -> Answer:
+    if not any(info.hidden_ltrb):
+        return PASSED
+    left, top, right, bottom = info.hidden_ltrb
+    return _flaw(
+        context,
+        "hidden_border",
+        f"the video hides a border (left {left}, top {top}, right {right}, bottom {bottom} px of "
+        f"{info.coded_width} x {info.coded_height}); players cut it off, as was done here, "
+        "decoders like OpenCV show it",
+        measured=f"{left},{top},{right},{bottom}",
+        limit="0,0,0,0",
+        unit="px",
+        fix=Fix(applicability=Applicability.SAFE, title="cut the border off the frames themselves"),
+    )
+
+
+def video_opaque(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.has_alpha:
+        return PASSED
+    return _flaw(
+        context,
+        "transparent",
+        "the video has transparent parts: decoders (ffmpeg, OpenCV, decord) drop transparency and "
+        "see the colours stored under it, which is what was judged here, a person sees what lies "
+        "behind",
+        measured=info.pixel_format,
+        limit="without alpha",
+        fix=Fix(applicability=Applicability.SAFE, title="write it without transparency"),
     )
 
 
@@ -346,9 +417,11 @@ RULES = (
         _of_image(image_colors),
         Explanation(
             "Transparency, colour model and bits a channel.",
-            "The model sees 8-bit RGB; transparent parts turn black or white unasked.",
-            "Flatten on a background that you choose.",
-            _IN_PROFILE.format("`flattened_image`"),
+            "The model sees 8-bit RGB. Decoders drop transparency: the colours stored under it "
+            "show, whatever they are; a person sees the picture on some background instead.",
+            "Flatten to 8-bit sRGB, on a background that you choose if what shows is not what you "
+            "mean.",
+            _IN_PROFILE.format("`transparent`, `flattened_image`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -403,9 +476,10 @@ RULES = (
         "video",
         _of_video(video_upright),
         Explanation(
-            "The rotation noted in the container.",
-            "OpenCV and decord obey it, other readers do not; a person on the side is no template.",
-            "Turn the frames themselves.",
+            "The quarter turn and the mirroring noted in the container or in the stream.",
+            "OpenCV and decord obey a turn, other readers do not; a mirror they leave out or take "
+            "for a turn; a person on the side is no template.",
+            "Turn and mirror the frames themselves.",
             _IN_PROFILE.format("`rotated_by_metadata`"),
         ),
         cap=Severity.WARNING,
@@ -463,6 +537,53 @@ RULES = (
             "A damaged part may stop the service's decoder, or repeat frames.",
             "Export or download the clip again.",
             _IN_PROFILE.format("`damaged`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP124",
+        "video-matrix-odd",
+        "media",
+        "video",
+        _of_video(video_matrix_plain),
+        Explanation(
+            "Whether the display matrix asks for more than quarter turns and mirroring: another "
+            "angle, a scale, a shear, a perspective.",
+            "Some players do it, some do a part of it; OpenCV and decord leave an odd angle "
+            "undone, and so do the check and the fix.",
+            "Write the frames without that matrix; if you mean the turn, make it in an editor.",
+            _IN_PROFILE.format("`odd_display_matrix`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP125",
+        "video-border-hidden",
+        "media",
+        "video",
+        _of_video(video_shown_whole),
+        Explanation(
+            "The clean aperture (MP4, QuickTime) or pixel crop (Matroska) of the container.",
+            "QuickTime and ffmpeg from 7.1 on cut the border off, OpenCV and decord show it, so "
+            "that size and framing are not what you see.",
+            "Cut the border off the frames themselves.",
+            _IN_PROFILE.format("`hidden_border`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP126",
+        "video-transparent",
+        "media",
+        "video",
+        _of_video(video_opaque),
+        Explanation(
+            "Whether a pixel of the first frames is transparent, or the stream has an alpha layer.",
+            "ffmpeg, OpenCV and decord drop transparency: the colours stored under it show, "
+            "whatever they are, where a person sees a cut-out.",
+            "Write the clip without transparency; if what shows is not what you mean, lay it over "
+            "a background in an editor first.",
+            _IN_PROFILE.format("`transparent`"),
         ),
         cap=Severity.WARNING,
     ),

@@ -153,7 +153,7 @@ def observe(
         if times is not None:
             from wan_prep.observing import observe_video_at
 
-            seen = observe_video_at(path, network, times)
+            seen = observe_video_at(path, network, times, figures)
             _must_be_shown(times, seen)
             return seen
         if actual == "image":

@@ -40,7 +40,6 @@ class ColorTags:
     transfer: str | None = None
     is_full_range: bool = False
     is_rgb: bool = False
-    has_alpha: bool = False
 
 
 def color_tags(path: str | PathLike[str]) -> ColorTags:
@@ -70,5 +69,4 @@ def _tags(frame: VideoFrame) -> ColorTags:
         transfer=_TRANSFERS.get(int(frame.color_trc)),
         is_full_range=int(frame.color_range) == _FULL_RANGE or name.startswith("yuvj"),
         is_rgb=bool(frame.format.is_rgb) or name == "pal8",
-        has_alpha=any(part.is_alpha for part in frame.format.components),
     )

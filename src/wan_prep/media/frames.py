@@ -211,4 +211,4 @@ def _from(
                 return
         for pts, frame in libav.timed_frames(container, stream, log, skip_nonref=skip_nonref):
             time = (pts - info.first_pts) * info.time_base
-            yield time, AvPicture(frame, info.width, info.height, info.rotation_deg)
+            yield time, AvPicture(frame, info)

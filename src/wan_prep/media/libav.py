@@ -73,14 +73,6 @@ def audio_stream(container: InputContainer) -> Stream | None:
     return container.streams.audio[0] if container.streams.audio else None
 
 
-def rotation_deg(frame: VideoFrame) -> int:
-    """Clockwise turn that shows the picture upright: 0, 90, 180 or 270.
-
-    `frame.rotation` is the counter-clockwise turn of the display matrix, as in libavutil.
-    """
-    return round(-frame.rotation / 90) % 4 * 90
-
-
 def time_base_of(stream: Stream) -> Fraction:
     """Seconds per tick; a stream that does not say gets libav's own microseconds."""
     return stream.time_base or Fraction(1, 1_000_000)

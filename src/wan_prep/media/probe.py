@@ -21,6 +21,8 @@ from av.video.stream import VideoStream
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
+from wan_prep.media.apertures import hidden_ltrb, shown_size
+from wan_prep.media.display import has_alpha_layer, is_transparent, orientation_of
 from wan_prep.media.files import head_of, open_check, sha256_of
 from wan_prep.media.libav import DecodeLog, time_base_of
 from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
@@ -51,6 +53,7 @@ class _Look:
     first_pts: int
     frame: VideoFrame
     is_interlaced: bool
+    has_alpha: bool
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
             )
         frames = list(islice(libav.timed_frames(container, stream, log), _FRAMES_LOOKED_AT))
         name = container.format.name
+        has_layer = has_alpha_layer(stream)
     if not frames:
         if sniff(head_of(path)) is None and name in libav.WEAK_DEMUXERS:
             raise_not_media(None)
@@ -119,7 +123,12 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
         )
     if name in ("gif", "apng") and len(frames) == 1:
         raise_still(name.upper())
-    return _Look(frames[0][0], frames[0][1], any(frame.interlaced_frame for _, frame in frames))
+    return _Look(
+        frames[0][0],
+        frames[0][1],
+        is_interlaced=any(frame.interlaced_frame for _, frame in frames),
+        has_alpha=has_layer or any(is_transparent(frame) for _, frame in frames),
+    )
 
 
 def _described(path: Path, look: _Look) -> VideoInfo:
@@ -138,9 +147,16 @@ def _described(path: Path, look: _Look) -> VideoInfo:
         ratio = sane_aspect_ratio(
             stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         )
-        rotation = libav.rotation_deg(frame)
-        size_wh = square_pixel_size(frame.width, frame.height, ratio)
-        width, height = size_wh[::-1] if rotation in (90, 270) else size_wh
+        orientation = orientation_of(frame)
+        hidden = hidden_ltrb(
+            path,
+            container.format.name.split(",")[0],
+            track_id=stream.id,
+            video_index=list(container.streams.video).index(stream),
+            coded_wh=(frame.width, frame.height),
+        )
+        size_wh = square_pixel_size(*shown_size(frame.width, frame.height, hidden), ratio)
+        width, height = size_wh[::-1] if orientation.rotation_deg in (90, 270) else size_wh
         transfer = _TRANSFERS.get(int(frame.color_trc))
         claimed = _claimed_duration(container, stream)
         return VideoInfo(
@@ -156,7 +172,11 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             coded_width=frame.width,
             coded_height=frame.height,
             sample_aspect_ratio=ratio,
-            rotation_deg=rotation,
+            rotation_deg=orientation.rotation_deg,
+            is_mirrored=orientation.is_mirrored,
+            matrix_left_undone=orientation.left_undone,
+            hidden_ltrb=hidden,
+            has_alpha=look.has_alpha,
             is_interlaced=look.is_interlaced,
             color_transfer=transfer,
             is_hdr=transfer in _HDR_TRANSFERS,

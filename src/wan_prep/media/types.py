@@ -39,7 +39,8 @@ class ImageInfo(_Facts):
     """Whether any pixel is transparent."""
     has_icc_profile: bool
     frame_count: int
-    """1 for a still; more for an animation, of which only the first frame counts."""
+    """1 for a still; more for an animation, of which only the first frame counts, and for several
+    pictures in one HEIF, of which only the main one counts."""
 
 
 class VideoInfo(_Facts):
@@ -59,9 +60,18 @@ class VideoInfo(_Facts):
     """Upright, square-pixel size in px: rotation and sample aspect ratio applied."""
     coded_width: int
     coded_height: int
+    """Size of a decoded frame as stored, with what is hidden."""
     sample_aspect_ratio: Fraction
     rotation_deg: int
     """Clockwise turn that shows the picture upright: 0, 90, 180 or 270."""
+    is_mirrored: bool = False
+    """The picture is mirrored left to right, after it was turned."""
+    matrix_left_undone: str | None = None
+    """What the display matrix asks for beyond turn and mirror, in words; it is not done."""
+    hidden_ltrb: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Px at the left, top, right and bottom of stored frames that are not to be shown."""
+    has_alpha: bool = False
+    """A pixel of the first frames is transparent, or the stream carries an alpha layer."""
     is_interlaced: bool
     color_transfer: str | None
     """`bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), …; None where untagged."""

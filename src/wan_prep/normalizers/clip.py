@@ -54,7 +54,12 @@ def write_clip(
     arguments = ffmpeg.command(
         ffmpeg.piped_input(info.width, info.height, cut.fps)
         if is_piped
-        else ffmpeg.file_input(source, info.container, trim.seek_s(cut, info)),
+        else ffmpeg.file_input(
+            source,
+            info.container,
+            trim.seek_s(cut, info),
+            is_cropped=any(info.hidden_ltrb),
+        ),
         target,
         steps,
         audio,

@@ -71,8 +71,14 @@ def binary() -> str:
     )
 
 
-def file_input(path: Path, container: str, seek_s: Fraction | None) -> Any:
-    """A media file, opened as what it was probed as, its time stamps and its turn left alone."""
+def file_input(
+    path: Path, container: str, seek_s: Fraction | None, *, is_cropped: bool = False
+) -> Any:
+    """A media file, opened as what it was probed as, its time stamps and its turn left alone.
+
+    is_cropped: the container hides a border; it is left alone as well, since ffmpeg before 7.1
+    does so anyway, and later ones cut to whole chroma samples.
+    """
     options: dict[str, Any] = {
         "format": {"mp4": "mov"}.get(container, container),
         "protocol_whitelist": "file",
@@ -81,6 +87,8 @@ def file_input(path: Path, container: str, seek_s: Fraction | None) -> Any:
     }
     if seek_s is not None:
         options["ss"] = f"{float(seek_s):.6f}"
+    if is_cropped:
+        options["apply_cropping"] = "codec"
     flags = {"copyts": None, "noautorotate": None, "noaccurate_seek": None}
     return ffmpeg.input(f"file:{path}", **options, **flags)
 

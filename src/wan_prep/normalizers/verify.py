@@ -82,6 +82,7 @@ def verify_video(path: Path, expected: ExpectedVideo) -> None:
     coding = f"{info.codec} {info.pixel_format} in {info.container}"
     _same(path, "coding", "h264 yuv420p in mp4", coding)
     _same(path, "turn by metadata", 0, info.rotation_deg)
+    _same(path, "mirroring by metadata", False, info.is_mirrored)
     _same(path, "sound", expected.has_audio, info.has_audio)
     _same(path, "frames", expected.frames, len(stamps.pictures))
     step_s = 1 / expected.fps

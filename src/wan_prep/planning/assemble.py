@@ -13,7 +13,6 @@ from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext, Rule, Severity
 from wan_prep.planning.clips import Clip, Part, whole_part
 from wan_prep.planning.foresee import (
-    changed,
     foresee_image,
     foresee_video,
     part_of,
@@ -91,6 +90,11 @@ def make_plan(
         profile=report.profile,
         mode=report.mode,
         resolution=report.resolution,
+        pose_model=report.pose_model,
+        deselected=report.deselected,
+        checked_from=context.video.start,
+        checked_until=context.video.end,
+        options=options,
         image=image,
         video=video,
         steps=all_steps(change),
@@ -168,7 +172,7 @@ def _parts_of(video: Evidence, parts: tuple[Part, ...]) -> Evidence:
     if len(parts) == 1:
         return hull
     kept = (o for o in hull.observations if any(p.start <= o.time < p.end for p in parts))
-    return changed(hull, observations=tuple(kept))
+    return hull.changed(observations=tuple(kept))
 
 
 def _cutting(task: Task, safe: Chosen) -> Chosen | None:

@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import get_args
+from typing import Literal, get_args
 
 from wan_prep.errors import WanPrepError
-from wan_prep.planning.model import ImageFormat, PadMethod
 
+PadMethod = Literal["edge", "blur", "color"]
+"""What fills the part of a window beyond the picture: the edge's own pixels drawn out, a blurred
+continuation, or one colour."""
+ImageFormat = Literal["png", "jpeg"]
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -26,7 +29,8 @@ class PlanOptions:
     fps: the rate to write; None keeps a constant rate in the profile's range.
     pad, pad_color: what fills windows that reach beyond the picture.
     image_format: None copies a PNG or JPEG that needs nothing, and writes PNG otherwise.
-    background: what shows through transparent parts of the image.
+    background: what shows through transparent parts of the image; None: the colours stored
+        under them, which decoders that drop transparency see.
 
     Raises:
         WanPrepError: a value that cannot be.
@@ -44,7 +48,7 @@ class PlanOptions:
     pad_color: str = "#000000"
     image_format: ImageFormat | None = None
     jpeg_quality: int = 95
-    background: str = "#ffffff"
+    background: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_seconds", "max_cost", "fps"):
@@ -62,7 +66,8 @@ class PlanOptions:
             if value is not None and value not in get_args(kinds):
                 raise WanPrepError(f"{name} is {value!r}; expected {', '.join(get_args(kinds))}")
         for name in ("pad_color", "background"):
-            if not _COLOR.fullmatch(getattr(self, name)):
-                raise WanPrepError(f"{name} is {getattr(self, name)!r}; expected #rrggbb")
+            color = getattr(self, name)
+            if color is not None and not _COLOR.fullmatch(color):
+                raise WanPrepError(f"{name} is {color!r}; expected #rrggbb")
         if not 95 <= self.jpeg_quality <= 100:
             raise WanPrepError(f"jpeg_quality is {self.jpeg_quality}; expected 95 to 100")

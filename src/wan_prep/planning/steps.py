@@ -108,7 +108,8 @@ def _odd_in_image(info: ImageInfo, work: ImageWork) -> Iterator[str]:
     if info.exif_orientation != 1:
         yield "its pixels are stored upright"
     if info.has_alpha:
-        yield f"transparent parts become {work.background}"
+        becomes = work.background or "what decoders see there, the colours stored under them"
+        yield f"transparent parts become {becomes}"
     if info.has_icc_profile or info.color_mode not in ("RGB", "RGBA", "L") or info.bit_depth > 8:
         yield "its colours become 8-bit sRGB"
 
@@ -150,7 +151,10 @@ def _video_steps(
         )
     yield _safe(
         "video",
-        ("WP111", "WP112", "WP113", "WP114", "WP117", "WP607"),
+        (
+            *("WP111", "WP112", "WP113", "WP114", "WP117", "WP124", "WP125", "WP126"),
+            "WP607",
+        ),
         "write the clip as MP4 (H.264, 8 bit)",
         "; ".join(
             [*_odd_in_video(video, info, work)] or ["what was changed has to be encoded again"]
@@ -161,6 +165,14 @@ def _video_steps(
 def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator[str]:
     if info.rotation_deg:
         yield f"its frames are turned by {info.rotation_deg} deg themselves, not by a note"
+    if info.is_mirrored:
+        yield "its frames are mirrored themselves, not by a note"
+    if info.matrix_left_undone:
+        yield f"its display matrix, which asks for {info.matrix_left_undone}, is dropped"
+    if any(info.hidden_ltrb):
+        yield "the border that was to be hidden is gone"
+    if info.has_alpha:
+        yield "transparent parts become what decoders see there, the colours stored under them"
     if info.sample_aspect_ratio != 1:
         yield "its pixels become square"
     if (info.container, info.codec) != ("mp4", "h264"):

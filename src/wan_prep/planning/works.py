@@ -113,6 +113,9 @@ def _is_ready_video(video: Evidence, info: VideoInfo, fps: Fraction, profile: Pr
         and info.codec == "h264"
         and info.pixel_format == "yuv420p"
         and info.rotation_deg == 0
+        and not info.is_mirrored
+        and info.matrix_left_undone is None
+        and not any(info.hidden_ltrb)
         and (info.coded_width, info.coded_height) == (info.width, info.height)
         and not (info.is_interlaced or info.is_hdr or info.is_vfr or info.is_truncated)
         and not video.decode_errors

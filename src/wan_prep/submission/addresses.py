@@ -1,68 +1,102 @@
-"""One spelling for addresses that are the same to the service; no address is opened here."""
+"""One spelling for what is one address, so that another spelling does not pay a second time."""
 
 from __future__ import annotations
 
 import re
 import string
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from httpx import URL
-
+_PARTS = re.compile(
+    r"(?P<scheme>https?)://(?:(?P<user>[^/?#]*)@)?(?P<host>\[[^]/?#]*]|[^:/?#@]*)(?::(?P<port>[0-9]*))?"
+    r"(?P<rest>(?:[/?][^#]*)?)(?:#.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
+_RESERVED_OR_ESCAPED = ":/?#[]@!$&'()*+,;=%"
 
 
-def plain_url(url: str) -> str:
-    """An http address as it is sent: scheme and host in lower case and ASCII, no default port, no
-    dot segments, no fragment (RFC 3986, 6.2.2 and 6.2.3). Anything else comes back as it is.
+@dataclass(frozen=True)
+class _Parts:
+    scheme: str
+    user: str | None
+    host: str
+    port: int | None
+    """None for the scheme's own."""
+    rest: str
+    """Path and query; begins with a slash."""
 
-    Percent-encodings stay as they are: a signature may be over them.
+    @classmethod
+    def of(cls, url: str) -> _Parts | None:
+        found = _PARTS.fullmatch(url)
+        if found is None:
+            return None
+        scheme = found["scheme"].lower()
+        port = int(found["port"]) if found["port"] else None
+        if port == _DEFAULT_PORTS[scheme]:
+            port = None
+        rest = found["rest"]
+        if not rest.startswith("/"):
+            rest = f"/{rest}"
+        return cls(scheme, found["user"], found["host"].lower(), port, rest)
+
+    def __str__(self) -> str:
+        user = "" if self.user is None else f"{self.user}@"
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{user}{self.host}{port}{self.rest}"
+
+
+def canonical(url: str) -> str:
+    """An http address in RFC 3986's normal form, as far as no signature can depend on it.
+
+    Scheme and host are in lower case; the scheme's own port, an empty path and the fragment, which
+    no server sees, make no difference. Path and query stay as they are: signed addresses are signed
+    letter by letter. What is no http address stays as it is.
     """
-    parts = _taken_apart(url)
-    return url if parts is None else _spelled(parts)
+    parts = _Parts.of(url)
+    return url if parts is None else str(parts)
 
 
-def address_key(url: str) -> str:
-    """Equal for addresses that lead to the same place: `plain_url`, one spelling of
-    percent-encodings, and no dot at the end of the host. For comparing, not for sending."""
-    parts = _taken_apart(url)
+def is_same_address(url: str, other: str) -> bool:
+    """Whether two addresses are one by RFC 3986: dot segments and escapes are compared, too.
+
+    A wrong yes asks a person once more before paying, a wrong no pays twice.
+    """
+    return _compared(url) == _compared(other)
+
+
+def service_root(url: str) -> str:
+    """Where a service is: canonical, without a dot after the host and slashes at the end."""
+    parts = _Parts.of(url)
+    if parts is None:
+        return url.rstrip("/")
+    return str(replace(parts, host=parts.host.rstrip("."))).rstrip("/")
+
+
+def _compared(url: str) -> str:
+    parts = _Parts.of(url)
     if parts is None:
         return url
-    rooted = parts.copy_with(host=parts.host.rstrip(".")) if parts.host.endswith(".") else parts
-    return re.sub(r"%[0-9A-Fa-f]{2}", _octet, _spelled(rooted))
+    path, mark, query = re.sub("%([0-9a-fA-F]{2})", _escape, parts.rest).partition("?")
+    rest = quote(f"{_without_dots(path)}{mark}{query}", safe=_RESERVED_OR_ESCAPED)
+    return str(replace(parts, rest=rest))
 
 
-def base_address(url: str) -> str:
-    """The address of a host to which paths are appended: `address_key` without a slash at its
-    end."""
-    return address_key(url).rstrip("/")
-
-
-def is_usable(url: str) -> bool:
-    """Whether a request can be made of it."""
-    return _taken_apart(url) is not None
-
-
-def _taken_apart(url: str) -> URL | None:
-    from httpx import URL, InvalidURL
-
-    scheme, mark, rest = url.partition("://")
-    if not mark or scheme.lower() not in ("http", "https"):
-        return None
-    try:
-        parts = URL(f"{scheme.lower()}://{rest}")
-        _ = parts.host  # a host of which IDNA makes nothing is found out here
-    except (InvalidURL, ValueError):
-        return None
-    return parts if parts.host else None
-
-
-def _spelled(parts: URL) -> str:
-    user = f"{parts.userinfo.decode('ascii')}@" if parts.userinfo else ""
-    authority = f"{user}{parts.netloc.decode('ascii')}"
-    return f"{parts.scheme}://{authority}{parts.raw_path.decode('ascii')}"
-
-
-def _octet(found: re.Match[str]) -> str:
-    character = chr(int(found[0][1:], 16))
+def _escape(found: re.Match[str]) -> str:
+    """An unreserved character as itself, any other escape in capitals."""
+    character = chr(int(found[1], 16))
     return character if character in _UNRESERVED else found[0].upper()
+
+
+def _without_dots(path: str) -> str:
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)

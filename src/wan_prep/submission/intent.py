@@ -18,7 +18,7 @@ from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError, UploadNot
 from wan_prep.media.files import open_check, sha256_of
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report, Verdict
-from wan_prep.submission.addresses import is_usable, plain_url
+from wan_prep.submission.addresses import canonical
 from wan_prep.submission.jobs import JobCost
 from wan_prep.submission.schema import Parameters, body, checked_parameters
 
@@ -52,13 +52,12 @@ class Input:
 
     @property
     def url(self) -> str | None:
-        """As the service is told it; None for a local file."""
-        return plain_url(self.source) if self.path is None else None
+        return self.source if self.path is None else None
 
     @property
     def placeholder(self) -> str:
         """Stands for the address in a request that has none yet."""
-        return self.url or f"upload:sha256:{self.sha256}"
+        return self.source if self.path is None else f"upload:sha256:{self.sha256}"
 
 
 def local_input(path: str | Path, kind: Kind) -> Input:
@@ -69,7 +68,9 @@ def local_input(path: str | Path, kind: Kind) -> Input:
 
 
 def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
-    """sha256: of what was fetched for the check, if it was.
+    """An address in its one spelling, which is the one that is sent; see `canonical`.
+
+    sha256: of what was fetched for the check, if it was.
 
     Raises:
         SubmissionError: not a usable address.
@@ -79,12 +80,11 @@ def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
         _ = parts.port
     except ValueError as exc:
         raise SubmissionError(f"{kind}: not a usable address ({exc})") from exc
-    is_odd = re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url) is not None
-    if not parts.hostname or is_odd or not is_usable(url):
+    if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url):
         raise SubmissionError(
             f"{kind}: expected an address such as https://example.com/clip.mp4, without spaces"
         )
-    return Input(kind, url, sha256=sha256)
+    return Input(kind, canonical(url), sha256=sha256)
 
 
 def must_be_allowed(inputs: Iterable[Input], *, upload: bool) -> None:

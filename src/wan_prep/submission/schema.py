@@ -53,16 +53,12 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _said(prompt: str | None) -> str | None:
-    """A prompt without a character says what no prompt says. White space is sent as it is: whether
-    the service strips it is not documented."""
-    return prompt or None
+def _given(text: object) -> object:
+    """To the service an empty prompt is none."""
+    return None if text == "" else text
 
 
-Prompt = Annotated[
-    Annotated[str, AfterValidator(_encodable)] | None,
-    AfterValidator(_said),
-]
+Prompt = Annotated[Annotated[str, AfterValidator(_encodable)] | None, BeforeValidator(_given)]
 
 
 class Parameters(BaseModel):
@@ -151,14 +147,6 @@ class Receipt(_Reply):
     """What makes a submission accepted: its id. The rest can be asked for later."""
 
     id: ServiceId
-
-
-def usable_id(named: object) -> str | None:
-    """An id that can stand in a path, or None."""
-    try:
-        return Receipt.model_validate({"id": named}).id
-    except _Invalid:
-        return None
 
 
 class Task(_Reply):
@@ -270,6 +258,25 @@ def data_of(envelope: Envelope, kind: type[Data]) -> Data:
     return _read(kind, envelope.data, "answer's data")
 
 
+def named_task(content: bytes) -> tuple[bool, str | None]:
+    """Whether an answer names a task where its id belongs, and the id if it can be one.
+
+    However odd the rest is: an id may be all that is left of a payment.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False, None
+    data = document.get("data") if isinstance(document, dict) else None
+    named = data.get("id") if isinstance(data, dict) else None
+    if named is None or named == "":
+        return False, None
+    try:
+        return True, Receipt(id=named).id
+    except _Invalid:
+        return True, None
+
+
 def message_of(content: bytes) -> str:
     """What an error's body says to a person, as one line; empty where it says nothing."""
     try:
@@ -285,17 +292,6 @@ def message_of(content: bytes) -> str:
         if isinstance(value, str) and value.strip():
             return one_line(value)
     return ""
-
-
-def named_task(content: bytes) -> object:
-    """What stands where an answer names its task, however odd the rest of it is; None where
-    nothing does."""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    data = document.get("data") if isinstance(document, dict) else None
-    return (data.get("id") or None) if isinstance(data, dict) else None
 
 
 def _read(kind: type[Data], document: dict[str, Any], what: str) -> Data:

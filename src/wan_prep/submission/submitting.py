@@ -11,11 +11,18 @@ from wan_prep.errors import (
     SubmissionError,
     SubmissionUnknown,
 )
-from wan_prep.submission.decisions import Accepted, NotSent, PostStep, Refused, after_post
+from wan_prep.submission.decisions import (
+    Accepted,
+    NotSent,
+    PostStep,
+    Refused,
+    Unclear,
+    after_post,
+)
 from wan_prep.submission.flows import Context
 from wan_prep.submission.intent import Input, Intent, must_be_allowed
-from wan_prep.submission.jobs import Job, JobInput
-from wan_prep.submission.journal import Journal, new_id
+from wan_prep.submission.jobs import Job, JobInput, State
+from wan_prep.submission.journal import new_id
 from wan_prep.submission.schema import AnimateRequest, Parameters
 from wan_prep.submission.uploads import address_of
 from wan_prep.submission.waiting import refreshed
@@ -106,7 +113,8 @@ def _draft(
 
 
 def _as_job_input(given: Input, url: str) -> JobInput:
-    return JobInput(source=given.source, url=url, sha256=given.sha256)
+    path = None if given.path is None else str(given.path.absolute())
+    return JobInput(source=given.source, url=url, sha256=given.sha256, path=path)
 
 
 def _submitted(
@@ -124,54 +132,19 @@ def _submitted(
         # Ctrl-C, or a fault of ours, while the POST may be on its way. Should the journal fail as
         # well, "submitting" is on disk and means the same.
         with suppress(JournalError):
-            journal.answered(job, "unknown", error="interrupted while it was sent")
+            journal.doubt(job, "interrupted while it was sent")
         raise
-    error = _error(step, job)
-    try:
-        noted = _noted(job, step, journal)
-    except JournalError as exc:
-        if isinstance(step, Accepted):
-            raise SubmissionUnknown(
-                f"the service accepted this as {step.service_id}, but the journal could not note "
-                f"it ({exc}); do not submit again: mend that, then `wan-prep jobs --reconcile`",
-                job_id=job.id,
-            ) from exc
-        assert error is not None
-        error.args = (f"{error}; and the journal could not note that for {job.id} ({exc})",)
-        raise error from exc
-    if error is not None:
-        raise error
-    return noted
-
-
-def _noted(job: Job, step: PostStep, journal: Journal) -> Job:
     if isinstance(step, Accepted):
-        return journal.answered(job, "submitted", service_id=step.service_id, status=step.status)
+        return _accepted(job, step, context)
     if isinstance(step, Refused):
-        return journal.answered(job, "rejected", error=str(step.error))
+        raise _noted(step.error, job, context, state="rejected", error=str(step.error))
     if isinstance(step, NotSent):
-        return journal.answered(job, "not_sent", error=step.reason)
-    return journal.answered(job, "unknown", service_id=step.service_id, error=step.reason)
-
-
-def _error(step: PostStep, job: Job) -> SubmissionError | None:
-    """What the user is told where the POST was not clearly accepted."""
-    if isinstance(step, Accepted):
-        return None
-    if isinstance(step, Refused):
-        return step.error
-    if isinstance(step, NotSent):
-        return ServiceUnreachable(
+        unreachable = ServiceUnreachable(
             f"the service cannot be reached ({step.reason}); nothing was sent; check the network "
             "and WAVESPEED_BASE_URL, then submit again"
         )
-    named = "" if step.service_id is None else f", but names it {step.service_id}"
-    return SubmissionUnknown(
-        f"it is not known whether the service accepted this ({step.reason}{named}); do not submit "
-        f"again: `wan-prep wait {job.id}` looks it up and waits for it, `wan-prep jobs "
-        "--reconcile` looks it up",
-        job_id=job.id,
-    )
+        raise _noted(unreachable, job, context, state="not_sent", error=step.reason)
+    raise _in_doubt(job, step, context)
 
 
 def _posted(request: AnimateRequest, model: str, context: Context) -> Flow[PostStep]:
@@ -186,3 +159,59 @@ def _posted(request: AnimateRequest, model: str, context: Context) -> Flow[PostS
         if not isinstance(step, NotSent) or attempt == attempts:
             return step
         yield context.pause(attempt - 1)
+
+
+def _accepted(job: Job, step: Accepted, context: Context) -> Job:
+    try:
+        return context.journal.settle(
+            job, state="submitted", service_id=step.service_id, status=step.status
+        )
+    except JournalError as exc:
+        raise SubmissionUnknown(
+            f"the service accepted this as {step.service_id}, but the journal could not note it "
+            f"({exc}); do not submit again: mend that, then `wan-prep jobs --reconcile`",
+            job_id=job.id,
+        ) from exc
+
+
+def _noted(
+    refusal: SubmissionError, job: Job, context: Context, *, state: State, error: str
+) -> SubmissionError:
+    """A clear no, once it is in the journal; with what else its reader must know."""
+    try:
+        note = context.journal.settle(job, state=state, error=error).note
+    except JournalError as exc:
+        refusal.__cause__ = exc
+        note = (
+            f"the journal could not note that ({exc}), so {job.id} still counts as perhaps sent: "
+            "mend that, then submit with --resubmit"
+        )
+    if note is not None:
+        refusal.args = (f"{refusal}; {note}",)
+    return refusal
+
+
+def _in_doubt(job: Job, step: Unclear, context: Context) -> SubmissionUnknown:
+    """What is to be raised once the doubt is in the journal, with the id if there is one."""
+    reason = step.reason
+    if step.service_id is not None:
+        reason += f"; it may be the service's task {step.service_id}"
+    cause = None
+    try:
+        if step.service_id is None:
+            context.journal.doubt(job, step.reason)
+        else:
+            context.journal.settle(
+                job, state="unknown", service_id=step.service_id, error=step.reason
+            )
+    except JournalError as exc:
+        cause = exc
+        reason += f"; the journal could not note that: {exc}"
+    unknown = SubmissionUnknown(
+        f"it is not known whether the service accepted this ({reason}); do not submit again: "
+        f"`wan-prep wait {job.id}` looks it up and waits for it, `wan-prep jobs --reconcile` "
+        "looks it up",
+        job_id=job.id,
+    )
+    unknown.__cause__ = cause
+    return unknown

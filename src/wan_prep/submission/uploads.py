@@ -41,11 +41,11 @@ def address_of(given: Input, context: Context) -> Flow[str]:
         UploadFailed, Rejected, RateLimited: it is not there.
         InputPathError: the file is no longer what was checked.
     """
-    if given.url is not None:
-        return given.url
-    assert given.sha256 is not None
+    if given.path is None or given.sha256 is None:
+        return given.source
     base_url = context.connection.base_url
-    kept = context.journal.upload_url(given.sha256, base_url)
+    reused_s = context.limit("upload_reused")
+    kept = context.journal.upload_url(given.sha256, base_url, reused_s=reused_s)
     if kept is not None:
         return kept
     try:
@@ -54,7 +54,6 @@ def address_of(given: Input, context: Context) -> Flow[str]:
             url = yield from _by_form(given, context)
     except OSError as exc:
         raise InputPathError(f"{given.source}: cannot be read any more ({exc.strerror})") from exc
-    reused_s = context.limit("upload_reused")
     context.journal.keep_upload(given.sha256, base_url, url, reused_s=reused_s)
     return url
 
