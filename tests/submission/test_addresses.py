@@ -63,6 +63,19 @@ def test_the_one_spelling(spelling: str, expected: str) -> None:
         ("https://a.example/x/", "https://a.example/x", False),
         ("https://a.example/é", "https://a.example/%c3%a9", True),
         ("https://a.example/?q=a/../b", "https://a.example/?q=b", False),
+        ("https://a.example./x", "https://a.example/x", True),
+        ("https://a.example.:443/x", "https://a.example/x", True),
+        ("https://b\u00fccher.example/x", "https://xn--bcher-kva.example/x", True),
+        ("https://B\u00dcCHER.example/x", "https://b\u00fccher.example/x", True),
+        ("https://a\u3002example/x", "https://a.example/x", True),
+        ("https://stra\u00dfe.example/x", "https://strasse.example/x", False),
+        ("https://%61.ex%61mple/x", "https://a.example/x", True),
+        ("https://a%2eexample/x", "https://a.example/x", True),
+        ("https://a%2fb/x", "https://a/b/x", False),
+        ("https://a%40b/x", "https://a@b/x", False),
+        ("http://[0:0:0:0:0:0:0:1]/x", "http://[::1]/x", True),
+        ("http://[::1]/x", "http://[::2]/x", False),
+        ("https://a..example/x", "https://a.example/x", False),
     ],
 )
 def test_what_one_address_is(url: str, other: str, is_same: bool) -> None:
@@ -86,6 +99,8 @@ def test_any_text_has_one_spelling(text: str) -> None:
         "https://api.wavespeed.ai.",
         "https://api.wavespeed.ai.:443/",
         "HTTPS://api.wavespeed.ai///",
+        "https://api.wavespeed.ai/./x/..",
+        "https://api.wavespeed.\uff41i",
     ],
 )
 def test_the_services_one_address(spelling: str) -> None:
@@ -94,7 +109,9 @@ def test_the_services_one_address(spelling: str) -> None:
 
 
 def test_a_service_below_a_path() -> None:
-    assert service_root("https://Proxy.example:8443/Wave/") == "https://proxy.example:8443/Wave"
+    one = "https://xn--prxy-6qa.example:8443/Wave"
+    assert service_root("https://Pr\u00f6xy.example:8443/Wave/") == one
+    assert service_root("https://xn--prxy-6qa.example.:8443/x/../%57ave") == one
 
 
 # ---- the guard

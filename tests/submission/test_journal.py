@@ -318,7 +318,16 @@ def out_of_reach(tmp_path: Path) -> Path:
     return path
 
 
-SPOILED = [broken_folder, garbage, newer, empty, without_tables, without_jobs, out_of_reach]
+def home_out_of_reach(tmp_path: Path) -> Path:
+    """A whole home on a disk that is not there."""
+    (tmp_path / "home").symlink_to(tmp_path / "unmounted")
+    return tmp_path / "home" / FILE_NAME
+
+
+SPOILED = [
+    *(broken_folder, garbage, newer, empty, without_tables, without_jobs, out_of_reach),
+    home_out_of_reach,
+]
 
 
 @pytest.mark.parametrize("spoil", SPOILED)
@@ -332,7 +341,7 @@ def test_a_journal_that_cannot_be_used(spoil: Callable[[Path], Path], tmp_path: 
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("spoil", SPOILED[1:])
+@pytest.mark.parametrize("spoil", SPOILED)
 def test_a_journal_that_is_not_one_is_not_taken_for_an_empty_one(
     spoil: Callable[[Path], Path], tmp_path: Path
 ) -> None:

@@ -385,7 +385,7 @@ def test_a_wait_that_ends_early_is_taken_up_by_another(
         both.wait(job.id, timeout_s=10)
     assert (caught.value.job_id, caught.value.service_id) == (job.id, job.service_id)
     assert job.service_id in str(caught.value)
-    assert sum(both.time.slept) == pytest.approx(10.0, abs=0.5), "to the deadline, and a last look"
+    assert both.time.slept == [2.0, 3.0, 4.5, 0.5], "to the deadline, and a last look"
     assert both.only_job().status == "processing"
     assert both.wait(job.service_id).status == "completed"
     assert service.count("submit") == 1
@@ -513,10 +513,28 @@ def test_a_page_that_an_earlier_version_took_for_the_video(
     Path(output.path).write_bytes(page)
     stale = output.model_copy(update={"sha256": sha256(page).hexdigest()})
     both.journal.keep_output(job.id, 0, stale)
+    service.add_faults("output=404")
+    with pytest.raises(DownloadFailed, match="404"):
+        both.wait(job.id)
+    (aside,) = both.out.iterdir()
+    assert aside.read_bytes() == page
+    assert str(aside) in both.only_job().summary()
+    (output,) = both.wait(job.id).outputs
+    assert Path(output.path).read_bytes() == clip()
+    assert aside.read_bytes() == page
+    assert str(aside) in both.only_job().summary()
+
+
+def test_a_file_that_was_changed_since_is_not_moved(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    """It is somebody's own by now."""
+    (job,) = both.submit(tools.url_pair())
+    (output,) = both.wait(job.id).outputs
+    Path(output.path).write_bytes(b"notes of mine")
     with pytest.raises(DownloadFailed, match="--overwrite"):
         both.wait(job.id)
-    (output,) = both.wait(job.id, overwrite=True).outputs
-    assert Path(output.path).read_bytes() == clip()
+    assert Path(output.path).read_bytes() == b"notes of mine"
 
 
 @pytest.mark.parametrize("link", ["hard", "symbolic"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import string
 from dataclasses import dataclass, replace
-from urllib.parse import quote
+from ipaddress import IPv6Address
+from urllib.parse import quote, unquote
+
+import idna
 
 _PARTS = re.compile(
     r"(?P<scheme>https?)://(?:(?P<user>[^/?#]*)@)?(?P<host>\[[^]/?#]*]|[^:/?#@]*)(?::(?P<port>[0-9]*))?"
@@ -67,11 +70,9 @@ def is_same_address(url: str, other: str) -> bool:
 
 
 def service_root(url: str) -> str:
-    """Where a service is: canonical, without a dot after the host and slashes at the end."""
-    parts = _Parts.of(url)
-    if parts is None:
-        return url.rstrip("/")
-    return str(replace(parts, host=parts.host.rstrip("."))).rstrip("/")
+    """Where a service is, in the spelling that `is_same_address` compares, without slashes at the
+    end: no signature is over it."""
+    return _compared(url).rstrip("/")
 
 
 def _compared(url: str) -> str:
@@ -80,7 +81,23 @@ def _compared(url: str) -> str:
         return url
     path, mark, query = re.sub("%([0-9a-fA-F]{2})", _escape, parts.rest).partition("?")
     rest = quote(f"{_without_dots(path)}{mark}{query}", safe=_RESERVED_OR_ESCAPED)
-    return str(replace(parts, rest=rest))
+    return str(replace(parts, host=_one_host(parts.host), rest=rest))
+
+
+def _one_host(host: str) -> str:
+    """A host as it is looked up: in ASCII (IDNA 2008), an address in its short form, no dot after
+    it. What is no host stays as it is."""
+    if host.startswith("["):
+        try:
+            return f"[{IPv6Address(host[1:-1]).compressed}]"
+        except ValueError:
+            return host
+    named = unquote(host).lower()
+    try:
+        named = named if named.isascii() else idna.encode(named, uts46=True).decode()
+    except idna.IDNAError:
+        return host
+    return named.rstrip(".") if re.fullmatch(r"[^\s/?#@:\[\]%]+", named) else host
 
 
 def _escape(found: re.Match[str]) -> str:

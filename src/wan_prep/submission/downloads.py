@@ -163,7 +163,7 @@ def fetched(
                 if came.is_final or attempt == attempts:
                     failed = f"{shown_url(url)} cannot be downloaded ({trouble}); try again later"
                     if trouble_of is not None and came.is_something:
-                        aside = _kept_aside(scratch, target, came.sha256)
+                        aside = keep_aside(scratch, target, came.sha256)
                         failed += f"; what came instead is kept as {aside}"
                     raise DownloadFailed(failed)
                 yield Pause(poll_pause_s(attempt - 1, clock.jitter, figures))
@@ -212,8 +212,9 @@ def _must_be_free(target: Path, sha256: str, *, overwrite: bool) -> None:
         )
 
 
-def _kept_aside(scratch: Path, target: Path, sha256: str) -> Path:
-    """The same content has the same name, and another one's is not replaced."""
+def keep_aside(path: Path, target: Path, sha256: str) -> Path:
+    """Rename what is not the file that belongs at `target`; returns its name. The same content has
+    the same name, and another one's is not replaced."""
     aside = target.with_name(f"{target.name}.unusable-{sha256[:8]}")
-    scratch.replace(aside)
+    path.replace(aside)
     return aside

@@ -300,8 +300,7 @@ class Journal:
     @contextmanager
     def _opened(self, *, make: bool) -> Iterator[sqlite3.Connection]:
         try:
-            # A link that leads nowhere is there: what it led to is not empty, but out of reach.
-            is_there = os.path.lexists(self.path)
+            is_there = self._is_there()
             if make and not is_there:
                 self._make()
                 is_there = True
@@ -313,6 +312,16 @@ class Journal:
                 f"{self.path}: the journal cannot be used ({reason}); nothing is submitted "
                 "without it; make room, mend its permissions, or set WAN_PREP_HOME"
             ) from exc
+
+    def _is_there(self) -> bool:
+        """Raises OSError: it is out of reach, which is not empty. So is what a link led to."""
+        try:
+            self.path.lstat()
+        except FileNotFoundError:
+            if any(folder.is_symlink() and not folder.exists() for folder in self.path.parents):
+                raise
+            return False
+        return True
 
     def _connected(self) -> sqlite3.Connection:
         """The journal that is there. SQLite would make a file, or fill an empty one, by itself."""

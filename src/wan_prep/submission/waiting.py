@@ -20,7 +20,7 @@ from wan_prep.errors import (
 )
 from wan_prep.media.files import sha256_of
 from wan_prep.submission.decisions import Ended, Later, PollStep, Running, Stop, after_poll
-from wan_prep.submission.downloads import fetched, not_a_clip, suffix_of
+from wan_prep.submission.downloads import fetched, keep_aside, not_a_clip, suffix_of
 from wan_prep.submission.flows import Context
 from wan_prep.submission.jobs import ENDED, OPEN, UNCLEAR, Job, Output, Prediction
 from wan_prep.submission.reconciling import Reconciled, reconciled
@@ -279,18 +279,24 @@ def _places(job: Job, folder: Path) -> tuple[Path, ...]:
     return places
 
 
-def _is_here(output: Output, target: Path) -> bool:
-    if not target.is_file() or sha256_of(target) != output.sha256:
-        return False
-    return not_a_clip(target) is None
+def _is_as_noted(output: Output, target: Path) -> bool:
+    return output.path == str(target) and target.is_file() and sha256_of(target) == output.sha256
 
 
 def _downloaded(
     job: Job, position: int, target: Path, context: Context, *, overwrite: bool
 ) -> Flow[Job]:
     output = job.outputs[position]
-    if output.path == str(target) and _is_here(output, target):
-        return job
+    if _is_as_noted(output, target):
+        if not_a_clip(target) is None:
+            return job
+        # Earlier versions kept whatever came. It is ours to move, and the name is needed.
+        aside = keep_aside(target, target, str(output.sha256))
+        context.journal.change(
+            job.id,
+            only_if=lambda entry: entry.service_id == job.service_id,
+            note=f"what was taken for the output is no clip and is kept as {aside}",
+        )
     kept = yield from fetched(
         output.url,
         target,
