@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wan_prep.evidence import Face, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Size, view_angles
 from wan_prep.measures import frame_height_m, neck_xy, seat, zoom_ratio
+from wan_prep.media.types import Form
 from wan_prep.planning.foresee import (
     bytes_per_px,
     foresee_image,
@@ -275,6 +276,17 @@ def test_a_span_begins_at_zero(make: Any) -> None:
     assert [o.time for o in after.observations] == [Fraction(k, 2) for k in range(6)]
     assert after.cuts == (Fraction(3, 2),)
     assert (after.start, after.end, after.span) == (0, None, 3)
+
+
+def test_a_part_is_stored_as_its_own_frames_are(make: Any) -> None:
+    facts = {"height": 540, "pixel_format": "yuv420p", "is_full_range": False, "matrix": 1}
+    forms = tuple(Form(time=Fraction(t), width=900 + t, **facts) for t in (0, 2, 5))
+    video = make.video(evidence={"forms": forms})
+    inside = part_of(video, Fraction(3), Fraction(6))
+    assert [form.time for form in inside.forms] == [2, 5]
+    assert [form.time for form in part_of(video, Fraction(2), Fraction(5)).forms] == [2]
+    after = foresee_video(video, WHOLE, Fraction(1), Fraction(4), Fraction(30), PROFILE)
+    assert (after.forms, after.video_info.splices) == ((), ())
 
 
 def test_a_part_without_a_sample_has_the_one_shown_at_its_start(make: Any) -> None:

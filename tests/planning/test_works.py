@@ -126,6 +126,7 @@ def test_a_clip_that_needs_nothing_is_copied(make: Any) -> None:
         {"is_hdr": True},
         {"is_vfr": True},
         {"is_truncated": True},
+        {"splices": (Fraction(2),)},
         {"fps": Fraction(12)},
         {"size_bytes": 300_000_000},
         {"audio_codec": "mp3"},
