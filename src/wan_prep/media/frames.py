@@ -14,7 +14,7 @@ import av.error
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
 from wan_prep.media.files import open_check
-from wan_prep.media.libav import DecodeLog
+from wan_prep.media.libav import DecodeLog, PtsClock
 from wan_prep.media.picture import AvPicture, Picture, Rgb
 from wan_prep.media.refusals import brief
 from wan_prep.media.types import VideoInfo
@@ -209,6 +209,11 @@ def _from(
                 container.seek(info.first_pts + int(target / info.time_base), stream=stream)
             except av.error.FFmpegError:
                 return
-        for pts, frame in libav.timed_frames(container, stream, log, skip_nonref=skip_nonref):
+        first_pts = info.first_pts if target is None else None
+        clock = libav.clock_for(container, stream, first_pts)
+        timed = libav.timed_frames(container, stream, log, clock=clock, skip_nonref=skip_nonref)
+        for pts, frame in timed:
+            if target is not None and isinstance(clock, PtsClock) and clock.first_stamp is None:
+                return  # nothing tells where this is: the caller falls back to the beginning
             time = (pts - info.first_pts) * info.time_base
             yield time, AvPicture(frame, info.width, info.height, info.rotation_deg)

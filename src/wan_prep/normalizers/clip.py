@@ -8,7 +8,7 @@ from typing import Literal
 
 from wan_prep.media.colors import ColorTags, color_tags
 from wan_prep.media.frames import decode
-from wan_prep.media.sound import sound_decodes
+from wan_prep.media.sound import mixes_down
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers import ffmpeg, resample, trim
 from wan_prep.normalizers.crop_pad import window_steps
@@ -60,6 +60,8 @@ def write_clip(
         audio,
         fps=cut.fps,
         colors=written,
+        video_index=0 if is_piped else info.video_index,
+        audio_index=info.audio_index,
     )
     ffmpeg.run(
         arguments,
@@ -79,11 +81,12 @@ def write_clip(
 def _audio(
     work: VideoWork, cut: trim.Cut, source: Path, info: VideoInfo
 ) -> tuple[Filter, ...] | Literal["none", "copy"]:
-    if work.audio == "none" or not trim.has_sound(cut, info) or not sound_decodes(source):
+    if work.audio == "none" or not trim.has_sound(cut, info):
         return "none"
     if work.audio == "copy" and trim.sound_fits(cut, info):
         return "copy"
-    return trim.audio_steps(cut, info)
+    assert info.audio_index is not None
+    return trim.audio_steps(cut, info, mixes_down=mixes_down(source, info.audio_index))
 
 
 def _pictures(source: Path, info: VideoInfo, cut: trim.Cut) -> Iterator[bytes]:
