@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from wan_prep.errors import NormalizeFailed
 from wan_prep.media.colors import ColorTags, color_tags
 from wan_prep.media.frames import decode
 from wan_prep.media.sound import mixes_down
@@ -33,7 +34,8 @@ def write_clip(
     """Write one span and say what the file must be.
 
     Raises:
-        NormalizeFailed, DependencyMissing: see `ffmpeg.run`.
+        NormalizeFailed, DependencyMissing: see `ffmpeg.run`; and the source has no sound, although
+            the plan says so.
         MediaUnreadable: the source does not decode.
     """
     assert work.fps is not None
@@ -81,6 +83,10 @@ def write_clip(
 def _audio(
     work: VideoWork, cut: trim.Cut, source: Path, info: VideoInfo
 ) -> tuple[Filter, ...] | Literal["none", "copy"]:
+    if work.audio != "none" and not info.has_audio:
+        raise NormalizeFailed(
+            f"expected sound in {source}, as the plan says, found none that decodes; plan again"
+        )
     if work.audio == "none" or not trim.has_sound(cut, info):
         return "none"
     if work.audio == "copy" and trim.sound_fits(cut, info):

@@ -70,6 +70,7 @@ def foresee_video(
         start=Fraction(0),
         end=None,
         cuts=tuple(cut - start for cut in part.cuts),
+        still=tuple((begin - start, until - start) for begin, until in part.still),
         observations=tuple(
             _through(o, geometry, size).model_copy(update={"time": o.time - start})
             for o in part.observations
@@ -99,6 +100,11 @@ def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:
         video,
         observations=tuple(inside),
         cuts=tuple(cut for cut in video.cuts if start < cut < end),
+        still=tuple(
+            (max(begin, start), min(until, end))
+            for begin, until in video.still
+            if begin < end and until > start
+        ),
         start=start,
         end=end,
     )
@@ -163,6 +169,12 @@ def _video_info(
             "is_truncated": False,
             "audio_start": Fraction(0) if has_audio else None,
             "audio_duration": duration if has_audio else None,
+            "video_index": 0,
+            "other_videos": 0,
+            "audio_index": 1 if has_audio else None,
+            "undecodable_audio": (),
+            "has_time_stamps": True,
+            "unstamped_frames": 0,
             "size_bytes": int(
                 bytes_per_px(info, profile)
                 * (geometry.width * geometry.height)

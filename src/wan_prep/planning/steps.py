@@ -150,7 +150,10 @@ def _video_steps(
         )
     yield _safe(
         "video",
-        ("WP111", "WP112", "WP113", "WP114", "WP117", "WP607"),
+        (
+            *("WP111", "WP112", "WP113", "WP114", "WP117", "WP131", "WP132", "WP133"),
+            "WP607",
+        ),
         "write the clip as MP4 (H.264, 8 bit)",
         "; ".join(
             [*_odd_in_video(video, info, work)] or ["what was changed has to be encoded again"]
@@ -167,6 +170,16 @@ def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator
         yield f"it is {info.codec} in {info.container}"
     if info.is_truncated or video.decode_errors:
         yield "what still decodes is kept"
+    if info.other_videos:
+        yield "of its streams of pictures only the one that was looked at is kept"
+    if not info.has_time_stamps:
+        yield f"it gets the time stamps it lacks, at {float(info.fps):.5g} frames a second"
+    if info.undecodable_audio:
+        lost = " and ".join(info.undecodable_audio)
+        instead = (
+            f"the next one ({info.audio_codec}) is taken" if info.has_audio else "it is silent"
+        )
+        yield f"its sound in {lost} does not decode; {instead}"
     if work.audio != "none":
         yield "sound and picture begin together"
 

@@ -115,6 +115,7 @@ def _is_ready_video(video: Evidence, info: VideoInfo, fps: Fraction, profile: Pr
         and info.rotation_deg == 0
         and (info.coded_width, info.coded_height) == (info.width, info.height)
         and not (info.is_interlaced or info.is_hdr or info.is_vfr or info.is_truncated)
+        and not (info.other_videos or info.undecodable_audio)
         and not video.decode_errors
         and info.fps == fps
         and info.size_bytes <= profile.limit("video_bytes_max")
