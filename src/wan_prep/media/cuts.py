@@ -41,7 +41,9 @@ def mark_cuts(
 ) -> Iterator[tuple[FrameT, bool]]:
     """Each frame with whether a new shot begins with it; a few frames are held back for that.
 
-    on_glance: given the time and the tiny picture of every frame, in order.  Every shot but the first and the last lasts SHORTEST_SHOT at least.  The first and the last
+    on_glance: given the time and the tiny picture of every frame, in order.
+
+    Every shot but the first and the last lasts SHORTEST_SHOT at least.  The first and the last
     frame are repeated to the detector, so that a cut next to either end has neighbours too.
     """
     detector = AdaptiveDetector(window_width=_NEIGHBOURS, min_scene_len=1)

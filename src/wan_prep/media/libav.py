@@ -64,7 +64,7 @@ def open_container(path: Path) -> InputContainer:
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """The streams that are moving pictures, neither cover art nor thumbnails; the one to show first.
+    """The streams of moving pictures, neither cover art nor thumbnails; first the one to show.
 
     Chosen as players do: what decodes, then what is flagged as default, then the larger picture,
     then the earlier one.
@@ -119,10 +119,9 @@ def header_rate(stream: VideoStream) -> Fraction | None:
     That of an elementary stream stands in its own headers, if anywhere; what its demuxer says is
     a default.
     """
+    rates: tuple[Fraction | None, ...] = (stream.average_rate, stream.guessed_rate)
     if _is_elementary(stream.container):
-        rates = [stream.codec_context.framerate]
-    else:
-        rates = [stream.average_rate, stream.guessed_rate]
+        rates = (stream.codec_context.framerate,)
     return next((Fraction(rate) for rate in rates if rate), None)
 
 
