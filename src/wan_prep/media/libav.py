@@ -248,22 +248,24 @@ class OrderClock:
 class DecodingClock:
     """A frame is shown when the packet is decoded that lets it out, as FFmpeg takes it.
 
-    What comes out last, after the end of the packets, follows step by step.
+    What comes out last, after the end of the packets, follows at the distance last seen.
     """
 
     def __init__(self, step: Fraction) -> None:
-        self._step = step
-        self._last: Fraction | None = None
+        self._step = round(step)
+        self._last: int | None = None
 
     def sent(self, packet: Packet[Stream]) -> None:
         """A frame knows its packet's dts itself."""
 
     def pts_of(self, frame: VideoFrame) -> int:
-        following = Fraction(0) if self._last is None else self._last + self._step
-        dts = frame.dts
-        is_known = dts is not None and (self._last is None or dts > self._last)
-        self._last = Fraction(dts) if is_known and dts is not None else following
-        return round(self._last)
+        if self._last is None:
+            self._last = frame.dts or 0
+        elif frame.dts is not None and frame.dts > self._last:
+            self._last, self._step = frame.dts, frame.dts - self._last
+        else:
+            self._last += self._step
+        return self._last
 
 
 def step_of(stream: VideoStream) -> Fraction:

@@ -292,14 +292,15 @@ def _shown(
     container: InputContainer, stream: VideoStream, stamps: npt.NDArray[np.int64], look: _Look
 ) -> npt.NDArray[np.int64]:
     """When frames are shown, from the sorted time stamps of all packets."""
-    step = libav.step_of(stream)
     # Leading frames that refer to nothing are never shown.
     shown = stamps[stamps >= look.first_pts]
     if libav.times_by_decoding(container, stream) and len(shown):
         # Every frame waits for the same number of packets; the last ones come after the end.
         late = range(1, len(stamps) - len(shown) + 1)
-        more = [int(shown[-1]) + round(k * step) for k in late]
+        distance = int(stamps[-1] - stamps[-2]) if late else 0
+        more = [int(shown[-1]) + k * distance for k in late]
     else:
+        step = libav.step_of(stream)
         more = [look.first_pts + round(k * step) for k in range(look.unstamped)]
     return np.unique(np.concatenate([shown, np.array(more, np.int64)]))
 

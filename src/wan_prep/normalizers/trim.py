@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wan_prep.media.frames import frames_at
+from wan_prep.media.libav import UNKNOWN_RATE
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Step
 from wan_prep.planning.model import Span
@@ -84,7 +85,9 @@ def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
     ticks_per_s = 1 / info.time_base
     begin = round(cut.begin * ticks_per_s)
     stamped = f"PTS-({info.first_pts + begin})"
-    counted = f"N*{_ratio(ticks_per_s / (info.fps_from_header or info.fps))}-({begin})"
+    # As `media.libav` steps over frames without a time stamp.
+    rate = (info.fps_from_header or UNKNOWN_RATE) if info.unstamped_frames else info.fps
+    counted = f"N*{_ratio(ticks_per_s / rate)}-({begin})"
     if not info.has_time_stamps or (info.container in _COUNTED and _is_even(info)):
         now = counted
     elif info.unstamped_frames:
