@@ -231,9 +231,10 @@ def motionless(info: VideoInfo, video: Evidence, context: PairContext) -> Answer
         return PASSED
     flaw = context.profile.flaws["no_motion"]
     moving = 0.0 if info.frame_count == 1 else float(_moves_for(video, context))
+    but = f", but for {moving:.2f} s" if moving else ""
     return Judged(
         score=flaw.score,
-        message="nothing moves in the clip: there is no motion to transfer",
+        message=f"nothing moves in the clip{but}: there is no motion to transfer",
         measured=round(moving, 3),
         limit=context.profile.limit("motion_min"),
         unit="s",

@@ -48,6 +48,8 @@ class _Run:
     """Numbers of its frames."""
     begins_as: npt.NDArray[np.int16]
     ends_as: npt.NDArray[np.int16]
+    is_drifting: bool = False
+    """It was over because of what had added up since it began."""
 
 
 class StillMeter:
@@ -67,16 +69,14 @@ class StillMeter:
         picture = glance.astype(np.int16)
         run = self._run
         if run is not None:
-            same_size = picture.shape == run.ends_as.shape
-            if (
-                same_size
-                and _difference(picture, run.ends_as) <= self._limits.neighbour
-                and _difference(picture, run.begins_as) <= self._limits.drift
-            ):
+            is_alike = _difference(picture, run.ends_as) <= self._limits.neighbour
+            is_drifting = _difference(picture, run.begins_as) > self._limits.drift
+            if is_alike and not is_drifting:
                 self._run = replace(run, last=self._count, ends_as=picture)
                 self._count += 1
                 return
-            self._found = self._with(run, time)
+            # What changes little by little moves; only what changes at once may be drawn anew.
+            self._found = self._with(replace(run, is_drifting=is_alike), time)
         self._run = _Run(time, time, self._count, self._count, picture, picture)
         self._count += 1
 
@@ -105,14 +105,17 @@ class StillMeter:
     def _goes_on(self, before: _Run, run: _Run) -> bool:
         """Whether only the coding parts two runs."""
         return (
-            run.first - before.last - 1 <= _REDRAWN_FRAMES_MAX
-            and before.ends_as.shape == run.begins_as.shape
+            not before.is_drifting
+            and run.first - before.last - 1 <= _REDRAWN_FRAMES_MAX
             and _difference(before.ends_as, run.begins_as) <= self._limits.redrawn
         )
 
 
 def _difference(a: npt.NDArray[np.int16], b: npt.NDArray[np.int16]) -> int:
-    """Levels by which two tiny pictures differ, but for a few cells."""
+    """Levels by which two tiny pictures differ, but for a few cells; all of them where even their
+    sizes do."""
+    if a.shape != b.shape:
+        return 255
     levels = np.abs(a - b).max(axis=2).ravel()
     rank = max(0, len(levels) - 1 - _CELLS_LEFT_OUT)
     return int(np.partition(levels, rank)[rank])

@@ -99,17 +99,16 @@ def runs(clip: Clip) -> list[Part]:
 
 
 def _moving(run: Part, clip: Clip) -> Part:
-    """A run without the stillness at its ends; as it is where all of it is still."""
+    """A run without the stillness at its ends; as it is where nothing would be left."""
     frame = 1 / clip.fps
     start, end = run.start, run.end
     for begin, until in clip.video.still:
-        if begin <= start and until >= end:
-            return run
         if begin <= start < until:
             start = max(start, until - frame)
         elif begin < end <= until:
             end = begin + frame
-    return Part(start, end) if end > start else run
+    least = Fraction(str(clip.profile.limit("motion_min")))
+    return Part(start, end) if end - start >= least else run
 
 
 def within(time: Fraction, part: Part) -> bool:
