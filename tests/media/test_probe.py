@@ -210,6 +210,7 @@ def test_the_facts_of_a_plain_clip(numbered: Numbered) -> None:
         "undecodable_audio": (),
         "has_time_stamps": True,
         "unstamped_frames": 0,
+        "unstamped_audio": 0,
     }
     assert info.size_bytes == path.stat().st_size
     assert len(info.sha256) == 64

@@ -14,6 +14,7 @@ import pytest
 
 from wan_prep.media.colors import color_tags
 from wan_prep.media.frames import decode, frames_at
+from wan_prep.media.matroska import times_below_zero
 from wan_prep.media.probe import probe_video
 from wan_prep.media.sound import Sound, find_sound, mixes_down
 from wan_prep.media.stamps import read_stamps
@@ -59,8 +60,16 @@ def shifted(ffmpeg: Ffmpeg, source: Path, path: Path, seconds: str, *, sound: bo
 # ---- time stamps below zero
 
 
-@pytest.mark.parametrize("seconds", ["0.2", "0.6", "1.1"])
-@pytest.mark.parametrize("codec", [B_FRAMES, (*B_FRAMES, "-bf", "0")], ids=["b", "no_b"])
+@pytest.mark.parametrize("seconds", ["0.2", "0.6", "1.1", "9"])
+@pytest.mark.parametrize(
+    "codec",
+    [
+        B_FRAMES,
+        (*B_FRAMES, "-bf", "0"),
+        ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"),
+    ],
+    ids=["b", "no_b", "vp9"],
+)
 def test_frames_before_zero_are_shown(
     ffmpeg: Ffmpeg,
     numbered: Numbered,
@@ -69,7 +78,7 @@ def test_frames_before_zero_are_shown(
     codec: tuple,
     seconds: str,
 ) -> None:
-    name = f"below_{len(codec)}.mp4"
+    name = f"below_{len(codec)}_{codec[1]}.mp4"
     source = with_sound(ffmpeg, numbered(name, *codec), tmp_path / "base.mkv", "-c:a", "libopus")
     path = shifted(ffmpeg, source, tmp_path / "below.mkv", seconds)
     info, times, numbers = shown(path, number_of)
@@ -77,8 +86,10 @@ def test_frames_before_zero_are_shown(
     assert [round(1000 * time) for time in times] == [40 * k for k in range(30)]
     assert (info.frame_count, info.fps, info.is_vfr) == (30, 25, False)
     assert info.first_pts * info.time_base == -Fraction(seconds)
-    assert info.unstamped_frames == -(-25 * Fraction(seconds) // 1)
-    assert abs(info.audio_start) < Fraction(1, 40)
+    assert info.unstamped_frames == min(30, -(-25 * Fraction(seconds) // 1))
+    assert info.audio_start == 0
+    assert info.unstamped_audio == Fraction(seconds)
+    assert info.audio_duration == pytest.approx(2.4, abs=0.03)
 
 
 def test_sound_keeps_its_distance_from_frames_before_zero(
@@ -115,13 +126,13 @@ def test_what_other_containers_make_of_times_before_zero(
     assert [float(t) for t in times] == pytest.approx([t - theirs[0] for t in theirs], abs=2e-3)
 
 
-def test_all_frames_before_zero_are_shown_at_the_rate_of_the_header(
-    ffmpeg: Ffmpeg, numbered: Numbered, number_of: NumberOf, tmp_path: Path
+def test_a_plain_file_is_read_no_further_than_its_first_packet(
+    numbered: Numbered, tmp_path: Path, ffmpeg: Ffmpeg
 ) -> None:
-    path = shifted(ffmpeg, numbered("below.mp4", *B_FRAMES), tmp_path / "all.mkv", "9", sound=False)
-    info, _, numbers = shown(path, number_of)
-    assert numbers == list(range(30))
-    assert (info.has_time_stamps, info.fps, info.is_vfr) == (False, 25, False)
+    path = tmp_path / "plain.mkv"
+    ffmpeg("-i", numbered("below.mp4", *B_FRAMES), "-c", "copy", path)
+    assert times_below_zero(path, 0) == {}
+    assert times_below_zero(numbered("below.mp4", *B_FRAMES), 0) == {}
 
 
 # ---- times of decoding, and none at all
@@ -132,10 +143,10 @@ def test_all_frames_before_zero_are_shown_at_the_rate_of_the_header(
     [
         ("packed.avi", ("-c:v", "libxvid", "-bf", "2", "-q:v", "2")),
         ("packed_once.avi", ("-c:v", "libxvid", "-bf", "1", "-q:v", "2")),
-        ("xvid.avi", ("-c:v", "libxvid", "-q:v", "2")),
-        ("mpeg4.avi", ("-c:v", "mpeg4", "-bf", "2", "-q:v", "2", "-vtag", "XVID")),
-        ("h264.avi", B_FRAMES),
-        ("h264.asf", B_FRAMES),
+        ("xvid_p.avi", ("-c:v", "libxvid", "-q:v", "2")),
+        ("mpeg4_b.avi", ("-c:v", "mpeg4", "-bf", "2", "-q:v", "2", "-vtag", "XVID")),
+        ("h264_b.avi", B_FRAMES),
+        ("h264_b.asf", B_FRAMES),
     ],
 )
 def test_frames_are_shown_when_ffmpeg_shows_them(
@@ -158,9 +169,13 @@ def test_frames_are_shown_when_ffmpeg_shows_them(
 @pytest.mark.parametrize(
     ("name", "options", "stated"),
     [
-        ("raw.h264", B_FRAMES, 30),
-        ("raw.hevc", ("-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=0"), 30),
-        ("raw.m2v", ("-c:v", "mpeg2video", "-bf", "2", "-q:v", "2", "-f", "mpeg2video"), 30),
+        ("bare.h264", B_FRAMES, 30),
+        (
+            "bare.hevc",
+            ("-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=0"),
+            30,
+        ),
+        ("bare.m2v", ("-c:v", "mpeg2video", "-bf", "2", "-q:v", "2", "-f", "mpeg2video"), 30),
         (
             "silent.hevc",
             (
@@ -169,7 +184,7 @@ def test_frames_are_shown_when_ffmpeg_shows_them(
             ),
             None,
         ),
-        ("raw.obu", ("-c:v", "libaom-av1", "-cpu-used", "8", "-f", "obu"), None),
+        ("bare.obu", ("-c:v", "libaom-av1", "-cpu-used", "8", "-f", "obu"), None),
     ],
 )
 def test_a_stream_without_time_says_so(

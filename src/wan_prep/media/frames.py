@@ -203,14 +203,14 @@ def _from(
                 "no_video_stream", "expected the video that was probed, found no video stream"
             )
         if target is not None:
-            if libav.reads_in_order(container, stream):
+            if libav.reads_in_order(container, stream) or info.unstamped_frames:
                 return  # counted from the first frame: the caller falls back to the beginning
             try:
                 container.seek(info.first_pts + int(target / info.time_base), stream=stream)
             except av.error.FFmpegError:
                 return
-        first_pts = info.first_pts if target is None else None
-        clock = libav.clock_for(container, stream, first_pts)
+        known = (info.first_pts, info.unstamped_frames) if target is None else ()
+        clock = libav.clock_for(container, stream, *known)
         timed = libav.timed_frames(container, stream, log, clock=clock, skip_nonref=skip_nonref)
         for pts, frame in timed:
             if target is not None and isinstance(clock, PtsClock) and clock.first_stamp is None:

@@ -176,14 +176,17 @@ class Clock(Protocol):
 class PtsClock:
     """Trusts the packets' pts; a frame without one follows its predecessor by one step.
 
-    A stream may begin with frames that have none: Matroska's reader takes away those below zero.
-    They are timed by `first_pts`, which is found by counting them; see `lead`.
+    A stream may begin with frames that have none, or, as Matroska's reader makes them up for those
+    below zero, wrong ones: the first `unstamped` frames are counted from `first_pts`.
     """
 
-    def __init__(self, step: Fraction, second_ticks: int, first_pts: int | None) -> None:
+    def __init__(
+        self, step: Fraction, second_ticks: int, first_pts: int | None, unstamped: int
+    ) -> None:
         self._step = step
         self._second = second_ticks
         self._first = 0 if first_pts is None else first_pts
+        self._unstamped = unstamped
         self._pending: set[int] = set()
         self._last: int | None = None
         self._offset = 0
@@ -200,7 +203,8 @@ class PtsClock:
 
     def pts_of(self, frame: VideoFrame) -> int:
         # PyAV puts the frame's number where a frame has no pts: only what was sent is believed.
-        if frame.pts is not None and frame.pts in self._pending:
+        is_stamped = frame.pts is not None and frame.pts in self._pending
+        if is_stamped and frame.pts is not None and self.lead >= self._unstamped:
             self._pending.discard(frame.pts)
             pts = frame.pts + self._offset
             if self.first_stamp is None:
@@ -274,17 +278,21 @@ def step_of(stream: VideoStream) -> Fraction:
 
 
 def clock_for(
-    container: InputContainer, stream: VideoStream, first_pts: int | None = None
+    container: InputContainer,
+    stream: VideoStream,
+    first_pts: int | None = None,
+    unstamped: int = 0,
 ) -> Clock:
     """The clock that fits this stream.
 
-    first_pts: the first frame's, where reading begins with it and it is known.
+    first_pts, unstamped: the first frame's time, and how many frames are counted from it; for
+    reading that begins with it, where that is known.
     """
     if times_by_decoding(container, stream):
         return DecodingClock(step_of(stream))
     if reads_in_order(container, stream):
         return OrderClock(step_of(stream))
-    return PtsClock(step_of(stream), round(1 / time_base_of(stream)), first_pts)
+    return PtsClock(step_of(stream), round(1 / time_base_of(stream)), first_pts, unstamped)
 
 
 def timed_frames(

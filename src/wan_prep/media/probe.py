@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -24,6 +24,7 @@ from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
 from wan_prep.media.files import head_of, open_check, sha256_of
 from wan_prep.media.libav import DecodeLog, OrderClock, PtsClock, time_base_of
+from wan_prep.media.matroska import times_below_zero
 from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
 from wan_prep.media.refusals import raise_not_media, raise_still, raise_unopened
 from wan_prep.media.sniff import sniff
@@ -56,6 +57,8 @@ class _Look:
     unstamped: int
     """Frames before the first one with a time stamp."""
     has_stamps: bool
+    below_zero: Mapping[int, int]
+    """See `matroska.times_below_zero`."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,17 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
                 f"expected at most {max_pixels} px per frame, found "
                 f"{context.width}x{context.height}; scale the video down",
             )
-        clock = libav.clock_for(container, stream)
+        below = times_below_zero(path, stream.index)
+        begins = min(below.values(), default=None)
+        clock = libav.clock_for(container, stream, begins, len(below))
         coming = libav.timed_frames(container, stream, log, clock=clock)
         frames = list(islice(coming, _FRAMES_LOOKED_AT))
         name = container.format.name
         first_pts, unstamped, has_stamps = frames[0][0] if frames else 0, 0, True
         if isinstance(clock, OrderClock):
             has_stamps = False
+        elif below:
+            unstamped = len(below)
         elif isinstance(clock, PtsClock) and clock.lead:
             while clock.first_stamp is None and next(coming, None) is not None:
                 pass  # counted by the clock
@@ -142,6 +149,7 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
         is_interlaced=any(frame.interlaced_frame for _, frame in frames),
         unstamped=unstamped,
         has_stamps=has_stamps,
+        below_zero=below,
     )
 
 
@@ -153,7 +161,8 @@ def _described(path: Path, look: _Look) -> VideoInfo:
         stream = _the_video_stream(path, container)
         audio = None if sound.index is None else container.streams[sound.index]
         time_base = time_base_of(stream)
-        content = _content(container, stream, audio, look)
+        early = {} if audio is None else times_below_zero(path, audio.index)
+        content = _content(container, stream, audio, look, early)
         if not content.pts:
             content = _content_from_decode(path, content, look.first_pts)
         rate = libav.header_rate(stream)
@@ -206,6 +215,9 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             undecodable_audio=sound.undecodable,
             has_time_stamps=look.has_stamps,
             unstamped_frames=look.unstamped,
+            unstamped_audio=-min(early.values()) * time_base_of(audio)
+            if audio is not None and early
+            else Fraction(0),
         )
 
 
@@ -230,9 +242,16 @@ def _the_video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def _content(
-    container: InputContainer, stream: VideoStream, audio: Stream | None, look: _Look
+    container: InputContainer,
+    stream: VideoStream,
+    audio: Stream | None,
+    look: _Look,
+    early_audio: Mapping[int, int],
 ) -> _Content:
-    """Read all packets of the picture and the sound, decode none."""
+    """Read all packets of the picture and the sound, decode none.
+
+    early_audio: times of sound below zero, by place in the file.
+    """
     first_pts = look.first_pts
     in_order = libav.reads_in_order(container, stream)
     step = libav.step_of(stream)
@@ -242,14 +261,17 @@ def _content(
     offset, last_dts, next_dts = 0, None, Fraction(0)
     end_pts, last_duration, is_cut = first_pts, None, False
     audio_start: int | None = None
-    audio_end = 0
+    audio_end = min(early_audio.values(), default=0)
     watched = (stream,) if audio is None else (stream, audio)
     for packet in libav.packets(container, watched, DecodeLog()):
         if packet.stream_index != stream.index:
-            if packet.pts is not None and not packet.is_discard:
-                audio_start = packet.pts if audio_start is None else min(audio_start, packet.pts)
-                audio_end = max(audio_end, packet.pts + (packet.duration or 0))
+            heard = early_audio.get(packet.pos or -1, packet.pts)
+            if heard is not None and not packet.is_discard:
+                audio_start = heard if audio_start is None else min(audio_start, heard)
+                audio_end = max(audio_end, heard + (packet.duration or 0))
             continue
+        if packet.pos in look.below_zero:
+            continue  # counted
         is_cut = packet.is_corrupt
         dts = packet.dts
         if dts is not None:
@@ -273,7 +295,7 @@ def _content(
             end_pts, last_duration = pts, packet.duration
     shown = _shown(container, stream, np.unique(np.array(stamps, np.int64)), look)
     # A lead without time stamps is timed by counting.
-    trusted = len(stamps) > unstamped - look.unstamped
+    trusted = len(stamps) + look.unstamped > unstamped
     time_base = time_base_of(stream)
     audio_base = time_base_of(audio) if audio is not None else Fraction(0)
     end_s = (end_pts + (last_duration or 0)) * time_base

@@ -100,5 +100,7 @@ class VideoInfo(_Facts):
     has_time_stamps: bool = True
     """Otherwise the k-th frame is shown at k / fps."""
     unstamped_frames: int = 0
-    """Frames at the beginning that have no time stamp, although those after them have; they are
-    timed backwards from these, at the rate of the header."""
+    """Frames at the beginning of which readers tell no time, although they tell that of those
+    after them; they follow the first one, at the rate of the header."""
+    unstamped_audio: Fraction = Fraction(0)
+    """Seconds of sound at the beginning of which that is true."""

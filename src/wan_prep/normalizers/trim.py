@@ -70,7 +70,7 @@ def frame_count(length: Fraction, fps: Fraction) -> int:
 
 def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
     """Where reading may begin, in s from the start of the file; None: at its beginning."""
-    is_stamped = info.has_time_stamps and not info.unstamped_frames
+    is_stamped = info.has_time_stamps and not (info.unstamped_frames or info.unstamped_audio)
     if info.container not in _SEEKABLE or not is_stamped or cut.begin <= 2 * _SEEK_LEAD_S:
         return None
     return cut.begin - _SEEK_LEAD_S
@@ -143,8 +143,15 @@ def audio_steps(cut: Cut, info: VideoInfo, *, mixes_down: bool = True) -> tuple[
     the first one, which of a field is what comes from everywhere, is then taken.
     """
     first_s = info.first_pts * info.time_base + cut.begin
+    now = f"PTS-({_ratio(first_s)})/TB"
+    if info.unstamped_audio:
+        assert info.audio_start is not None
+        # Sound without time stamps is counted in samples, up to a tick before the first of them.
+        counted = f"NB_CONSUMED_SAMPLES/SR/TB+({_ratio(info.audio_start - cut.begin)})/TB"
+        until = f"({_ratio(info.unstamped_audio - info.time_base)})*SR"
+        now = f"if(lt(NB_CONSUMED_SAMPLES,{until}),{counted},{now})"
     return (
-        Filter("asetpts", {"expr": f"PTS-({_ratio(first_s)})/TB"}),
+        Filter("asetpts", {"expr": now}),
         Filter("atrim", {"start": 0}),
         *(() if mixes_down else (Filter("pan", {"args": "mono|c0=c0"}),)),
         Filter(

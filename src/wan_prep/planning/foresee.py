@@ -175,6 +175,7 @@ def _video_info(
             "undecodable_audio": (),
             "has_time_stamps": True,
             "unstamped_frames": 0,
+            "unstamped_audio": Fraction(0),
             "size_bytes": int(
                 bytes_per_px(info, profile)
                 * (geometry.width * geometry.height)
