@@ -160,6 +160,8 @@ class Evidence(_Value):
     end: Fraction | None = None
     """The part of a clip that counts, in s; `end` None is the clip's own end."""
     cuts: tuple[Fraction, ...] = ()
+    still: tuple[tuple[Fraction, Fraction], ...] = ()
+    """[start, end) in s of the stretches in which nothing moves."""
     observations: tuple[Observation, ...] = ()
     sample_interval: Fraction | None = None
     """Longest time between two samples, in s."""

@@ -21,6 +21,7 @@ from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, each_frame_at
 from wan_prep.media.images import probe_image, read_image
 from wan_prep.media.picture import fit_size
 from wan_prep.media.probe import probe_video
+from wan_prep.media.stillness import StillLimits, StillMeter
 from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
@@ -138,8 +139,10 @@ class OpenedVideo:
         spared = self.is_long and not every_frame
         frames = decode(path, self.info, start=start, end=end, skip_nonref=spared, log=self.log)
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
+        self.still = StillMeter(_still_limits(profile))
+        self.stop = stop
         self.samples = Sampler(
-            mark_cuts(_beginning_at(start, frames)),
+            mark_cuts(_beginning_at(start, frames), on_glance=self.still.add),
             interval_s=self.interval,
             spare_s=spare_interval(self.info, self.interval),
             side_px=self.side_px,
@@ -162,6 +165,15 @@ def _beginning_at(start: Fraction, frames: Iterable[DecodedFrame]) -> Iterator[D
     """The frame displayed at `start` may have come long before: of this part it is the first."""
     for frame in frames:
         yield frame if frame.time >= start else replace(frame, time=start)
+
+
+def _still_limits(profile: Profile) -> StillLimits:
+    return StillLimits(
+        neighbour=profile.limit("still_neighbour_max"),
+        drift=profile.limit("still_drift_max"),
+        redrawn=profile.limit("still_redrawn_max"),
+        shortest_s=Fraction(str(profile.limit("still_min"))),
+    )
 
 
 def spare_interval(info: VideoInfo, interval: Fraction) -> Fraction:
@@ -216,6 +228,7 @@ def observe_video(
     )
     return evidence.changed(
         cuts=tuple(video.samples.cuts),
+        still=video.still.spans(video.stop),
         sample_interval=video.interval,
         forms=tuple(video.log.forms),
         decode_errors=video.log.errors,

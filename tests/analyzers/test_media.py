@@ -188,3 +188,42 @@ def test_of_an_unreadable_file_nothing_else_is_asked(make: Any) -> None:
     for code in OF_VIDEO:
         assert isinstance(make.result(code, no_video).answer, NotApplicable)
         assert make.result(code, no_image).finding is None
+
+
+# ---- streams and time
+
+
+def test_other_streams_of_pictures_are_a_note(make: Any) -> None:
+    assert make.result("WP131", make.pair()).finding is None
+    video = make.video(other_videos=1, video_index=2)
+    finding = make.result("WP131", make.pair(video=video)).finding
+    assert (finding.severity, finding.measured, finding.limit) == (Severity.INFO, 2, 1)
+    assert "(720 x 1280 px, stream 2) was looked at" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [(Fraction(30), "as its own headers state"), (None, "which is assumed, as FFmpeg does")],
+)
+def test_a_video_without_time_stamps(make: Any, stated: Fraction | None, words: str) -> None:
+    assert make.result("WP132", make.pair()).finding is None
+    video = make.video(has_time_stamps=False, fps_from_header=stated)
+    finding = make.result("WP132", make.pair(video=video)).finding
+    assert finding.severity is Severity.WARNING
+    assert finding.message == (
+        f"the video has no time stamps; it is taken at 30 frames a second, {words}"
+    )
+
+
+def test_sound_that_does_not_decode(make: Any) -> None:
+    assert make.result("WP133", make.pair()).finding is None
+    passed_over = make.video(undecodable_audio=("unknown codec",))
+    finding = make.result("WP133", make.pair(video=passed_over)).finding
+    assert finding.severity is Severity.INFO
+    assert "(unknown codec) does not decode; the next one that does (aac)" in finding.message
+    facts = {"has_audio": False, "audio_codec": None, "audio_start": None}
+    silent = make.video(undecodable_audio=("eac3", "aac"), audio_duration=None, **facts)
+    finding = make.result("WP133", make.pair(video=silent)).finding
+    assert finding.message == (
+        "no sound of the video (eac3, aac) decodes; what fix writes of it is silent"
+    )

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wan_prep.errors import NormalizeFailed
 from wan_prep.media.colors import color_tags
 from wan_prep.media.frames import decode, frames_at
 from wan_prep.media.probe import probe_video
@@ -381,6 +382,120 @@ def test_any_sound_is_written_or_left_out(media, work, written, name: str, optio
     if info.has_audio:
         assert info.audio_codec == "aac"
         assert float(info.audio_duration) == pytest.approx(2, abs=0.05)
+
+
+# ---- odd time, several streams
+
+
+def plainly(media, source: Path, rate: int) -> list[int]:
+    """The numbers of what FFmpeg's own plain decode shows at a constant rate."""
+    target = source.with_name(f"plain_{source.name}.mkv")
+    media.ffmpeg("-i", source, "-an", "-vf", f"fps={rate}", "-c:v", "ffv1", target)
+    return media.numbers(target)
+
+
+@pytest.mark.parametrize("name", ["packed.avi", "frames.avi", "b.asf"])
+def test_frames_are_written_as_ffmpeg_shows_them(media, work, written, name: str) -> None:
+    encoders = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-encoders"]
+    has_xvid = "libxvid" in subprocess.run(encoders, capture_output=True, text=True).stdout
+    if name != "b.asf" and not has_xvid:
+        pytest.skip("this ffmpeg writes no packed B-frames: it lacks libxvid")
+    bs = () if name == "frames.avi" else ("-bf", "2")
+    codec = B_FRAMES if name == "b.asf" else ("-c:v", "libxvid", *bs, "-q:v", "2")
+    source = media.numbered(name, *codec, rate="30", frames=90)
+    target = written(work.video(source, fps=Fraction(30)))
+    theirs = plainly(media, source, 30)
+    ours = media.numbers(target)
+    assert ours == theirs[: len(ours)]
+    assert len(theirs) - len(ours) <= 1
+
+
+@pytest.mark.parametrize("seconds", ["0.2", "0.7", "2"])
+def test_frames_before_zero_are_written(media, work, written, seconds: str) -> None:
+    flashes = flashing(media, "flashes.mkv", 4, "-fps_mode", "cfr", "-r", "30")
+    shift = f"setts=pts=PTS-{seconds}/TB:dts=DTS-{seconds}/TB"
+    source = flashes.with_name(f"below_{seconds}.mkv")
+    media.ffmpeg(
+        *("-i", flashes, "-c", "copy", "-bsf:v", shift, "-bsf:a", shift),
+        *("-avoid_negative_ts", "disabled", source),
+    )
+    target = written(work.video(source))
+    plain = written(work.video(flashes), "plain.mp4")
+    assert probe_video(target).frame_count == probe_video(flashes).frame_count
+    assert flashes_s(target) == pytest.approx(flashes_s(plain), abs=0.034)
+    assert beeps_s(target) == pytest.approx(beeps_s(plain), abs=0.034)
+
+
+def test_a_span_before_zero_is_written(media, work, written) -> None:
+    plain = media.numbered("plain.mp4", *B_FRAMES)
+    source = plain.with_name("below_zero.mkv")
+    shift = "setts=pts=PTS-1/TB:dts=DTS-1/TB"
+    copied = ("-c", "copy", "-bsf:v", shift, "-avoid_negative_ts", "disabled")
+    media.ffmpeg("-i", plain, *copied, source)
+    # Numbers below 25 have no time stamp.
+    target = written(work.video(source, spans=span("0.28", "1.24"), fps=Fraction(25)))
+    assert media.numbers(target) == list(range(7, 31))
+
+
+def test_a_bare_stream_is_written_at_the_rate_it_states(media, work, written) -> None:
+    source = media.numbered("bare.h264", *B_FRAMES, rate="30", frames=50)
+    target = written(work.video(source))
+    assert media.numbers(target) == list(range(50)) == plainly(media, source, 30)
+    assert probe_video(target).fps == 30
+
+
+def test_the_stream_that_was_looked_at_is_written(media, work, written) -> None:
+    plain = media.numbered("plain.mp4", *B_FRAMES)
+    source = plain.with_name("second.mkv")
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1.6", "-i", plain, "-map", "0:v"),
+        *("-map", "1:v", "-c:v:0", "libx264", "-c:v:1", "copy", "-disposition:v:0", "0"),
+        *("-disposition:v:1", "default", source),
+    )
+    target = written(work.video(source))
+    assert media.numbers(target) == list(range(40)) == plainly(media, source, 25)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("field.mkv", ("-af", "aformat=channel_layouts=quad", "-mapping_family", "2")),
+        ("discrete.mov", ("-af", "pan=16c|c0=c0", "-c:a", "pcm_s16le")),
+        ("high.mov", ("-af", "pan=7.1.4|FL=c0", "-c:a", "pcm_s16le")),
+    ],
+)
+def test_any_set_of_channels_is_heard(media, work, written, name: str, options: tuple) -> None:
+    source = media.folder / name
+    codec = ("-c:a", "libopus") if name == "field.mkv" else ()
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", "color=gray:s=64x48:r=25:d=2.5"),
+        *("-f", "lavfi", "-i", f"{BEEPS}:d=2.5", *X264, *codec, *options, source),
+    )
+    beeps = beeps_s(written(work.video(source)))
+    # A beep at zero may begin within what coders swallow.
+    assert beeps[-2:] == pytest.approx([1, 2], abs=0.02)
+
+
+def test_the_sound_that_decodes_is_written(media, work, written) -> None:
+    plain = media.folder / "two_sounds.mp4"
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", "color=gray:s=64x48:r=25:d=2.5", "-f", "lavfi", "-i"),
+        *("sine=d=2.5", "-f", "lavfi", "-i", f"{BEEPS}:d=2.5", "-map", "0", "-map", "1"),
+        *("-map", "2", *X264, "-c:a", "aac", plain),
+    )
+    content = plain.read_bytes()
+    at = content.index(b"mp4a")
+    source = plain.with_name("odd_first.mp4")
+    source.write_bytes(content[:at] + b"apac" + content[at + 4 :].replace(b"esds", b"xxxx", 1))
+    for audio in ("aac", "copy"):
+        target = written(work.video(source, audio=audio), f"{audio}.mp4")
+        assert beeps_s(target)[-2:] == pytest.approx([1, 2], abs=0.02)
+
+
+def test_a_plan_with_sound_is_not_carried_out_without(media, work, written) -> None:
+    source = media.numbered("silent_after_all.mp4", *X264)
+    with pytest.raises(NormalizeFailed, match=r"expected sound .* as the plan says, found none"):
+        written(work.video(source, audio="aac"))
 
 
 # ---- shape

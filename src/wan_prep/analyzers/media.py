@@ -364,6 +364,62 @@ def video_one_size(context: PairContext) -> Answer:
     )
 
 
+def video_alone(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.other_videos:
+        return PASSED
+    number = info.other_videos + 1
+    return _flaw(
+        context,
+        "several_videos",
+        f"the file holds {number} streams of moving pictures; the one that players show "
+        f"({info.width} x {info.height} px, stream {info.video_index}) was looked at",
+        measured=number,
+        limit=1,
+        unit="streams",
+        fix=Fix(applicability=Applicability.SAFE, title="write a file with this stream alone"),
+    )
+
+
+def video_timed(info: VideoInfo, context: PairContext) -> Answer:
+    if info.has_time_stamps:
+        return PASSED
+    rate = f"{float(info.fps):.5g} frames a second"
+    is_stated = info.fps_from_header is not None
+    whose = "as its own headers state" if is_stated else "which is assumed, as FFmpeg does"
+    return _flaw(
+        context,
+        "no_time_stamps",
+        f"the video has no time stamps; it is taken at {rate}, {whose}",
+        measured="none",
+        limit="a time stamp for every frame",
+        fix=Fix(applicability=Applicability.SAFE, title="write it with time stamps"),
+    )
+
+
+def video_sound(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.undecodable_audio:
+        return PASSED
+    lost = ", ".join(info.undecodable_audio)
+    if info.has_audio:
+        return _flaw(
+            context,
+            "sound_passed_over",
+            f"the first sound of the video ({lost}) does not decode; the next one that does "
+            f"({info.audio_codec}) is taken",
+            measured=lost,
+            limit="sound that decodes",
+            fix=Fix(applicability=Applicability.SAFE, title="write the sound that decodes alone"),
+        )
+    return _flaw(
+        context,
+        "sound_undecodable",
+        f"no sound of the video ({lost}) decodes; what fix writes of it is silent",
+        measured=lost,
+        limit="sound that decodes",
+        fix=Fix(applicability=Applicability.MANUAL, title="export the clip with AAC sound"),
+    )
+
+
 _IN_PROFILE = "The profile has the figures: {}."
 
 RULES = (
@@ -584,6 +640,36 @@ RULES = (
         cap=Severity.WARNING,
     ),
     Rule(
+        "WP131",
+        "video-streams-several",
+        "media",
+        "video",
+        _of_video(video_alone),
+        Explanation(
+            "The streams of moving pictures in the file, cover art and thumbnails left out.",
+            "Players show one: the one flagged as default, then the largest, then the first. Other "
+            "readers take the first, which may show something else.",
+            "Write a file with one stream.",
+            _IN_PROFILE.format("`several_videos`"),
+        ),
+        cap=Severity.INFO,
+    ),
+    Rule(
+        "WP132",
+        "video-without-time-stamps",
+        "media",
+        "video",
+        _of_video(video_timed),
+        Explanation(
+            "Whether the file says when its frames are shown.",
+            "A bare stream of coded frames has no time. Its own headers may state a rate; where "
+            "they do not, every reader assumes one, and motion is as fast as that happens to be.",
+            "Write it into a container with time stamps, at the rate it was filmed at.",
+            _IN_PROFILE.format("`no_time_stamps`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
         "WP124",
         "video-matrix-odd",
         "media",
@@ -627,6 +713,20 @@ RULES = (
             "Write the clip without transparency; if what shows is not what you mean, lay it over "
             "a background in an editor first.",
             _IN_PROFILE.format("`transparent`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP133",
+        "sound-undecodable",
+        "media",
+        "video",
+        _of_video(video_sound),
+        Explanation(
+            "Whether the sound that comes first decodes, and whether another one does.",
+            "The result carries the clip's sound. What does not decode here may not decode there.",
+            "Export the clip with sound in AAC.",
+            _IN_PROFILE.format("`sound_passed_over`, `sound_undecodable`"),
         ),
         cap=Severity.WARNING,
     ),

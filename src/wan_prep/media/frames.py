@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Interpolation
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
 from wan_prep.media.files import open_check
-from wan_prep.media.libav import DecodeLog
+from wan_prep.media.libav import DecodeLog, PtsClock
 from wan_prep.media.picture import AvPicture, Picture, Rgb
 from wan_prep.media.refusals import brief
 from wan_prep.media.types import VideoInfo
@@ -223,13 +223,19 @@ def _from(
                 "no_video_stream", "expected the video that was probed, found no video stream"
             )
         if target is not None:
-            if libav.reads_in_order(container, stream) or info.splices:
+            is_counted = libav.reads_in_order(container, stream) or info.unstamped_frames
+            if is_counted or info.splices:
                 return  # counted from the first frame: the caller falls back to the beginning
             try:
                 container.seek(info.first_pts + int(target / info.time_base), stream=stream)
             except av.error.FFmpegError:
                 return
-        for pts, frame in libav.timed_frames(container, stream, log, skip_nonref=skip_nonref):
+        known = (info.first_pts, info.unstamped_frames) if target is None else ()
+        clock = libav.clock_for(container, stream, *known)
+        timed = libav.timed_frames(container, stream, log, clock=clock, skip_nonref=skip_nonref)
+        for pts, frame in timed:
+            if target is not None and isinstance(clock, PtsClock) and clock.first_stamp is None:
+                return  # nothing tells where this is: the caller falls back to the beginning
             time = (pts - info.first_pts) * info.time_base
             log.note_form(frame, time)
             alike = _as_the_first(frame, info)

@@ -27,6 +27,7 @@ class Timing:
     """(frames - 1) / (last - first), or the claimed rate where only rounding to ticks separates
     the two; of a single frame 1 / its duration."""
     is_vfr: bool
+    """Frame distances differ, or the last frame lasts clearly longer than the others."""
 
 
 def measured_timing(
@@ -46,15 +47,17 @@ def measured_timing(
         return Timing(duration, 1 / duration, is_vfr=False)
     span = int(pts[-1]) - int(pts[0])
     fps = Fraction(len(pts) - 1) / (span * time_base)
-    is_vfr = varies(pts)
-    if rate and not is_vfr and abs((len(pts) - 1) / rate - span * time_base) <= time_base:
+    is_uneven = varies(pts)
+    if rate and not is_uneven and abs((len(pts) - 1) / rate - span * time_base) <= time_base:
         fps = rate
     step = 1 / (fps * time_base)
-    if not last_duration or (not is_vfr and abs(last_duration - step) <= 1):
-        last = Fraction(int(np.median(np.diff(pts)))) if is_vfr else step
+    if not last_duration or (not is_uneven and abs(last_duration - step) <= 1):
+        last = Fraction(int(np.median(np.diff(pts)))) if is_uneven else step
     else:
         last = Fraction(last_duration)
-    return Timing((span + last) * time_base, fps, is_vfr)
+    # Readers divide the frames by the whole duration.
+    is_held = last - step > _DRIFT_MAX_FRAMES * step
+    return Timing((span + last) * time_base, fps, is_vfr=is_uneven or is_held)
 
 
 def step_ticks(rate: Fraction | None, time_base: Fraction) -> int:

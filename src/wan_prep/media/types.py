@@ -113,7 +113,23 @@ class VideoInfo(_Facts):
     is_truncated: bool
     """The content ends clearly before the header says it does."""
     has_audio: bool
+    """Whether any sound decodes; the rest is of that stream."""
     audio_codec: str | None
     audio_start: Fraction | None
     """Start of the sound relative to the first displayed frame, in s."""
     audio_duration: Fraction | None
+    video_index: int = 0
+    """Number of the stream of pictures in its file."""
+    other_videos: int = 0
+    """Further streams of moving pictures, which are not looked at."""
+    audio_index: int | None = None
+    """Number of the stream of sound in its file."""
+    undecodable_audio: tuple[str, ...] = ()
+    """Codecs of the streams of sound that would have come before it, but do not decode."""
+    has_time_stamps: bool = True
+    """Otherwise the k-th frame is shown at k / fps."""
+    unstamped_frames: int = 0
+    """Frames at the beginning of which readers tell no time, although they tell that of those
+    after them; they follow the first one, at the rate of the header."""
+    unstamped_audio: Fraction = Fraction(0)
+    """Seconds of sound at the beginning of which that is true."""

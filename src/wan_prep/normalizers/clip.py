@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from wan_prep.errors import NormalizeFailed
 from wan_prep.media.colors import ColorTags, color_tags
 from wan_prep.media.frames import decode
-from wan_prep.media.sound import sound_decodes
+from wan_prep.media.sound import mixes_down
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers import ffmpeg, resample, trim
 from wan_prep.normalizers.crop_pad import window_steps
@@ -33,7 +34,8 @@ def write_clip(
     """Write one span and say what the file must be.
 
     Raises:
-        NormalizeFailed, DependencyMissing: see `ffmpeg.run`.
+        NormalizeFailed, DependencyMissing: see `ffmpeg.run`; and the source has no sound, although
+            the plan says so.
         MediaUnreadable: the source does not decode.
     """
     assert work.fps is not None
@@ -66,6 +68,8 @@ def write_clip(
         audio,
         fps=cut.fps,
         colors=written,
+        video_index=0 if is_piped else info.video_index,
+        audio_index=info.audio_index,
     )
     ffmpeg.run(
         arguments,
@@ -84,11 +88,16 @@ def write_clip(
 def _audio(
     work: VideoWork, cut: trim.Cut, source: Path, info: VideoInfo
 ) -> tuple[Filter, ...] | Literal["none", "copy"]:
-    if work.audio == "none" or not trim.has_sound(cut, info) or not sound_decodes(source):
+    if work.audio != "none" and not info.has_audio:
+        raise NormalizeFailed(
+            f"expected sound in {source}, as the plan says, found none that decodes; plan again"
+        )
+    if work.audio == "none" or not trim.has_sound(cut, info):
         return "none"
     if work.audio == "copy" and trim.sound_fits(cut, info):
         return "copy"
-    return trim.audio_steps(cut, info)
+    assert info.audio_index is not None
+    return trim.audio_steps(cut, info, mixes_down=mixes_down(source, info.audio_index))
 
 
 def _pictures(source: Path, info: VideoInfo, cut: trim.Cut) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wan_prep.media.frames import decode
+from wan_prep.media.libav import UNKNOWN_RATE
 from wan_prep.media.timing import step_ticks
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Step
@@ -23,9 +24,8 @@ _ROUNDING_FRAMES = Fraction(1, 20)
 # of the file; the keyframe before that moment is never too late.
 _SEEK_LEAD_S = Fraction(10)
 _SEEKABLE = ("mp4", "mov", "matroska")
-# Elementary streams have no time stamps, and AVI only those of storage: frames are counted
-# (as in `media.libav`).
-_COUNTED = ("avi", "h264", "hevc", "vvc", "m4v", "mpegvideo", "vc1", "av1", "obu")
+# AVI has only time stamps of storage, which older releases of FFmpeg take for those of display.
+_COUNTED = ("avi",)
 # The end of a damaged clip may stand still for so long; beyond that it is a failure to report.
 _STILL_MAX_S = Fraction(1, 2)
 # Sound: one rate for every file, and how far it may be off its time stamps before it is cut or
@@ -86,7 +86,9 @@ def frame_count(length: Fraction, fps: Fraction) -> int:
 
 def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
     """Where reading may begin, in s from the start of the file; None: at its beginning."""
-    if info.container not in _SEEKABLE or info.splices or cut.begin <= 2 * _SEEK_LEAD_S:
+    is_stamped = info.has_time_stamps and not (info.unstamped_frames or info.unstamped_audio)
+    is_seekable = info.container in _SEEKABLE and is_stamped and not info.splices
+    if not is_seekable or cut.begin <= 2 * _SEEK_LEAD_S:
         return None
     return cut.begin - _SEEK_LEAD_S
 
@@ -99,10 +101,17 @@ def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
     follows within half a frame.
     """
     ticks_per_s = 1 / info.time_base
-    if info.container in _COUNTED and not info.is_vfr:
-        now = f"N*{_ratio(ticks_per_s / info.fps)}-({round(cut.begin * ticks_per_s)})"
+    begin = round(cut.begin * ticks_per_s)
+    stamped = f"PTS-({info.first_pts + begin})"
+    # As `media.libav` steps over frames without a time stamp.
+    rate = (info.fps_from_header or UNKNOWN_RATE) if info.unstamped_frames else info.fps
+    counted = f"N*{_ratio(ticks_per_s / rate)}-({begin})"
+    if not info.has_time_stamps or (info.container in _COUNTED and _is_even(info)):
+        now = counted
+    elif info.unstamped_frames:
+        now = f"if(lt(N,{info.unstamped_frames}),{counted},{stamped})"
     else:
-        now = f"PTS-({info.first_pts + round(cut.begin * ticks_per_s)})"
+        now = stamped
     soonest = math.ceil(ticks_per_s / cut.fps / 2)
     return (
         Filter("settb", {"expr": _ratio(info.time_base)}),
@@ -112,6 +121,11 @@ def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
         Filter("tpad", {"stop": math.ceil(_STILL_MAX_S * cut.fps), "stop_mode": "clone"}),
         Filter("trim", {"end_frame": cut.frames}),
     )
+
+
+def _is_even(info: VideoInfo) -> bool:
+    """Whether every frame takes exactly its turn."""
+    return not info.is_vfr and info.duration * info.fps == info.frame_count
 
 
 def has_sound(cut: Cut, info: VideoInfo) -> bool:
@@ -133,6 +147,7 @@ def sound_fits(cut: Cut, info: VideoInfo) -> bool:
     return (
         info.container in ("mp4", "mov")
         and info.audio_codec == "aac"
+        and info.has_time_stamps
         and info.first_pts == 0
         and cut.begin == 0
         and info.audio_start >= 0
@@ -140,13 +155,25 @@ def sound_fits(cut: Cut, info: VideoInfo) -> bool:
     )
 
 
-def audio_steps(cut: Cut, info: VideoInfo) -> tuple[Filter, ...]:
-    """The sound of the same span, on the same clock."""
+def audio_steps(cut: Cut, info: VideoInfo, *, mixes_down: bool = True) -> tuple[Filter, ...]:
+    """The sound of the same span, on the same clock.
+
+    mixes_down: otherwise no place is known of its channels, or they are those of a sound field;
+    the first one, which of a field is what comes from everywhere, is then taken.
+    """
     first_s = info.first_pts * info.time_base + cut.begin
+    now = f"PTS-({_ratio(first_s)})/TB"
+    if info.unstamped_audio:
+        assert info.audio_start is not None
+        # Sound without time stamps is counted in samples, up to a tick before the first of them.
+        counted = f"NB_CONSUMED_SAMPLES/SR/TB+({_ratio(info.audio_start - cut.begin)})/TB"
+        until = f"({_ratio(info.unstamped_audio - info.time_base)})*SR"
+        now = f"if(lt(NB_CONSUMED_SAMPLES,{until}),{counted},{now})"
     return (
         *_joined_sound(info),
-        Filter("asetpts", {"expr": f"PTS-({_ratio(first_s)})/TB"}),
+        Filter("asetpts", {"expr": now}),
         Filter("atrim", {"start": 0}),
+        *(() if mixes_down else (Filter("pan", {"args": "mono|c0=c0"}),)),
         Filter(
             "aresample",
             {

@@ -81,7 +81,8 @@ def verify_video(path: Path, expected: ExpectedVideo) -> None:
     _same(path, "coding", "h264 yuv420p in mp4", coding)
     _same(path, "turn by metadata", 0, info.rotation_deg)
     _same(path, "mirroring by metadata", False, info.is_mirrored)
-    _same(path, "sound", expected.has_audio, info.has_audio)
+    _same(path, "sound", "aac" if expected.has_audio else "none", info.audio_codec or "none")
+    _same(path, "further streams of pictures", 0, info.other_videos)
     _same(path, "frames", expected.frames, len(stamps.pictures))
     step_s = 1 / expected.fps
     if any(later - earlier != step_s for earlier, later in pairwise(stamps.pictures)):

@@ -68,6 +68,7 @@ def foresee_video(
         start=Fraction(0),
         end=None,
         cuts=tuple(cut - start for cut in part.cuts),
+        still=tuple((begin - start, until - start) for begin, until in part.still),
         observations=tuple(
             _through(o, geometry, size).changed(time=o.time - start) for o in part.observations
         ),
@@ -90,6 +91,11 @@ def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:
         observations=tuple(inside),
         cuts=tuple(cut for cut in video.cuts if start < cut < end),
         forms=_forms_in(video.forms, start, end),
+        still=tuple(
+            (max(begin, start), min(until, end))
+            for begin, until in video.still
+            if begin < end and until > start
+        ),
         start=start,
         end=end,
     )
@@ -166,6 +172,13 @@ def _video_info(
             "is_truncated": False,
             "audio_start": Fraction(0) if has_audio else None,
             "audio_duration": duration if has_audio else None,
+            "video_index": 0,
+            "other_videos": 0,
+            "audio_index": 1 if has_audio else None,
+            "undecodable_audio": (),
+            "has_time_stamps": True,
+            "unstamped_frames": 0,
+            "unstamped_audio": Fraction(0),
             "size_bytes": int(
                 bytes_per_px(info, profile)
                 * (geometry.width * geometry.height)

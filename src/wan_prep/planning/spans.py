@@ -146,7 +146,7 @@ def _split(clip: Clip, found: Sequence[Part], options: PlanOptions) -> Kept:
     said = ", ".join(str(part) for part in kept)
     left_out = "" if len(kept) == len(pieces) else f"; {len(pieces) - len(kept)} over the limit"
     step = Step(
-        codes=("WP503", "WP504", "WP601", "WP603", "WP604"),
+        codes=("WP503", "WP504", "WP601", "WP603", "WP604", "WP608"),
         about="video",
         applicability=Applicability.SAFE,
         applied=True,
@@ -218,6 +218,9 @@ def _why_start(clip: Clip, part: Part, begins: str) -> Iterator[tuple[str, tuple
         if clip.whole.start > clip.video.start:
             yield f"it begins at {float(part.start):.2f} s as asked", ()
         return
+    if any(until - 1 / clip.fps == part.start for _, until in clip.video.still):
+        yield f"nothing moves before {float(part.start):.2f} s", ("WP608",)
+        return
     before = [o for o in clip.video.observations if clip.whole.start <= o.time < part.start]
     if any(o.subject is not None for o in before):
         yield f"the longest shot begins at {float(part.start):.2f} s", ("WP604", "WP503")
@@ -230,6 +233,9 @@ def _why_end(clip: Clip, part: Part, limit_reason: str) -> Iterator[tuple[str, t
     if part.end >= clip.whole.end:
         if clip.video.end is None and clip.whole.end < _duration(clip.video):
             yield f"it ends at {end:.2f} s as asked, or where it no longer decodes", ()
+        return
+    if any(begin + 1 / clip.fps == part.end for begin, _ in clip.video.still):
+        yield f"nothing moves from {end:.2f} s on", ("WP608",)
         return
     after = [o for o in clip.video.observations if part.end <= o.time < clip.whole.end]
     if not any(o.subject is not None for o in after) and after:

@@ -153,6 +153,7 @@ def _video_steps(
         "video",
         (
             *("WP111", "WP112", "WP113", "WP114", "WP117", "WP118", "WP124", "WP125", "WP126"),
+            *("WP131", "WP132", "WP133"),
             "WP607",
         ),
         "write the clip as MP4 (H.264, 8 bit)",
@@ -183,6 +184,14 @@ def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator
         yield "its time goes on without a gap"
     if info.is_truncated or video.decode_errors:
         yield "what still decodes is kept"
+    if info.other_videos:
+        yield "of its streams of pictures only the one that was looked at is kept"
+    if not info.has_time_stamps:
+        yield f"it gets the time stamps it lacks, at {float(info.fps):.5g} frames a second"
+    if info.undecodable_audio:
+        lost = " and ".join(info.undecodable_audio)
+        instead = f"the next one ({info.audio_codec})" if info.has_audio else "silence"
+        yield f"its sound ({lost}) does not decode: {instead} is taken"
     if work.audio != "none":
         yield "sound and picture begin together"
 
