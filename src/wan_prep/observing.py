@@ -138,7 +138,7 @@ class OpenedVideo:
         spared = self.is_long and not every_frame
         frames = decode(path, self.info, start=start, end=end, skip_nonref=spared, log=self.log)
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
-        self.still = StillMeter(_still_limits(profile))
+        self.still = StillMeter(still_limits(profile))
         self.stop = stop
         self.samples = Sampler(
             mark_cuts(frames, on_glance=self.still.add),
@@ -160,7 +160,8 @@ class OpenedVideo:
             self.samples.close()
 
 
-def _still_limits(profile: Profile) -> StillLimits:
+def still_limits(profile: Profile) -> StillLimits:
+    """What the profile lets change in a picture that stands still."""
     return StillLimits(
         neighbour=profile.limit("still_neighbour_max"),
         drift=profile.limit("still_drift_max"),
