@@ -139,7 +139,7 @@ class OpenedVideo:
         spared = self.is_long and not every_frame
         frames = decode(path, self.info, start=start, end=end, skip_nonref=spared, log=self.log)
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
-        self.still = StillMeter(_still_limits(profile))
+        self.still = StillMeter(still_limits(profile))
         self.stop = stop
         self.samples = Sampler(
             mark_cuts(_beginning_at(start, frames), on_glance=self.still.add),
@@ -167,7 +167,8 @@ def _beginning_at(start: Fraction, frames: Iterable[DecodedFrame]) -> Iterator[D
         yield frame if frame.time >= start else replace(frame, time=start)
 
 
-def _still_limits(profile: Profile) -> StillLimits:
+def still_limits(profile: Profile) -> StillLimits:
+    """What the profile lets change in a picture that stands still."""
     return StillLimits(
         neighbour=profile.limit("still_neighbour_max"),
         drift=profile.limit("still_drift_max"),

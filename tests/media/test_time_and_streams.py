@@ -199,6 +199,21 @@ def test_a_stream_without_time_says_so(
     assert (info.frame_count, info.duration) == (40, Fraction(40, rate))
 
 
+def test_times_of_decoding_that_are_told_for_those_of_display_are_taken_for_what_they_are(
+    ffmpeg: Ffmpeg, numbered: Numbered, number_of: NumberOf, tmp_path: Path
+) -> None:
+    path = tmp_path / "dts.mkv"
+    told = ("-bsf:v", "setts=pts=DTS:dts=DTS")
+    ffmpeg("-i", numbered("below.mp4", *B_FRAMES), "-c", "copy", *told, path)
+    _, times, numbers = shown(path, number_of)
+    assert numbers == list(range(30))
+    # The last two come out in the wrong order there.
+    theirs = shown_by_ffmpeg(path)[:-2]
+    assert [float(t) for t in times[:-2]] == pytest.approx(theirs, abs=2e-3)
+    steps = [float(times[k] - times[k - 1]) for k in (-2, -1)]
+    assert steps == pytest.approx([0.04, 0.04], abs=2e-3)
+
+
 # ---- several streams of pictures
 
 

@@ -336,3 +336,10 @@ def test_an_unknown_torso_stays_unknown(make: Any) -> None:
     bare: Subject = make.subject(view_matrix=None, px_per_m=None, face=None)
     after = subject_through(bare, geometry(rotate_deg=5.0), SIZE)
     assert (after.view_matrix, after.px_per_m, after.face) == (None, None, None)
+
+
+def test_stillness_goes_with_its_part(make: Any) -> None:
+    still = ((Fraction(0), Fraction(2)), (Fraction(3), Fraction(5)))
+    video = make.video(evidence={"still": still})
+    seen = foresee_video(video, WHOLE, Fraction(2), Fraction(4), Fraction(30), PROFILE)
+    assert seen.still == ((1, 2),)

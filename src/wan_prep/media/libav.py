@@ -250,6 +250,10 @@ class PtsClock:
         self._unstamped = unstamped
         self._pending: Counter[int] = Counter()  # where files are joined, times come twice
         self._last: int | None = None
+        self._distance = round(step)
+        self._last_pts: int | None = None
+        self._last_dts: int | None = None
+        self._faults = 0  # of pts that are not later than the one before, less those of dts
         self.lead = 0
         """Frames that came before the first one with a time stamp."""
         self.first_stamp: int | None = None
@@ -263,12 +267,10 @@ class PtsClock:
                 del self._pending[pts]
 
     def pts_of(self, frame: VideoFrame) -> int:
-        # PyAV puts the frame's number where a frame has no pts: only what was sent is believed.
-        is_stamped = frame.pts is not None and frame.pts in self._pending
-        if is_stamped and frame.pts is not None and self.lead >= self._unstamped:
-            self._pending -= Counter((frame.pts,))
+        stamp = self._stamp_of(frame)
+        if stamp is not None and self.lead >= self._unstamped:
             newest = None if self.first_stamp is None else self._last
-            pts = self._splices.joined(frame.pts, newest, is_key=bool(frame.key_frame))
+            pts = self._splices.joined(stamp, newest, is_key=bool(frame.key_frame))
             if self.first_stamp is None:
                 self.first_stamp = pts
         elif self.first_stamp is None:
@@ -276,9 +278,29 @@ class PtsClock:
             self.lead += 1
         else:
             assert self._last is not None
-            pts = self._last + round(self._step)
+            pts = self._last + self._distance
+        if self._last is not None and pts <= self._last and self._faults > 0:
+            pts = self._last + 1  # a frame out of its place is no frame less
+        elif self._last is not None and pts > self._last:
+            # A frame that is held makes the claimed rate, a mean, say little of the others.
+            self._distance = min(self._distance, pts - self._last)
         self._last = pts
         return pts
+
+    def _stamp_of(self, frame: VideoFrame) -> int | None:
+        """The frame's pts, or its dts once pts have gone back more often, as FFmpeg guesses: some
+        writers give frames the times of decoding for those of display."""
+        # PyAV puts the frame's number where a frame has no pts: only what was sent is believed.
+        pts = frame.pts if frame.pts in self._pending else None
+        if pts is not None:
+            self._pending -= Counter((pts,))
+            self._faults += self._last_pts is not None and pts <= self._last_pts
+            self._last_pts = pts
+        dts = frame.dts
+        if dts is not None:
+            self._faults -= self._last_dts is not None and dts <= self._last_dts
+            self._last_dts = dts
+        return dts if self._faults > 0 else pts
 
     def begins_at(self) -> int | None:
         """The time that the first frame would need, so that the lead ends where time stamps begin;

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 
 from wan_prep.media.picture import Rgb
 
@@ -46,8 +46,8 @@ class _Run:
     first: int
     last: int
     """Numbers of its frames."""
-    begins_as: npt.NDArray[np.int16]
-    ends_as: npt.NDArray[np.int16]
+    begins_as: Rgb
+    ends_as: Rgb
     is_drifting: bool = False
     """It was over because of what had added up since it began."""
 
@@ -66,18 +66,17 @@ class StillMeter:
 
     def add(self, time: Fraction, glance: Rgb) -> None:
         """Take the next frame, shown from `time` s on, as a tiny (h, w, 3) picture."""
-        picture = glance.astype(np.int16)
         run = self._run
         if run is not None:
-            is_alike = _difference(picture, run.ends_as) <= self._limits.neighbour
-            is_drifting = _difference(picture, run.begins_as) > self._limits.drift
+            is_alike = _are_alike(glance, run.ends_as, self._limits.neighbour)
+            is_drifting = not _are_alike(glance, run.begins_as, self._limits.drift)
             if is_alike and not is_drifting:
-                self._run = replace(run, last=self._count, ends_as=picture)
+                self._run = replace(run, last=self._count, ends_as=glance)
                 self._count += 1
                 return
             # What changes little by little moves; only what changes at once may be drawn anew.
             self._found = self._with(replace(run, is_drifting=is_alike), time)
-        self._run = _Run(time, time, self._count, self._count, picture, picture)
+        self._run = _Run(time, time, self._count, self._count, glance, glance)
         self._count += 1
 
     def spans(self, end: Fraction) -> tuple[tuple[Fraction, Fraction], ...]:
@@ -107,15 +106,14 @@ class StillMeter:
         return (
             not before.is_drifting
             and run.first - before.last - 1 <= _REDRAWN_FRAMES_MAX
-            and _difference(before.ends_as, run.begins_as) <= self._limits.redrawn
+            and _are_alike(before.ends_as, run.begins_as, self._limits.redrawn)
         )
 
 
-def _difference(a: npt.NDArray[np.int16], b: npt.NDArray[np.int16]) -> int:
-    """Levels by which two tiny pictures differ, but for a few cells; all of them where even their
-    sizes do."""
+def _are_alike(a: Rgb, b: Rgb, levels: float) -> bool:
+    """Whether two tiny pictures differ by no more than so many levels, but for a few cells."""
     if a.shape != b.shape:
-        return 255
-    levels = np.abs(a - b).max(axis=2).ravel()
-    rank = max(0, len(levels) - 1 - _CELLS_LEFT_OUT)
-    return int(np.partition(levels, rank)[rank])
+        return False
+    odd = cv2.absdiff(a, b) > levels
+    cells = odd[:, :, 0] | odd[:, :, 1] | odd[:, :, 2]
+    return int(np.count_nonzero(cells)) <= _CELLS_LEFT_OUT

@@ -190,8 +190,9 @@ def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator
         yield f"it gets the time stamps it lacks, at {float(info.fps):.5g} frames a second"
     if info.undecodable_audio:
         lost = " and ".join(info.undecodable_audio)
-        instead = f"the next one ({info.audio_codec})" if info.has_audio else "silence"
-        yield f"its sound ({lost}) does not decode: {instead} is taken"
+        taken = f"the next one ({info.audio_codec}) is taken"
+        instead = taken if info.has_audio else "it is written without sound"
+        yield f"its sound ({lost}) does not decode: {instead}"
     if work.audio != "none":
         yield "sound and picture begin together"
 
