@@ -359,6 +359,17 @@ def test_a_bad_bundle_is_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_bundle_exchanged_under_its_name_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "own.task"
+    path.write_bytes(shipped_model().read_bytes())
+    with MediapipeEstimator(path) as estimator:
+        before = estimator.sha256
+    with zipfile.ZipFile(path, "a") as bundle:
+        bundle.writestr("note.txt", "another one")
+    with MediapipeEstimator(path) as estimator:
+        assert estimator.sha256 != before
+
+
 def test_the_shipped_bundles_are_those_described() -> None:
     described = shipped_model("README.md").read_text("utf-8")
     for name in (POSE_BUNDLE, FACE_BUNDLE):

@@ -11,7 +11,6 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -234,6 +233,5 @@ def _check_bundle(path: Path) -> None:
         raise PoseModelError(f"{path}: not a pose landmarker bundle, it lacks {missing[0]}")
 
 
-@lru_cache(maxsize=4)
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
