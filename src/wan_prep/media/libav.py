@@ -22,6 +22,7 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from wan_prep.media.timing import UNKNOWN_RATE
 from wan_prep.media.types import Form
 
 # Self-contained media only. Playlists and scripts (hls, concat, dash, sdp, …), which open other
@@ -40,8 +41,6 @@ WEAK_DEMUXERS = _ELEMENTARY | {"mp3", "aac", "ac3", "eac3", "dts", "amr", "tta",
 _READ_ERRORS_MAX = 32
 _FLUSH_ERRORS_MAX = 64
 _PENDING_MAX = 4096
-UNKNOWN_RATE = Fraction(25)
-"""Frames per second of streams that state no rate: FFmpeg's default."""
 
 
 @dataclass

@@ -14,7 +14,8 @@ _ODD_SHARE_MAX = 1 / 250
 _ODD_DISTANCE = 0.02
 # … or where an index divided by the mean rate misses a frame's time by more frames than this.
 _DRIFT_MAX_FRAMES = 1.5
-_DEFAULT_RATE = Fraction(25)
+UNKNOWN_RATE = Fraction(25)
+"""Frames per second of streams that state no rate: FFmpeg's default."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def measured_timing(
     Timing(duration=Fraction(2, 15), fps=Fraction(30, 1), is_vfr=False)
     """
     if len(pts) == 1:
-        duration = last_duration * time_base if last_duration else 1 / (rate or _DEFAULT_RATE)
+        duration = last_duration * time_base if last_duration else 1 / (rate or UNKNOWN_RATE)
         return Timing(duration, 1 / duration, is_vfr=False)
     span = int(pts[-1]) - int(pts[0])
     fps = Fraction(len(pts) - 1) / (span * time_base)
@@ -62,7 +63,7 @@ def measured_timing(
 
 def step_ticks(rate: Fraction | None, time_base: Fraction) -> int:
     """One frame at the claimed rate (1/s; 25 where nothing is claimed), in ticks, at least 1."""
-    return max(1, round(1 / ((rate or _DEFAULT_RATE) * time_base)))
+    return max(1, round(1 / ((rate or UNKNOWN_RATE) * time_base)))
 
 
 def varies(pts: Sequence[int]) -> bool:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wan_prep.media.frames import decode
-from wan_prep.media.libav import UNKNOWN_RATE
-from wan_prep.media.timing import step_ticks
+from wan_prep.media.timing import UNKNOWN_RATE, step_ticks
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Step
 from wan_prep.planning.model import Span
