@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
@@ -24,6 +26,7 @@ from wan_prep.report.model import Report
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared/data"
 PAIRS = DATA / "pairs"
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
 
 @dataclass
@@ -44,6 +47,20 @@ def at_most(item: str, what: str, figure: float, limit: float, **details: Any) -
 
 def at_least(item: str, what: str, figure: float, limit: float, **details: Any) -> Row:
     return Row(item, what, figure, f">= {limit:g}", bool(figure >= limit), details)
+
+
+def run_ffmpeg(*arguments: object) -> str:
+    """Run ffmpeg; what it says."""
+    command = [FFMPEG, "-hide_banner", "-y", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+def beeps_s(path: Path) -> np.ndarray:
+    command = [FFMPEG, "-v", "error", "-copyts", "-i", str(path), "-vn"]
+    command += ["-af", "aresample=48000:first_pts=0", "-ac", "1", "-f", "f32le", "-"]
+    sound = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, "f4")
+    loud = np.flatnonzero(np.abs(sound) > 0.2)
+    return loud[np.diff(loud, prepend=-48000) > 9600] / 48000
 
 
 class Lab:

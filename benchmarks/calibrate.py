@@ -411,16 +411,17 @@ def table(cases: list[Case], found: dict[Mode, dict[str, tuple[float, float]]]) 
     return lines
 
 
-def write(found: dict[Mode, dict[str, tuple[float, float]]], counts: dict[str, int]) -> None:
-    """Put the figures into the profile, and what they rest on."""
-    text = PROFILE.read_text("utf-8")
+def with_figures(
+    text: str, found: dict[Mode, dict[str, tuple[float, float]]], counts: dict[str, int]
+) -> str:
+    """The profile with the calibrated figures and what they rest on; nothing else changes."""
     for mode, tolerances in found.items():
         tolerances = {m: t for m, t in tolerances.items() if m not in SHOWN_ONLY}
         header = "[tolerances]" if mode == "animate" else f"[mode_tolerances.{mode}]"
         before, rest = text.split(header + "\n", 1)
         section, after = re.split(r"(?=^\[)", rest, maxsplit=1, flags=re.MULTILINE)
         for measure, (fine, worthless) in tolerances.items():
-            n = f"{counts[measure]} pairs" if mode == "animate" else "the official example"
+            n = f"{counts[measure]} comparisons" if mode == "animate" else "one working example"
             section = re.sub(
                 rf"^{measure} = {{ fine = [^,]+, worthless = [^,]+, (unit = \"[^\"]+\"), .*$",
                 f"{measure} = {{ fine = {fine:g}, worthless = {worthless:g}, \\1, "
@@ -429,7 +430,7 @@ def write(found: dict[Mode, dict[str, tuple[float, float]]], counts: dict[str, i
                 flags=re.MULTILINE,
             )
         text = f"{before}{header}\n{section}{after}"
-    PROFILE.write_text(text, "utf-8")
+    return text
 
 
 def main() -> int:
@@ -456,7 +457,7 @@ def main() -> int:
     if arguments.write:
         groups = ("noise", "good", "bad")
         counts = {m: sum(len(of(cases, g, m)) for g in groups) for m in found["animate"]}
-        write(found, counts)
+        PROFILE.write_text(with_figures(PROFILE.read_text("utf-8"), found, counts), "utf-8")
     return 0
 
 

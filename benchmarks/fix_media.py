@@ -22,9 +22,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import imageio_ffmpeg
 import numpy as np
-from _media import DATA, PAIRS, Row, at_least, at_most, pair_names, pair_video
+from _media import (
+    DATA,
+    PAIRS,
+    Row,
+    at_least,
+    at_most,
+    beeps_s,
+    pair_names,
+    pair_video,
+    run_ffmpeg,
+)
 
 from wan_prep.errors import MediaUnreadable, WanPrepError
 from wan_prep.media.colors import color_tags
@@ -36,7 +45,6 @@ from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.verify import verify_decoding, verify_video
 from wan_prep.planning.model import Geometry, Span, VideoWork, Window
 
-FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 PSNR_MIN_DB = 42.0
 SSIM_MIN = 0.985
 # Y, Cb, Cr of flat patches: primaries, skin, greys, near the ends of the range.
@@ -45,12 +53,6 @@ PATCHES = (
     *((16, 128, 128), (126, 128, 128), (235, 128, 128), (60, 200, 60), (210, 50, 140)),
 )
 PATCH_PX = 48
-
-
-def run(*arguments: object) -> str:
-    """Run ffmpeg; what it says."""
-    command = [FFMPEG, "-hide_banner", "-y", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 
 def geometry(info, crop: float = 1.0, scale: float = 1.0) -> Geometry:
@@ -124,7 +126,7 @@ def beeping(path: Path, seconds: int, *, is_uneven: bool) -> Path:
     flashes = "geq=lum='if(lt(mod(T,1),0.1),235,16)':cb=128:cr=128"
     uneven = ",select='if(lt(mod(t,4),2),1,not(mod(n,5)))'" if is_uneven else ""
     beeps = "aevalsrc='if(lt(mod(t,1),0.05),0.8*sin(2*PI*1000*t),0)':s=44100"
-    run(
+    run_ffmpeg(
         *("-f", "lavfi", "-i", f"color=black:s=160x120:r=60:d={seconds},{flashes}{uneven}"),
         *("-f", "lavfi", "-i", f"{beeps}:d={seconds}", "-fps_mode", "passthrough"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", path),
@@ -140,14 +142,6 @@ def flashes_s(path: Path) -> np.ndarray:
             times.append(float(frame.time))
         was_bright = is_bright
     return np.array(times)
-
-
-def beeps_s(path: Path) -> np.ndarray:
-    command = [FFMPEG, "-v", "error", "-copyts", "-i", str(path), "-vn"]
-    command += ["-af", "aresample=48000:first_pts=0", "-ac", "1", "-f", "f32le", "-"]
-    sound = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, "f4")
-    loud = np.flatnonzero(np.abs(sound) > 0.2)
-    return loud[np.diff(loud, prepend=-48000) > 9600] / 48000
 
 
 def drift_frames(path: Path, count: int) -> float:
@@ -210,7 +204,7 @@ def likeness(path: Path, reference: Path) -> tuple[float, float]:
     """Luma PSNR in dB and SSIM, frame by frame in order."""
     by_order = "settb=1/1000,setpts=N*40,split"
     graph = f"[0:v]{by_order}[a][b];[1:v]{by_order}[c][d];[a][c]psnr;[b][d]ssim"
-    said = run("-i", path, "-i", reference, "-lavfi", graph, "-f", "null", "-")
+    said = run_ffmpeg("-i", path, "-i", reference, "-lavfi", graph, "-f", "null", "-")
     psnr, ssim = re.search(r"PSNR y:(\S+)", said), re.search(r"SSIM Y:(\S+)", said)
     assert psnr is not None
     assert ssim is not None
@@ -260,7 +254,7 @@ def patches(path: Path, tags: str) -> Path:
     raw = path.with_suffix(".yuv")
     raw.write_bytes(b"".join(plane.tobytes() for plane in planes) * 12)
     size = f"{PATCH_PX * len(PATCHES)}x{PATCH_PX * 2}"
-    run(
+    run_ffmpeg(
         *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size, "-r", "25", "-i", raw),
         *("-vf", f"setparams={tags}" if tags else "null", "-c:v", "libx264", "-qp", "0", path),
     )

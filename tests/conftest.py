@@ -6,6 +6,7 @@ each other.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -24,6 +25,8 @@ from wan_prep.geometry import UNIT_BOX, Box, Size
 from wan_prep.measures import Seat
 from wan_prep.media.files import sha256_of
 from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.planning.model import Plan, Published, PublishedFile
+from wan_prep.planning.options import PlanOptions
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.skeleton import Joint
@@ -278,6 +281,36 @@ def make() -> Make:
     return Make()
 
 
+# ---- media
+
+
+def _with_clean_aperture(source: Path, target: Path, *numbers: int) -> None:
+    """Put a `clap` box (eight numbers) into the first sample entry of a MOV whose index is last."""
+    data = bytearray(source.read_bytes())
+    sizes_at: list[int] = []
+    start, end = 0, len(data)
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"):
+        while data[start + 4 : start + 8] != kind:
+            start += struct.unpack(">I", data[start : start + 4])[0]
+            assert start < end
+        sizes_at.append(start)
+        end = start + struct.unpack(">I", data[start : start + 4])[0]
+        start += 8
+    entry = start + 8  # after version and count
+    sizes_at.append(entry)
+    entry_end = entry + struct.unpack(">I", data[entry : entry + 4])[0]
+    data[entry_end:entry_end] = struct.pack(">I4s8i", 40, b"clap", *numbers)
+    for at in sizes_at:
+        data[at : at + 4] = struct.pack(">I", struct.unpack(">I", data[at : at + 4])[0] + 40)
+    target.write_bytes(data)
+
+
+@pytest.fixture(scope="session")
+def with_clean_aperture() -> Callable[..., None]:
+    """Makes a MOV whose container hides a border."""
+    return _with_clean_aperture
+
+
 # ---- literal reports
 
 FINDING = {
@@ -328,6 +361,55 @@ def _report(verdict: str = "risky", *findings: dict[str, Any], **changes: Any) -
 def report() -> Callable[..., Report]:
     """A verdict, findings, and changed facts make a literal report."""
     return _report
+
+
+@pytest.fixture(scope="session")
+def a_plan() -> Callable[..., Plan]:
+    """A literal plan that copies both files; `changes` to its fields."""
+
+    def build(**changes: Any) -> Plan:
+        cost = {"seconds": 8.0, "usd_low": 0.32, "usd_high": 0.4}
+        span = {"name": "driving.mp4", "start": 0, "end": 8}
+        facts: dict[str, Any] = {
+            "tool": {"name": "wan-prep", "version": "0"},
+            "profile": {"name": "p", "version": "1", "sha256": "a" * 64},
+            "mode": "animate",
+            "resolution": "480p",
+            "pose_model": {"name": "fake", "sha256": "b" * 64},
+            "deselected": (),
+            "checked_from": 0,
+            "checked_until": None,
+            "options": PlanOptions(),
+            "image": {"source": "a", "sha256": "b", "name": "reference.png", "copy_bytes": True},
+            "video": {"source": "c", "sha256": "d", "spans": [span], "copy_bytes": True},
+            "steps": (),
+            "score": 80.0,
+            "verdict": "ready",
+            "foreseen": {"score": 90.0, "verdict": "ready"},
+            "output": {"width": 624, "height": 624, "bars_px": 0, "segments": 1},
+            "cost_before": cost,
+            "cost": cost,
+        }
+        return Plan.model_validate(facts | changes)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def publish(a_plan: Callable[..., Plan]) -> Callable[..., Plan]:
+    """Writes the plan.json that makes a folder one of `fix`: it lists what lies there."""
+
+    def write(folder: Path, **changes: Any) -> Plan:
+        files = tuple(
+            PublishedFile(name=path.name, sha256=sha256_of(path))
+            for path in sorted(folder.iterdir())
+            if path.name != "plan.json"
+        )
+        made = a_plan(published=Published(complete=True, files=files), **changes)
+        (folder / "plan.json").write_text(made.public_json(), "utf-8")
+        return made
+
+    return write
 
 
 @pytest.fixture

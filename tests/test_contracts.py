@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -36,7 +35,7 @@ PACKAGE = ROOT / "src" / "wan_prep"
 # Modules of one row may know each other, but not in a circle. A module stands in the row that
 # names it, or in that of the nearest package above it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "profile", "geometry", "sizing", "cost", "fragments"),
+    ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing"),
     ("media",),
     ("pose",),
     ("evidence",),
@@ -64,6 +63,7 @@ KEEPERS = {
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.client", "submission.async_client"),
+    "filelock": ("normalizers.write", "submission.journal"),
     "platformdirs": ("submission.environment",),
 }
 
@@ -161,16 +161,6 @@ def test_foreign_packages_stay_in_their_room(foreign: str) -> None:
 # ---- what importing costs
 
 
-def best_of_five(*command: str) -> float:
-    def once() -> float:
-        begun = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return time.perf_counter() - begun
-
-    return min(once() for _ in range(5))
-
-
 def test_importing_loads_no_heavy_package() -> None:
     heavy = ["cv2", "mediapipe", "av", "PIL", "numpy", "pydantic", "rich", "typer", "httpx"]
     code = f"import sys, wan_prep; print([m for m in {heavy} if m in sys.modules])"
@@ -178,15 +168,12 @@ def test_importing_loads_no_heavy_package() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_importing_is_quick() -> None:
-    bare = best_of_five(sys.executable, "-c", "pass")
-    assert best_of_five(sys.executable, "-c", "import wan_prep") < max(0.15, 2 * bare)
-
-
-def test_help_is_quick() -> None:
-    bare = best_of_five(sys.executable, "-c", "pass")
-    program = best_of_five(sys.executable, "-m", "wan_prep", "--help")
-    assert program < max(0.4, 12 * bare)
+def test_help_loads_no_heavy_package() -> None:
+    heavy = ["cv2", "mediapipe", "av", "PIL", "numpy", "httpx", "filelock", "jinja2"]
+    code = "import sys; from wan_prep.cli import run; assert run(['--help']) == 0; "
+    code += f"print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 # ---- names

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,12 @@ def pictures() -> Pictures:
 
 
 @pytest.fixture
-def plan(report: Report) -> Plan:
+def plan(report: Report, a_plan: Callable[..., Plan]) -> Plan:
     window = {"left": -36, "top": 0, "width": 792, "height": 1280}
     span = {"name": "driving.mp4", "start": 1, "end": 7}
-    return Plan.model_validate(
-        {"tool": report.tool, "profile": report.profile, "mode": "animate", "resolution": "720p",
-         "image": {"source": "a", "sha256": "", "name": "reference.png", "copy_bytes": True},
-         "video": {"source": "b", "sha256": "", "spans": [span], "fps": 30,
-                   "geometry": {"window": window, "width": 792, "height": 1280, "rotate_deg": 3}},
-         "steps": [], "score": 50.0, "verdict": "risky",
-         "foreseen": {"score": 80.0, "verdict": "ready"}, "output": report.output,
-         "cost_before": report.cost, "cost": report.cost, "before": report}
-    )  # fmt: skip
+    geometry = {"window": window, "width": 792, "height": 1280, "rotate_deg": 3}
+    video = {"source": "b", "sha256": "", "spans": [span], "fps": 30, "geometry": geometry}
+    return a_plan(resolution="720p", video=video, before=report)
 
 
 def pixels(figure: Any) -> np.ndarray:

@@ -122,20 +122,13 @@ def test_a_finding() -> None:
     assert shown(html).endswith("→ &lt;b&gt;mend&lt;/b&gt;")
 
 
-def test_a_plan(report: Report, make: Any) -> None:
-    from wan_prep.planning.model import Plan
-
+def test_a_plan(a_plan: Any) -> None:
     step = {"codes": [], "about": "pair", "applicability": "safe", "applied": True,
             "title": "cut <the> clip", "reason": "why"}  # fmt: skip
-    plan = Plan.model_validate(
-        {"tool": report.tool, "profile": report.profile, "mode": "animate", "resolution": "720p",
-         "image": {"source": "a", "sha256": "", "name": "reference.png", "copy_bytes": True},
-         "video": {"source": "b", "sha256": "", "copy_bytes": True,
-                   "spans": [{"name": "driving.mp4", "start": 0, "end": 1}]},
-         "steps": [step, step | {"applied": False}, step | {"applied": False,
-                   "applicability": "manual"}],
-         "score": 50.0, "verdict": "risky", "foreseen": {"score": 80.25, "verdict": "ready"},
-         "output": report.output, "cost_before": report.cost, "cost": report.cost}
+    plan = a_plan(
+        steps=[step, step | {"applied": False}, step | {"applied": False,
+               "applicability": "manual"}],
+        score=50.0, verdict="risky", foreseen={"score": 80.25, "verdict": "ready"},
     )  # fmt: skip
     words = shown(plan._repr_html_())
     assert words == (

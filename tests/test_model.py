@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import subprocess
+import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 
+import wan_prep
 from wan_prep.errors import PoseModelError
 from wan_prep.media.frames import frames_at
 from wan_prep.media.images import probe_image, read_image
@@ -22,6 +27,7 @@ from wan_prep.media.probe import probe_video
 from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
 from wan_prep.pose.look import find_face, look, size_of, whole
 from wan_prep.pose.mediapipe import FACE_BUNDLE, POSE_BUNDLE, MediapipeEstimator, shipped_model
+from wan_prep.pose.native_log import NativeLogHeldBack
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.skeleton import JOINT_COUNT, Joint
 
@@ -174,6 +180,74 @@ def test_nothing_is_written_to_descriptor_2(
     assert capfd.readouterr() == ("", "the descriptor is back\n")
 
 
+def test_what_others_write_there_meanwhile_arrives_whole_and_in_order(
+    reference: Rgb, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"line {k}\n" for k in range(400)]
+    working, written = threading.Event(), threading.Event()
+
+    def write() -> None:
+        working.wait()
+        for k, line in enumerate(lines):
+            # In two pieces, so that one may end where MediaPipe's begins.
+            os.write(2, line[:4].encode())
+            os.write(2, line[4:].encode())
+            if k == len(lines) // 2:
+                written.wait()
+
+    def read_as_it_loads() -> None:
+        with MediapipeEstimator() as estimator:
+            working.set()
+            estimator.poses(reference)
+        written.set()
+
+    threads = [threading.Thread(target=write), threading.Thread(target=read_as_it_loads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert capfd.readouterr() == ("", "".join(lines))
+
+
+def test_a_process_started_meanwhile_is_heard_to_its_end(capfd: pytest.CaptureFixture[str]) -> None:
+    script = "import os, sys; sys.stdin.read(); os.write(2, b'later\\n')"
+    with NativeLogHeldBack():
+        process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+        os.write(2, b"W0000 00:00:1795.1   17 feedback.cc:114] held back\nno line end")
+    process.communicate(b"")
+    heard = ""
+    while "later\n" not in heard:
+        heard += capfd.readouterr().err
+    assert heard == "no line endlater\n"
+
+
+def test_lines_that_only_resemble_those_of_mediapipe_pass(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    others = b"W1127 14:05:09.865721 17 other.cc:114] set up\nINFO: Created\n[W0000] x\n"
+    with NativeLogHeldBack() as log:
+        os.write(2, others + b"E0000 00:00:1.5 17 graph.cc:9] fail:\nCalculator::Run: x\n")
+    assert capfd.readouterr().err.encode() == others
+    said = "E0000 00:00:1.5 17 graph.cc:9] fail:\nCalculator::Run: x"
+    assert log.said.split() == said.split()
+
+
+def test_a_network_that_fails_on_a_picture_is_no_traceback(
+    tmp_path: Path, reference: Rgb, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "swapped.task"
+    with zipfile.ZipFile(shipped_model()) as good, zipfile.ZipFile(path, "w") as bundle:
+        one, other = good.namelist()
+        bundle.writestr(one, good.read(other))
+        bundle.writestr(other, good.read(one))
+    with (
+        MediapipeEstimator(path) as estimator,
+        pytest.raises(PoseModelError, match=r"swapped\.task: MediaPipe cannot use"),
+    ):
+        estimator.poses(reference)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_no_descriptor_is_left_open() -> None:
     folder = Path("/proc/self/fd")
     if not folder.is_dir():
@@ -185,6 +259,46 @@ def test_no_descriptor_is_left_open() -> None:
         with MediapipeEstimator():
             pass
     assert len(list(folder.iterdir())) <= before
+
+
+# ---- one estimator, many files
+
+
+@pytest.fixture(scope="module")
+def long_clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two clips of more than 20 s, so that the body is followed between full looks."""
+    folder = tmp_path_factory.mktemp("long")
+    made = []
+    for name, filters in (("plain.mp4", "null"), ("moved.mp4", "hflip,crop=iw*0.8:ih:iw*0.2:0")):
+        path = folder / name
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "9"]
+        command += ["-i", str(FIXTURES / "driving.mp4"), "-t", "21", "-an", "-vf", filters]
+        subprocess.run([*command, "-preset", "ultrafast", str(path)], check=True)
+        made.append(path)
+    return made[0], made[1]
+
+
+@pytest.mark.slow
+@pytest.mark.media
+def test_what_is_seen_does_not_depend_on_what_was_seen_before(
+    mediapipe: MediapipeEstimator, long_clips: tuple[Path, Path]
+) -> None:
+    plain, moved = long_clips
+    first = wan_prep.observe(plain, estimator=mediapipe)
+    other = wan_prep.observe(moved, estimator=mediapipe)
+    assert first.observations != other.observations
+    assert wan_prep.observe(plain, estimator=mediapipe) == first
+    together: dict[Path, Any] = {}
+
+    def look_at(path: Path) -> None:
+        together[path] = wan_prep.observe(path, estimator=mediapipe)
+
+    threads = [threading.Thread(target=look_at, args=(path,)) for path in long_clips]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == {plain: first, moved: other}
 
 
 # ---- bundles
@@ -243,6 +357,17 @@ def test_a_bad_bundle_is_one_line(
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_bundle_exchanged_under_its_name_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "own.task"
+    path.write_bytes(shipped_model().read_bytes())
+    with MediapipeEstimator(path) as estimator:
+        before = estimator.sha256
+    with zipfile.ZipFile(path, "a") as bundle:
+        bundle.writestr("note.txt", "another one")
+    with MediapipeEstimator(path) as estimator:
+        assert estimator.sha256 != before
 
 
 def test_the_shipped_bundles_are_those_described() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import subprocess
+import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -17,12 +18,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wan_prep import api
+from wan_prep import api, observing
 from wan_prep.cli import run
 from wan_prep.errors import WanPrepError
+from wan_prep.media.frames import DecodedFrame
 from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
 from wan_prep.pose.mediapipe import MediapipeEstimator
+from wan_prep.profile import load_profile
 from wan_prep.report.model import Report
+from wan_prep.survey import Seen
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 IMAGE, VIDEO = FIXTURES / "reference.png", FIXTURES / "driving.mp4"
@@ -182,7 +186,7 @@ BAD: tuple[tuple[str, str, Maker, dict[str, str]], ...] = (
     ("image", "turned.jpg", turned, {"WP107": "warning"}),
     ("image", "cmyk.jpg", picture("CMYK"), {"WP106": "info"}),
     ("image", "deep.png", picture("I;16"), {"WP106": "info"}),
-    ("image", "alpha.png", picture("RGBA"), {"WP106": "info"}),
+    ("image", "alpha.png", picture("RGBA"), {"WP106": "warning"}),
     ("video", "empty.mp4", data(b""), {"WP102": "error"}),
     ("video", "text.mp4", data(b"hello\n" * 99), {"WP102": "error"}),
     ("video", "noise.mp4", data(NOISE), {"WP102": "error"}),
@@ -257,6 +261,29 @@ def test_times_are_those_of_the_whole_clip() -> None:
     for part in ({"start": 0.5}, {"end": 2}):
         with pytest.raises(WanPrepError, match="without --start and --end"):
             api.observe(VIDEO, at=[1], **part, estimator=Nobody())
+
+
+def test_many_times_hold_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: weakref.WeakSet[object] = weakref.WeakSet()
+    most = 0
+
+    def looked_at(frame: DecodedFrame, *_: object) -> Seen:
+        nonlocal most
+        alive.add(frame._picture)
+        most = max(most, len(alive))
+        return Seen(frame.time, 0, None, (), repaired=False)
+
+    monkeypatch.setattr(observing, "_looked_at", looked_at)
+    seen = api.observe(VIDEO, at=[Fraction(k, 30) for k in range(40)], estimator=Nobody())
+    assert len(seen.observations) == 40
+    assert 0 < most <= 3
+
+
+def test_single_times_keep_to_the_limit_of_pixels(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[limits.image_pixels_max]\nvalue = 1000\n", "utf-8")
+    seen = api.observe(VIDEO, at=[0], estimator=Nobody(), profile=load_profile(own))
+    assert [defect.kind for defect in seen.defects] == ["too_large"]
 
 
 # ---- the real media, once with the real network

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from pydantic import (
 from wan_prep.errors import UnreadableKind
 from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
-from wan_prep.media.types import ImageInfo, VideoInfo
+from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_SEEN, HEAD_TINY
 
 DECIMALS = 5
@@ -57,6 +57,14 @@ class _Value(BaseModel):
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
+
+    def changed(self, **update: Any) -> Self:
+        """The same value with other fields, validated as if it were new.
+
+        Unlike `model_copy` it rounds arrays and keeps nothing that was derived from the old ones.
+        """
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return self.model_validate(values | update)
 
 
 class Defect(_Value):
@@ -134,7 +142,8 @@ class Observation(_Value):
     """One picture of a still or a clip: who is in it."""
 
     time: Fraction
-    """s from the first displayed frame; 0 for a still"""
+    """s from the first displayed frame of the file; 0 for a still. Of the frame displayed at the
+    start of a part that counts it is that start, even if the frame came earlier."""
     scene: int = 0
     """Number of the shot, from 0"""
     subject: Subject | None = None
@@ -158,9 +167,13 @@ class Evidence(_Value):
     end: Fraction | None = None
     """The part of a clip that counts, in s; `end` None is the clip's own end."""
     cuts: tuple[Fraction, ...] = ()
+    still: tuple[tuple[Fraction, Fraction], ...] = ()
+    """[start, end) in s of the stretches in which nothing moves."""
     observations: tuple[Observation, ...] = ()
     sample_interval: Fraction | None = None
     """Longest time between two samples, in s."""
+    forms: tuple[Form, ...] = ()
+    """How frames are stored: of the first one decoded, and of each unlike the one before."""
     decode_errors: int = 0
     decoded_until: Fraction | None = None
     """Time of the last frame that decoded, in s."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +17,11 @@ from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.bars import BarMeter
 from wan_prep.media.cuts import mark_cuts
 from wan_prep.media.files import open_check
-from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, frames_at
+from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, each_frame_at
 from wan_prep.media.images import probe_image, read_image
 from wan_prep.media.picture import fit_size
 from wan_prep.media.probe import probe_video
+from wan_prep.media.stillness import StillLimits, StillMeter
 from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
@@ -137,8 +139,10 @@ class OpenedVideo:
         spared = self.is_long and not every_frame
         frames = decode(path, self.info, start=start, end=end, skip_nonref=spared, log=self.log)
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
+        self.still = StillMeter(still_limits(profile))
+        self.stop = stop
         self.samples = Sampler(
-            mark_cuts(frames),
+            mark_cuts(_beginning_at(start, frames), on_glance=self.still.add),
             interval_s=self.interval,
             spare_s=spare_interval(self.info, self.interval),
             side_px=self.side_px,
@@ -155,6 +159,22 @@ class OpenedVideo:
     ) -> None:
         if self.info is not None:
             self.samples.close()
+
+
+def _beginning_at(start: Fraction, frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:
+    """The frame displayed at `start` may have come long before: of this part it is the first."""
+    for frame in frames:
+        yield frame if frame.time >= start else replace(frame, time=start)
+
+
+def still_limits(profile: Profile) -> StillLimits:
+    """What the profile lets change in a picture that stands still."""
+    return StillLimits(
+        neighbour=profile.limit("still_neighbour_max"),
+        drift=profile.limit("still_drift_max"),
+        redrawn=profile.limit("still_redrawn_max"),
+        shortest_s=Fraction(str(profile.limit("still_min"))),
+    )
 
 
 def spare_interval(info: VideoInfo, interval: Fraction) -> Fraction:
@@ -207,30 +227,36 @@ def observe_video(
     evidence = _video_evidence(
         video.path, video.info, model, seen, meter, start=video.start, end=video.end
     )
-    return evidence.model_copy(
-        update={
-            "cuts": tuple(video.samples.cuts),
-            "sample_interval": video.interval,
-            "decode_errors": video.log.errors,
-            "decoded_until": video.samples.last_time,
-        }
+    return evidence.changed(
+        cuts=tuple(video.samples.cuts),
+        still=video.still.spans(video.stop),
+        sample_interval=video.interval,
+        forms=tuple(video.log.forms),
+        decode_errors=video.log.errors,
+        decoded_until=video.samples.last_time,
     )
 
 
-def observe_video_at(path: str | Path, estimator: PoseEstimator, times: list[Fraction]) -> Evidence:
-    """What is seen in the frames displayed at exactly these times; each with its own time.
+def observe_video_at(
+    path: str | Path, estimator: PoseEstimator, times: Sequence[Fraction], profile: Profile
+) -> Evidence:
+    """What is seen in the frames displayed at exactly these times, in the order asked.
 
-    Every frame is searched and refined like a still, and only then held against the others.
+    Each carries its own time. Every frame is searched and refined like a still, and only then held
+    against the others; one picture is held at a time.
     """
     open_check(path)
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
     try:
-        info = probe_video(path)
-        frames = frames_at(path, info, times)
+        info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
+        meter = BarMeter()
+        by_index = {
+            index: _looked_at(frame, estimator, meter)
+            for index, frame in each_frame_at(path, info, times)
+        }
     except MediaUnreadable as exc:
         return _unreadable("video", path, model, exc)
-    meter = BarMeter()
-    seen = _steadied_by_time(list(_each(frames, estimator, meter)))
+    seen = _steadied_by_time([by_index[index] for index in range(len(times))])
     return _video_evidence(path, info, model, seen, meter)
 
 
@@ -242,12 +268,11 @@ def _steadied_by_time(seen: list[Seen]) -> list[Seen]:
     return [back[i] for i in range(len(seen))]
 
 
-def _each(frames: list[DecodedFrame], estimator: PoseEstimator, meter: BarMeter) -> Iterator[Seen]:
-    for frame in frames:
-        rgb = frame.rgb(WORK_SIDE_PX)
-        meter.add(rgb)
-        subject, others = people_of_still(rgb, estimator)
-        yield Seen(frame.time, 0, subject, tuple(others), repaired=False)
+def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarMeter) -> Seen:
+    rgb = frame.rgb(WORK_SIDE_PX)
+    meter.add(rgb)
+    subject, others = people_of_still(rgb, estimator)
+    return Seen(frame.time, 0, subject, tuple(others), repaired=False)
 
 
 def _video_evidence(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -15,7 +16,7 @@ from itertools import islice
 import numpy as np
 
 from wan_prep.pose.body import Body
-from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
 from wan_prep.pose.look import follow
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
@@ -58,10 +59,12 @@ def survey(
     model's template, is refined and searched for others like a still.
     """
     history: list[Held] = []  # without pictures
-    visit = _Visitor(estimator, full_look_every, others_every)
     coming = iter(samples)
     # Faces are found beside the bodies of the next window, on another core.
-    with ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside:
+    with (
+        _Visitor(estimator, full_look_every, others_every) as visit,
+        ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside,
+    ):
         while True:
             held: list[Held] = []  # and the window before lets go of its pictures
             for picked in islice(coming, WINDOW):
@@ -115,10 +118,12 @@ def steadied(seen: list[Seen]) -> list[Seen]:
 _NO_PICTURE: Rgb = np.zeros((0, 0, 3), np.uint8)
 
 
-class _Visitor:
+class _Visitor(ExitStack):
     """The first look at each sample: a search, or a follow of the one body seen before."""
 
     def __init__(self, estimator: PoseEstimator, full_look_every: int, others_every: int) -> None:
+        super().__init__()
+        self._follower: PoseFollower | None = None
         self._estimator, self._every = estimator, full_look_every
         self._others_every = others_every
         self._since_search = 0
@@ -135,7 +140,9 @@ class _Visitor:
         found: list[Body] = []
         alone = self._alone_in == sample.scene and not self.in_company
         if alone and self._since_search < self._every:
-            found = [b for b in follow(rgb, self._estimator) if not doubts(b)]
+            if self._follower is None:
+                self._follower = self.enter_context(self._estimator.follower())
+            found = [b for b in follow(rgb, self._follower) if not doubts(b)]
         if not found:
             found, _ = first_look(rgb, self._estimator)
             self._since_search = 0

@@ -147,3 +147,62 @@ def test_sound_that_starts_apart(make: Any, start: Fraction, words: str | None) 
 def test_a_silent_clip_has_no_sound_to_start(make: Any) -> None:
     silent = make.video(has_audio=False, audio_codec=None, audio_start=None)
     assert isinstance(make.result("WP607", make.pair(video=silent)).answer, NotApplicable)
+
+
+# ---- stillness
+
+STILL_30_S = {"still": ((Fraction(2), Fraction(32)),)}
+
+
+def test_a_clip_that_moves_throughout(make: Any) -> None:
+    assert make.result("WP608", make.pair()).finding is None
+    assert make.result("WP609", make.pair()).finding is None
+
+
+def test_a_still_stretch_says_where_and_what_it_costs(make: Any) -> None:
+    video = make.video(evidence=STILL_30_S, duration=Fraction(32))
+    finding = make.result("WP608", make.pair(video=video)).finding
+    assert (finding.severity, finding.measured, finding.limit) == (Severity.WARNING, 30, 1)
+    assert finding.span_s == (2.0, 32.0)
+    assert finding.fix.applicability is Applicability.SAFE
+    # 720p: 32 s for $2.56 to $2.80, 2 s for $0.40.
+    assert finding.message == (
+        "nothing moves at 2.0-32.0 s, 30.0 of 32.0 s; that costs $2.16 to $2.40"
+    )
+
+
+def test_a_short_pause_in_the_middle_is_a_note(make: Any) -> None:
+    video = make.video(evidence={"still": ((Fraction(2), Fraction(7, 2)),)})
+    finding = make.result("WP608", make.pair(video=video)).finding
+    assert (finding.severity, finding.measured) == (Severity.INFO, 1.5)
+    assert finding.fix.applicability is Applicability.MANUAL
+    video = make.video(evidence={"still": ((Fraction(1), Fraction(2)),)}, duration=Fraction(4))
+    finding = make.result("WP608", make.pair(video=video)).finding
+    assert "costs nothing here, since 5 s are billed in any case" in finding.message
+    # What is left of a stretch beside a cut of the clip is too short for a word.
+    video = make.video(evidence={"still": ((Fraction(0), Fraction(1, 30)),)})
+    assert make.result("WP608", make.pair(video=video)).finding is None
+
+
+@pytest.mark.parametrize(
+    ("still", "info", "but"),
+    [
+        (((0, 8),), {}, ""),
+        (((0, 3), (3, 8)), {}, ""),  # a show of slides
+        (((Fraction(1, 2), 8),), {}, ", but for 0.50 s"),
+        ((), {"frame_count": 1, "duration": Fraction(1, 2)}, ""),
+    ],
+)
+def test_a_clip_in_which_nothing_moves(make: Any, still: tuple, info: dict, but: str) -> None:
+    spans = tuple((Fraction(a), Fraction(b)) for a, b in still)
+    pair = make.pair(video=make.video(evidence={"still": spans}, **info))
+    finding = make.result("WP609", pair).finding
+    assert finding.severity is Severity.WARNING
+    assert finding.message == (f"nothing moves in the clip{but}: there is no motion to transfer")
+    assert isinstance(make.result("WP608", pair).answer, NotApplicable)
+
+
+def test_single_moments_do_not_tell_whether_anything_moves(make: Any) -> None:
+    pair = make.pair(video=make.video(evidence={"sample_interval": None}))
+    for code in ("WP608", "WP609"):
+        assert isinstance(make.result(code, pair).answer, NotApplicable)

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 
 from wan_prep.findings import Applicability, Judged, NotApplicable, Severity
+from wan_prep.media.types import Form
 
 OF_IMAGE = ["WP103", "WP104", "WP105", "WP106", "WP107"]
-OF_VIDEO = ["WP111", "WP112", "WP113", "WP114", "WP115", "WP116", "WP117"]
+OF_VIDEO = [
+    *("WP111", "WP112", "WP113", "WP114", "WP115", "WP116", "WP117", "WP118"),
+    *("WP124", "WP125", "WP126"),
+]
 
 
 @pytest.mark.parametrize("code", ["WP101", "WP102", *OF_IMAGE, *OF_VIDEO])
@@ -27,7 +31,7 @@ def test_good_files_pass(make: Any, code: str) -> None:
         ("WP105", {"width": 199}, ["199 x 1280", "200 to 4096"], "199x1280", 0.4),
         ("WP105", {"height": 4097}, ["720 x 4097", "200 to 4096"], "720x4097", 0.4),
         ("WP105", {"size_bytes": 5_100_000}, ["5.1 MB", "5 MB"], 5_100_000, 0.4),
-        ("WP106", {"has_alpha": True, "color_mode": "RGBA"}, ["transparent"], "RGBA", 0.7),
+        ("WP106", {"has_alpha": True, "color_mode": "RGBA"}, ["transparent"], "RGBA", 0.4),
         ("WP106", {"color_mode": "CMYK"}, ["CMYK"], "CMYK", 0.7),
         ("WP106", {"color_mode": "I;16", "bit_depth": 16}, ["16 bits"], "I;16", 0.7),
         ("WP107", {"exif_orientation": 6}, ["orientation 6"], 6, 0.4),
@@ -56,6 +60,29 @@ def test_what_is_odd_about_an_image(
         ("WP112", {"height": 150}, ["720 x 150"], "720x150", 0.4),
         ("WP112", {"size_bytes": 250_000_000}, ["250.0 MB", "200 MB"], 250_000_000, 0.4),
         ("WP113", {"rotation_deg": 90}, ["90 deg"], 90, 0.4),
+        ("WP113", {"is_mirrored": True}, ["mirrored"], 0, 0.4),
+        (
+            "WP113",
+            {"rotation_deg": 270, "is_mirrored": True},
+            ["mirrored, turned 270 deg before"],
+            270,
+            0.4,
+        ),
+        (
+            "WP124",
+            {"matrix_left_undone": "a turn of 10 deg clockwise"},
+            ["a turn of 10 deg clockwise", "left undone"],
+            "a turn of 10 deg clockwise",
+            0.4,
+        ),
+        (
+            "WP125",
+            {"hidden_ltrb": (8, 0, 24, 2), "coded_width": 752, "coded_height": 1282},
+            ["left 8, top 0, right 24, bottom 2 px of 752 x 1282"],
+            "8,0,24,2",
+            0.4,
+        ),
+        ("WP126", {"has_alpha": True, "pixel_format": "bgra"}, ["transparent"], "bgra", 0.4),
         (
             "WP114",
             {"sample_aspect_ratio": Fraction(4, 3), "coded_width": 540},
@@ -123,6 +150,26 @@ def test_a_damaged_video_says_what_is_missing(make: Any) -> None:
     assert finding.fix.applicability is Applicability.MANUAL
 
 
+def form(seconds: int, width: int, height: int, **changes: Any) -> Form:
+    facts = {"pixel_format": "yuv420p", "is_full_range": False, "matrix": 1} | changes
+    return Form(time=Fraction(seconds), width=width, height=height, **facts)
+
+
+def test_a_change_of_size_is_told_with_its_time(make: Any) -> None:
+    forms = (form(0, 960, 540), form(2, 640, 360), form(5, 960, 540))
+    finding = make.result("WP118", make.pair(video=make.video(evidence={"forms": forms}))).finding
+    assert (finding.severity, finding.measured) == (Severity.WARNING, 2)
+    assert "from 960 x 540 to 640 x 360 px at 2.00 s, and 1 times more" in finding.message
+    assert finding.fix.applicability is Applicability.SAFE
+
+
+@pytest.mark.parametrize("changes", [{"pixel_format": "yuv444p"}, {"is_full_range": True}])
+def test_other_pixels_of_the_same_size_are_no_change_of_size(make: Any, changes: dict) -> None:
+    forms = (form(0, 960, 540), form(2, 960, 540, **changes))
+    video = make.video(evidence={"forms": forms})
+    assert make.result("WP118", make.pair(video=video)).finding is None
+
+
 @pytest.mark.parametrize(("code", "kind"), [("WP101", "image"), ("WP102", "video")])
 def test_an_unreadable_file_is_an_error(make: Any, code: str, kind: str) -> None:
     finding = make.result(code, make.pair(**{kind: make.unreadable(kind)})).finding
@@ -141,3 +188,42 @@ def test_of_an_unreadable_file_nothing_else_is_asked(make: Any) -> None:
     for code in OF_VIDEO:
         assert isinstance(make.result(code, no_video).answer, NotApplicable)
         assert make.result(code, no_image).finding is None
+
+
+# ---- streams and time
+
+
+def test_other_streams_of_pictures_are_a_note(make: Any) -> None:
+    assert make.result("WP131", make.pair()).finding is None
+    video = make.video(other_videos=1, video_index=2)
+    finding = make.result("WP131", make.pair(video=video)).finding
+    assert (finding.severity, finding.measured, finding.limit) == (Severity.INFO, 2, 1)
+    assert "(720 x 1280 px, stream 2) was looked at" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [(Fraction(30), "as its own headers state"), (None, "which is assumed, as FFmpeg does")],
+)
+def test_a_video_without_time_stamps(make: Any, stated: Fraction | None, words: str) -> None:
+    assert make.result("WP132", make.pair()).finding is None
+    video = make.video(has_time_stamps=False, fps_from_header=stated)
+    finding = make.result("WP132", make.pair(video=video)).finding
+    assert finding.severity is Severity.WARNING
+    assert finding.message == (
+        f"the video has no time stamps; it is taken at 30 frames a second, {words}"
+    )
+
+
+def test_sound_that_does_not_decode(make: Any) -> None:
+    assert make.result("WP133", make.pair()).finding is None
+    passed_over = make.video(undecodable_audio=("unknown codec",))
+    finding = make.result("WP133", make.pair(video=passed_over)).finding
+    assert finding.severity is Severity.INFO
+    assert "(unknown codec) does not decode; the next one that does (aac)" in finding.message
+    facts = {"has_audio": False, "audio_codec": None, "audio_start": None}
+    silent = make.video(undecodable_audio=("eac3", "aac"), audio_duration=None, **facts)
+    finding = make.result("WP133", make.pair(video=silent)).finding
+    assert finding.message == (
+        "no sound of the video (eac3, aac) decodes; what fix writes of it is silent"
+    )

@@ -22,12 +22,12 @@ from wan_prep.errors import (
     CostTooHigh,
     GateRefused,
     InputPathError,
+    SourceChanged,
     SubmissionError,
     UploadNotAllowed,
     WanPrepError,
 )
-from wan_prep.planning.model import Plan
-from wan_prep.submission.fake import FakeService
+from wan_prep.submission.fake import FakeService, clip
 
 URLS = ("https://media.example/hero.png", "https://media.example/dance.mp4?Signature=x")
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -35,7 +35,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeService]:
-    with FakeService(polls_until_completed=1) as running:
+    with FakeService(polls_until_completed=1, video=clip()) as running:
         monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
         monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")
         monkeypatch.setenv("WAN_PREP_HOME", str(tmp_path / "home"))
@@ -50,28 +50,6 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     image.write_bytes(b"image")
     video.write_bytes(b"video")
     return image, video
-
-
-def plan(mode: str, resolution: str) -> Plan:
-    span = {"name": "driving.mp4", "start": 0, "end": 8}
-    cost = {"seconds": 8.0, "usd_low": 0.32, "usd_high": 0.4}
-    return Plan.model_validate(
-        {
-            "tool": {"name": "wan-prep", "version": "0"},
-            "profile": {"name": "p", "version": "1", "sha256": "a" * 64},
-            "mode": mode,
-            "resolution": resolution,
-            "image": {"source": "a", "sha256": "b", "name": "reference.png", "copy_bytes": True},
-            "video": {"source": "c", "sha256": "d", "spans": [span], "copy_bytes": True},
-            "steps": (),
-            "score": 80.0,
-            "verdict": "ready",
-            "foreseen": {"score": 90.0, "verdict": "ready"},
-            "output": {"width": 624, "height": 624, "bars_px": 0, "segments": 1},
-            "cost_before": cost,
-            "cost": cost,
-        }
-    )
 
 
 # ---- what is found out before the long check
@@ -160,9 +138,9 @@ def test_submitted_and_waited_for(
     prediction = wan_prep.wait(job, tmp_path / "out")
     (output,) = prediction.outputs
     assert prediction.succeeded
-    assert output.sha256 == sha256(b"video").hexdigest()
+    assert output.sha256 == sha256(clip()).hexdigest()
     assert output.path is not None
-    assert Path(output.path).read_bytes() == b"video"
+    assert Path(output.path).read_bytes() == clip()
 
 
 def test_a_count_makes_a_tuple(pair: tuple[Path, Path], service: FakeService, judged: Any) -> None:
@@ -193,9 +171,12 @@ def test_what_normalize_returned_is_submitted_as_it_was_prepared(
         wan_prep.submit(normalized, pair[1], upload=True)
 
 
-def test_a_folder_is_submitted_as_it_was_prepared(pair: tuple[Path, Path], judged: Any) -> None:
+def test_a_folder_is_submitted_as_it_was_prepared(
+    pair: tuple[Path, Path], judged: Any, report: Any, publish: Any
+) -> None:
     asked = judged("ready")
-    (pair[0].parent / "plan.json").write_text(plan("replace", "720p").public_json(), "utf-8")
+    report().save(pair[0].parent / "report.json")
+    publish(pair[0].parent, mode="replace", resolution="720p")
     ready = prepared(pair[0].parent, dry_run=True)
     assert asked == [(str(pair[0]), str(pair[1]), "replace", "720p")]
     assert ready.warnings == ()
@@ -203,10 +184,11 @@ def test_a_folder_is_submitted_as_it_was_prepared(pair: tuple[Path, Path], judge
 
 
 def test_a_folder_submitted_at_another_resolution_is_a_warning(
-    pair: tuple[Path, Path], judged: Any
+    pair: tuple[Path, Path], judged: Any, report: Any, publish: Any
 ) -> None:
     judged("ready")
-    (pair[0].parent / "plan.json").write_text(plan("animate", "480p").public_json(), "utf-8")
+    report().save(pair[0].parent / "report.json")
+    publish(pair[0].parent)
     ready = prepared(pair[0].parent, resolution="720p", dry_run=True)
     (warning,) = ready.warnings
     assert warning.startswith("prepared for animate at 480p, submitted as animate at 720p")
@@ -216,19 +198,27 @@ def test_a_folder_submitted_at_another_resolution_is_a_warning(
         ready.pass_gate(strict=True)
 
 
-def test_a_report_counts_only_beside_its_own_files(
-    pair: tuple[Path, Path], judged: Any, report: Any, make: Any
+def test_the_report_of_a_folder_needs_no_second_check(
+    pair: tuple[Path, Path], judged: Any, report: Any, make: Any, publish: Any
 ) -> None:
     asked = judged("risky")
     image, video = ({"path": "x", "sha256": sha256(c).hexdigest()} for c in (b"image", b"video"))
     saved = report("ready", image=image, video=video, video_evidence=make.video())
     saved.save(pair[0].parent / "report.json")
+    publish(pair[0].parent)
     ready = prepared(pair[0].parent, dry_run=True)
     assert (asked, ready.checked and ready.checked.verdict) == ([], "ready")
     assert ready.intent.total_usd == (Decimal("0.32"), Decimal("0.40"))
-    pair[0].write_bytes(b"another image")
-    assert prepared(pair[0].parent, dry_run=True).report != saved
-    assert len(asked) == 1
+
+
+def test_a_folder_with_another_file_than_fix_wrote_is_refused(
+    pair: tuple[Path, Path], report: Any, publish: Any
+) -> None:
+    report().save(pair[0].parent / "report.json")
+    publish(pair[0].parent)
+    pair[1].write_bytes(b"another clip")
+    with pytest.raises(SourceChanged, match=r"driving\.mp4 has changed"):
+        prepared(pair[0].parent, dry_run=True)
 
 
 # ---- inputs given by URL

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from wan_prep import api
 from wan_prep.cli import run
+from wan_prep.planning.model import Plan
+from wan_prep.planning.options import PlanOptions
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 IMAGE, VIDEO = str(FIXTURES / "reference.png"), str(FIXTURES / "driving.mp4")
@@ -80,6 +86,101 @@ def test_mistakes_are_one_line(
     assert said in captured.err
     assert captured.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- a plan that is repeated
+
+
+@pytest.fixture
+def saved(tmp_path: Path, a_plan: Callable[..., Plan]) -> Path:
+    path = tmp_path / "plan.json"
+    options = PlanOptions(fps=Fraction(25), pad="blur")
+    path.write_text(a_plan(options=options, deselected=("WP201",)).public_json(), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--mode", "replace"),
+        ("--resolution", "720p"),
+        ("--ignore", "WP2"),
+        ("--select", "WP201"),
+        ("--start", "1"),
+        ("--end", "2"),
+        ("--unsafe-fixes",),
+        ("--keep-start",),
+        ("--max-seconds", "5"),
+        ("--max-cost", "0.2"),
+        ("--split",),
+        ("--fps", "30"),
+        ("--pad", "edge"),
+        ("--pad-color", "#ffffff"),
+        ("--image-format", "jpeg"),
+        ("--background", "#000000"),
+    ],
+    ids=lambda option: option[0],
+)
+def test_an_option_that_contradicts_the_plan_is_refused(
+    saved: Path, option: tuple[str, ...], capsys: Capture, tmp_path: Path
+) -> None:
+    assert run(["fix", "--plan", str(saved), "-o", str(tmp_path / "out"), *option]) == 2
+    said = capsys.readouterr().err
+    assert f"{option[0]} says other than the plan" in said
+    assert said.count("\n") == 1
+
+
+def test_options_that_the_plan_was_made_with_may_be_said_again(
+    saved: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    same = ["--mode", "animate", "--ignore", "WP201", "--fps", "25", "--pad", "blur"]
+    assert run(["fix", "--plan", str(saved), "-o", str(tmp_path / "out"), *same]) == 2
+    assert "made with other figures" in capsys.readouterr().err, "the literal plan's own profile"
+
+
+def test_a_plan_repeats_the_checks_that_it_was_made_with(tmp_path: Path, capsys: Capture) -> None:
+    first, again = str(tmp_path / "first"), str(tmp_path / "again")
+    assert run(["fix", IMAGE, VIDEO, "-o", first, "--ignore", "WP509,WP6", "-q"]) == 0
+    shown = capsys.readouterr().out
+    assert run(["fix", "--plan", f"{first}/plan.json", "-o", again, "-q"]) == 0
+    assert capsys.readouterr().out == shown
+    both = [json.loads((Path(out) / "before.json").read_text("utf-8")) for out in (first, again)]
+    assert both[0] == both[1]
+    assert "WP509" in both[1]["deselected"]
+
+
+# ---- sources in the place of outputs
+
+
+@pytest.mark.parametrize("how", ["where they are", "by hard link", "from elsewhere"])
+def test_fix_never_replaces_its_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, how: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    image, video = out / "reference.png", out / "driving.mp4"
+    shutil.copyfile(IMAGE, image)
+    shutil.copyfile(VIDEO, video)
+    given = [image, video]
+    monkeypatch.chdir(out)
+    if how == "by hard link":
+        given = [tmp_path / "hero.png", tmp_path / "dance.mp4"]
+        for link, file in zip(given, (image, video), strict=True):
+            link.hardlink_to(file)
+    elif how == "from elsewhere":
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "link").symlink_to(out)
+        given = [Path("link/reference.png"), Path("link/driving.mp4")]
+    before = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (image, video)]
+
+    def unexpected(*_arguments: object, **_options: object) -> None:
+        raise AssertionError("it is refused before anything is decoded")
+
+    monkeypatch.setattr(api, "check", unexpected)
+    assert run(["fix", *map(str, given), "-o", str(out), "--overwrite"]) == 2
+    assert "inputs are never touched" in capsys.readouterr().err
+    assert [hashlib.sha256(p.read_bytes()).hexdigest() for p in (image, video)] == before
+    assert sorted(path.name for path in out.iterdir()) == ["driving.mp4", "reference.png"]
 
 
 @pytest.mark.parametrize("command", ["plan", "fix"])

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from wan_prep.submission.fake import clip
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 URLS = ["https://media.example/hero.png", "https://media.example/dance.mp4"]
 UNLOOKED = [*URLS, "--no-check", "--duration", "7", "--yes", "-q"]
@@ -90,7 +92,6 @@ def call(tmp_path: Path) -> Callable[..., Done]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
         )
 
@@ -102,7 +103,7 @@ def test_from_a_pair_to_a_finished_video(
     rehearse: Rehearse, call: Callable[..., Done], tmp_path: Path
 ) -> None:
     finished = tmp_path / "finished.mp4"
-    finished.write_bytes(b"a finished video")
+    finished.write_bytes(clip(30))
     rehearsal = rehearse("--video", str(finished), "--polls", "1")
     pair = [str(FIXTURES / "reference.png"), str(FIXTURES / "driving.mp4")]
     assert call(rehearsal, "check", *pair, "-q").returncode == 0
@@ -116,8 +117,8 @@ def test_from_a_pair_to_a_finished_video(
     (prediction,) = json.loads(waited.stdout)["predictions"]
     (output,) = prediction["outputs"]
     assert prediction["job"]["id"] == job["id"]
-    assert output["sha256"] == sha256(b"a finished video").hexdigest()
-    assert (tmp_path / "results" / f"{job['id']}-1.mp4").read_bytes() == b"a finished video"
+    assert output["sha256"] == sha256(clip(30)).hexdigest()
+    assert (tmp_path / "results" / f"{job['id']}-1.mp4").read_bytes() == clip(30)
 
 
 def test_a_dry_run_opens_no_socket(tmp_path: Path) -> None:
@@ -137,7 +138,6 @@ def test_a_dry_run_opens_no_socket(tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -177,7 +177,7 @@ def test_killed_while_submitting(
 def test_interrupted_while_waiting(
     rehearse: Rehearse, call: Callable[..., Done], tmp_path: Path
 ) -> None:
-    rehearsal = rehearse("--polls", "2")
+    rehearsal = rehearse("--polls", "1", "--fault", "result=hang")
     job = call(rehearsal, "submit", *UNLOOKED).stdout.strip()
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTIBLE, "wait", job],
@@ -189,7 +189,7 @@ def test_interrupted_while_waiting(
     ) as waiter:
         rehearsal.await_request("result")
         waiter.send_signal(signal.SIGINT)
-        out, err = waiter.communicate(timeout=60)
+        out, err = waiter.communicate()
     assert (waiter.returncode, out) == (130, "")
     assert err == f"wan-prep: {job} goes on; `wan-prep wait {job}` takes it up again\n"
     assert call(rehearsal, "wait", job, "-q").returncode == 0

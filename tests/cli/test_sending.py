@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 
 from wan_prep.api import judging
 from wan_prep.cli import run, sending
-from wan_prep.submission.fake import FakeService
+from wan_prep.submission.fake import FakeService, clip
+from wan_prep.submission.journal import Journal
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -25,7 +27,7 @@ ID = r"wp-[0-9a-f]{12}"
 
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: Patch) -> Iterator[FakeService]:
-    with FakeService(polls_until_completed=1, video=b"a finished video") as running:
+    with FakeService(polls_until_completed=1, video=clip()) as running:
         monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
         monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")
         monkeypatch.setenv("WAN_PREP_HOME", str(tmp_path / "home"))
@@ -278,7 +280,7 @@ def test_waiting_in_words(
     assert first.endswith(": completed")
     assert second == f"  {tmp_path}/results/{job}-1.mp4"
     assert third == f"  {tmp_path}/results/{job}-2.mp4  (the service flags it as not safe for work)"
-    assert (tmp_path / "results" / f"{job}-1.mp4").read_bytes() == b"a finished video"
+    assert (tmp_path / "results" / f"{job}-1.mp4").read_bytes() == clip()
     assert run(["wait"]) == 0
     assert capsys.readouterr() == ("nothing to wait for\n", "")
 
@@ -294,7 +296,39 @@ def test_waiting_for_all_of_them_as_one_document(
     predictions = json.loads(out)["predictions"]
     assert [p["job"]["id"] for p in predictions] == ids
     assert [p["status"] for p in predictions] == ["failed", "completed"]
-    assert predictions[1]["outputs"][0]["sha256"] == sha256(b"a finished video").hexdigest()
+    assert predictions[1]["outputs"][0]["sha256"] == sha256(clip()).hexdigest()
+
+
+def test_what_is_left_out_of_a_wait_for_everything_is_said(
+    service: FakeService, sent: Callable[..., str], capsys: Capture
+) -> None:
+    job = sent()
+    Journal.at_home().change(job, created_at=datetime.now(UTC) - timedelta(days=8))
+    assert run(["wait"]) == 0
+    left_out, nothing = capsys.readouterr().out.splitlines()
+    assert left_out.startswith(f"{job} of ")
+    assert f"`wan-prep wait {job}` asks" in left_out
+    assert nothing == "nothing to wait for"
+    assert run(["wait", job, "-q"]) == 0
+
+
+def test_an_output_that_is_a_source_does_not_keep_the_others_waiting(
+    service: FakeService,
+    sent: Callable[..., str],
+    pair: list[str],
+    judged: Any,
+    capsys: Capture,
+    tmp_path: Path,
+) -> None:
+    judged("ready")
+    assert run(["submit", *pair, "--upload", "--yes", "-q"]) == 0
+    first, second = capsys.readouterr().out.strip(), sent()
+    (tmp_path / f"{first}-1.mp4").hardlink_to(tmp_path / pair[1])
+    assert run(["wait", "-q", "--overwrite"]) == 2
+    out, err = capsys.readouterr()
+    assert out.endswith(f"{second}-1.mp4\n")
+    assert "would replace the input" in err
+    assert (tmp_path / pair[1]).read_bytes() == b"video"
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "timeout", "deleted"])
@@ -327,7 +361,7 @@ def test_an_error_of_one_job_does_not_keep_the_others_waiting(
     assert out.endswith(f"{second}-1.mp4\n")
     assert "--overwrite" in err
     assert run(["wait", "-q", "--overwrite"]) == 0
-    assert (tmp_path / f"{first}-1.mp4").read_bytes() == b"a finished video"
+    assert (tmp_path / f"{first}-1.mp4").read_bytes() == clip()
 
 
 @pytest.mark.parametrize(

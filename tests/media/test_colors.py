@@ -35,7 +35,7 @@ PQ = "setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020:color_trc=sm
             "alpha.mov",
             "format=argb",
             ("-c:v", "qtrle"),
-            ColorTags(is_rgb=True, has_alpha=True),
+            ColorTags(is_rgb=True),
         ),
     ],
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from wan_prep.errors import MediaUnreadable
+from wan_prep.media.cuts import mark_cuts
 from wan_prep.media.frames import DecodeLog, decode, each_frame_at, frames_at
 from wan_prep.media.picture import fit_size, sane_aspect_ratio, square_pixel_size
 from wan_prep.media.probe import probe_video
@@ -101,6 +103,21 @@ def test_conformance_frames_at(clip: Path, number_of: NumberOf) -> None:
     each = [(index, number_of(frame.rgb())) for index, frame in each_frame_at(clip, info, times)]
     assert [number for _, number in each] == [0, 0, 3, 3, 17, 29, 29], "earliest first"
     assert dict(each) == {0: 17, 1: 3, 2: 29, 3: 3, 4: 0, 5: 0, 6: 29}
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "flv", "webm"])
+def test_a_frame_whose_time_was_rounded_up_is_displayed_at_its_own_time(
+    numbered: Numbered, number_of: NumberOf, suffix: str
+) -> None:
+    # Frame 2 of 30 a second is stamped with 67 ms, a third of one after it is due.
+    options = ("-c:v", "libvpx", "-crf", "4") if suffix == "webm" else X264
+    clip = numbered(f"rounded.{suffix}", *options, rate="30")
+    info = probe_video(clip)
+    due = [Fraction(k, 30) for k in range(30)]
+    assert [number_of(frame.rgb()) for frame in frames_at(clip, info, due)] == list(range(30))
+    for first, last in ((0, 2), (2, 5), (5, 8)):
+        part = decode(clip, info, start=due[first], end=due[last])
+        assert [number_of(frame.rgb()) for frame in part] == list(range(first, last))
 
 
 def test_conformance_pictures(clip: Path) -> None:
@@ -316,6 +333,82 @@ def test_a_file_that_changed_since_is_refused(numbered: Numbered, tmp_path: Path
     path.write_bytes(b"garbage" * 100)
     with pytest.raises(MediaUnreadable):
         next(iter(decode(path, info)))
+
+
+# Untagged frames that the decoder holds back would take the tags of the part that follows.
+TAGGED = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
+          "-color_range", "tv")  # fmt: skip
+SECOND_PARTS = {
+    "size": ("scale=64:48", ()),
+    "pixels": ("format=yuv444p", ("-pix_fmt", "yuv444p")),
+    "range": ("scale=out_range=full,format=yuvj420p", ("-pix_fmt", "yuvj420p")),
+    "turned_size": ("scale=64:96", ()),
+}
+# Time stamps of the second part: from the start again; two frames early; one frame early.
+BEGINS = {"again": None, "early": "0.6", "just_early": "0.64"}
+
+
+@pytest.fixture
+def joined(numbered: Numbered, tmp_path: Path) -> Callable[..., Path]:
+    """15 frames at 25/s of 96x64 px, 4:2:0, limited range, and 15 in another form."""
+
+    def join(kind: str, begins: str) -> Path:
+        filters, options = SECOND_PARTS[kind]
+        early = ("-muxdelay", "0")
+        first = numbered("first.ts", *X264, *TAGGED, *early, frames=15)
+        second = numbered(
+            f"{kind}-{begins}.ts",
+            *(*X264, *options, *early),
+            *(() if BEGINS[begins] is None else ("-output_ts_offset", BEGINS[begins])),
+            frames=15,
+            filters=f",trim=start_frame=15,setpts=PTS-STARTPTS,{filters}",
+        )
+        path = tmp_path / "joined.ts"
+        path.write_bytes(first.read_bytes() + second.read_bytes())
+        return path
+
+    return join
+
+
+@pytest.mark.parametrize("kind", SECOND_PARTS)
+@pytest.mark.parametrize("begins", BEGINS)
+def test_frames_of_joined_parts_all_come_in_the_form_of_the_first(
+    joined: Callable[..., Path], number_of: NumberOf, kind: str, begins: str
+) -> None:
+    clip = joined(kind, begins)
+    info = probe_video(clip)
+    log = DecodeLog()
+    frames = list(decode(clip, info, log=log))
+    assert [number_of(frame.rgb()) for frame in frames] == list(range(30))
+    steps = [b.time - a.time for a, b in pairwise(frames)]
+    assert set(steps) == {Fraction(1, 25)}
+    assert (info.frame_count, info.duration, len(info.splices)) == (30, Fraction(30, 25), 1)
+    assert {frame.rgb().shape for frame in frames} == {(64, 96, 3)}
+    # Black and white alone: other levels or another scale would show.
+    levels = [np.percentile(frame.rgb(), (10, 90)) for frame in frames if number_of(frame.rgb())]
+    assert all(low < 12 and high > 243 for low, high in levels)
+    assert [form.time for form in log.forms] == [0, Fraction(15, 25)]
+    (late,) = frames_at(clip, info, [Fraction(20, 25)])
+    assert number_of(late.rgb()) == 20
+
+
+@pytest.mark.parametrize("kind", SECOND_PARTS)
+def test_frames_that_are_only_stored_in_another_way_are_no_cut(
+    ffmpeg: Callable[..., None], tmp_path: Path, kind: str
+) -> None:
+    filters, options = SECOND_PARTS[kind]
+    filters = filters.replace("64:48", "640:360").replace("64:96", "540:960")
+    whole = "testsrc2=s=960x540:r=25:d=1.2"
+    part = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+    for name, cut in (("a.ts", "trim=end_frame=15"), ("b.ts", "trim=start_frame=15")):
+        more = f",setpts=PTS-STARTPTS,{filters}" if name == "b.ts" else ""
+        coding = (*part, *(options if more else TAGGED))
+        ffmpeg("-f", "lavfi", "-i", f"{whole},{cut}{more}", *coding, tmp_path / name)
+    clip = tmp_path / "joined.ts"
+    clip.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    marked = list(mark_cuts(decode(clip, probe_video(clip))))
+    assert len(marked) == 30
+    assert not [frame.time for frame, is_cut in marked if is_cut]
 
 
 def test_sizes() -> None:

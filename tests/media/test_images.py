@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from wan_prep.errors import InputPathError, MediaUnreadable
-from wan_prep.media.images import probe_image, read_image, upright
+from wan_prep.media.images import pillow_guard, probe_image, read_image, upright
 
 LIMIT = 50_000_000
 # Four quadrants: red, green / blue, white; wider than high.
@@ -56,7 +56,7 @@ STORED = {
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff", ".avif"])
 def test_every_orientation_is_shown_upright(tmp_path: Path, orientation: int, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -78,16 +78,116 @@ def test_upright_undoes_each_orientation() -> None:
         assert np.array_equal(upright(stored, orientation), quadrants())
 
 
+# A square shows a turn that was forgotten; raw greys and RGBA are what Pillow maps into memory.
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "I;16", "F", "CMYK", "1"])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+@pytest.mark.parametrize("side", [16, 32])
+def test_every_kind_of_tiff_is_turned_once(
+    tmp_path: Path, orientation: int, mode: str, compression: str | None, side: int
+) -> None:
+    pixels = quadrants()[:, : 32 if side == 32 else 16].copy()
+    pixels[:8] = WHITE
+    pixels[8:, :4] = WHITE
+    pixels[8:, 4:] = (0, 0, 0)
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](pixels)))
+    if mode == "I;16":
+        grey = np.asarray(stored.convert("L")).astype(np.uint16) * 257
+        stored = Image.fromarray(grey)
+    else:
+        stored = stored.convert(mode)
+    path = tmp_path / "picture.tif"
+    stored.save(path, compression=compression, tiffinfo={0x0112: orientation})
+    info = probe_image(path, max_pixels=LIMIT)
+    assert info.exif_orientation == orientation
+    assert (info.stored_width, info.stored_height) == stored.size
+    assert np.abs(read(path).astype(int) - pixels).max() < 4
+
+
+def heic(path: Path, pixels: np.ndarray, **options: object) -> None:
+    from pillow_heif import from_pillow
+
+    from_pillow(Image.fromarray(pixels)).save(path, quality=-1, chroma=444, **options)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_heic_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    """Its own boxes say how (`irot`, `imir`); what its EXIF says is not to be obeyed again."""
+    from pillow_heif import from_pillow
+
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](quadrants())))
+    stored = stored.resize((stored.width * 8, stored.height * 8), Image.Resampling.NEAREST)
+    path = tmp_path / "picture.heic"
+    from_pillow(stored).save(path, quality=-1, chroma=444, exif=exif.tobytes())
+    info = probe_image(path, max_pixels=LIMIT)
+    assert (info.format, info.width, info.height) == ("HEIF", 256, 128)
+    assert info.exif_orientation == 1
+    pixels = read(path).astype(int)
+    for y, x in ((4, 8), (4, 24), (12, 8), (12, 24)):
+        assert np.abs(pixels[8 * y, 8 * x] - quadrants()[y, x].astype(int)).max() < 8
+
+
+def test_a_heic_tells_its_facts(tmp_path: Path) -> None:
+    path = tmp_path / "x.heic"
+    clear = np.full((64, 96, 4), (10, 20, 30, 255), np.uint8)
+    heic(path, clear)
+    assert not probe_image(path, max_pixels=LIMIT).has_alpha
+    clear[:32, :, 3] = 0
+    heic(path, clear)
+    info = probe_image(path, max_pixels=LIMIT)
+    assert (info.color_mode, info.bit_depth, info.has_alpha) == ("RGBA", 8, True)
+    assert np.abs(read(path)[8, 8].astype(int) - (10, 20, 30)).max() < 6
+    with pytest.raises(MediaUnreadable, match="96x64") as caught:
+        probe_image(path, max_pixels=96 * 64 - 1)
+    assert caught.value.kind == "too_large"
+
+
+def test_of_several_pictures_in_a_heic_the_main_one_counts(tmp_path: Path) -> None:
+    from pillow_heif import HeifFile
+
+    path = tmp_path / "x.heic"
+    several = HeifFile()
+    for colour in (RED, GREEN, BLUE):
+        several.add_from_pillow(Image.new("RGB", (64, 64), colour))
+    several.save(path, quality=-1, chroma=444, primary_index=1)
+    assert probe_image(path, max_pixels=LIMIT).frame_count == 3
+    assert np.abs(read(path)[4, 4].astype(int) - GREEN).max() < 6
+
+
+def test_a_wide_gamut_in_a_heic_is_converted(tmp_path: Path) -> None:
+    path = tmp_path / "x.heic"
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    heic(path, np.full((64, 64, 3), (200, 100, 50), np.uint8),
+         icc_profile=swap_red_and_blue(plain))  # fmt: skip
+    assert probe_image(path, max_pixels=LIMIT).has_icc_profile
+    assert np.abs(read(path)[4, 4].astype(int) - (50, 100, 200)).max() <= 6
+
+
+def test_the_reader_of_heic_is_loaded_when_one_comes(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png")
+    code = (
+        "import sys\n"
+        "from wan_prep.media.images import probe_image\n"
+        "probe_image(sys.argv[1], max_pixels=99)\n"
+        "print('pillow_heif' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "x.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize(
     ("mode", "value", "expected"),
     [
         ("1", 1, WHITE),
         ("L", 100, (100, 100, 100)),
-        ("LA", (100, 0), WHITE),
+        ("LA", (100, 0), (100, 100, 100)),
         ("LA", (100, 255), (100, 100, 100)),
         ("RGB", (1, 2, 3), (1, 2, 3)),
-        ("RGBA", (0, 0, 0, 0), WHITE),
-        ("RGBA", (0, 0, 0, 128), (127, 127, 127)),
+        ("RGBA", (10, 20, 30, 0), (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 128), (10, 20, 30)),
         ("I;16", 0x8080, (128, 128, 128)),
         ("I;16", 0xFFFF, WHITE),
         ("I;16", 0x00FF, (1, 1, 1)),
@@ -116,8 +216,62 @@ def test_palette_with_transparency(tmp_path: Path) -> None:
     image.putpixel((1, 0), 1)
     image.save(tmp_path / "p.png", transparency=0)
     pixels = read(tmp_path / "p.png")
-    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[0, 0].tolist() == [10, 20, 30]
     assert pixels[0, 1].tolist() == [200, 100, 50]
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.webp", "x.avif", "x.tif", "x.gif", "x.heic"])
+def test_transparency_is_dropped_unless_a_background_is_given(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    pixels = np.full((64, 64, 4), (200, 40, 60, 255), np.uint8)
+    pixels[:, :32] = (20, 180, 40, 0)
+    image = Image.fromarray(pixels)
+    if name == "x.heic":
+        heic(path, pixels)
+    elif name == "x.gif":
+        indexed = image.convert("RGB").quantize(2)
+        indexed.save(path, transparency=indexed.getpixel((8, 8)))
+    else:
+        options = {
+            "x.webp": {"lossless": True, "exact": True},
+            "x.avif": {"quality": 100, "subsampling": "4:4:4"},
+        }
+        image.save(path, **options.get(name, {}))
+    info = probe_image(path, max_pixels=LIMIT)
+    assert info.has_alpha
+    assert np.abs(read(path)[32, 8].astype(int) - (20, 180, 40)).max() < 12
+    over = read_image(path, info, max_pixels=LIMIT, background="#0000ff").astype(int)
+    assert np.abs(over[32, 8] - (0, 0, 255)).max() < 12
+    assert np.abs(over[32, 56] - (200, 40, 60)).max() < 12
+
+
+def test_a_picture_that_is_clear_everywhere_shows_its_colours(tmp_path: Path) -> None:
+    path = tmp_path / "clear.png"
+    pixels = np.dstack([quadrants(), np.zeros((16, 32), np.uint8)])
+    Image.fromarray(pixels).save(path)
+    assert probe_image(path, max_pixels=LIMIT).has_alpha
+    assert np.array_equal(read(path), quadrants())
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "is_used"),
+    [
+        ("P", 1, False), ("P", 0, True), ("P", b"\xff\x00", False), ("P", b"\x80", True),
+        ("L", 7, False), ("L", 0, True), ("RGB", (7, 8, 9), False), ("RGB", (0, 0, 0), True),
+        ("I;16", 7, False), ("I;16", 0, True),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_alpha_means_that_a_pixel_is_transparent(
+    tmp_path: Path, mode: str, key: object, is_used: bool
+) -> None:
+    image = Image.new(mode, (6, 5), 0)
+    if mode == "P":
+        image.putpalette([10, 20, 30, 200, 100, 50])
+    image.save(tmp_path / "keyed.png", transparency=key)
+    with Image.open(tmp_path / "keyed.png") as keyed:
+        assert keyed.has_transparency_data
+    assert probe_image(tmp_path / "keyed.png", max_pixels=LIMIT).has_alpha == is_used
 
 
 @pytest.mark.parametrize(
@@ -255,7 +409,9 @@ def test_half_a_picture_is_truncated(tmp_path: Path, suffix: str) -> None:
         (bytes(range(256)) * 20, "not_media"),
         (b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + b"\0" * 100, "wrong_kind"),
         (b"\x1aE\xdf\xa3" + b"\0" * 100, "wrong_kind"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 100, "unsupported"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 100, "corrupt"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0" * 100, "unsupported"),
+        (b"\xff\x0a" + b"\0" * 100, "unsupported"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unsupported"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "corrupt"),
     ],
@@ -290,7 +446,7 @@ def test_hostile_and_odd_real_files(shared_data: Path) -> None:
     assert kinds["truncated_jpeg.jpg"] == "truncated"
     assert kinds["truncated_image.png"] == "truncated"
     assert kinds["broken.png"] == "corrupt"
-    assert kinds["gradient.heic"] == "unsupported"
+    assert kinds["gradient.heic"] == "read"
     assert kinds["h265_video.mp4"] == "wrong_kind"
     assert kinds["heapbof.png"] == "not_media"
     for name in ("hopper_bad_exif.jpg", "cmyk.jpg", "gradient_16bit.png", "rgba.webp"):
@@ -306,3 +462,12 @@ def test_real_orientations_agree(shared_data: Path) -> None:
     }
     for pixels in small.values():
         assert np.abs(pixels - small[1]).mean() < 12
+
+
+def test_only_the_warnings_of_pillow_are_silent(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with pillow_guard(tmp_path):
+            warnings.warn("somebody else's", stacklevel=1)
+            warnings.warn_explicit("Pillow's", UserWarning, "Image.py", 1, module="PIL.Image")
+    assert [str(one.message) for one in seen] == ["somebody else's"]

@@ -48,6 +48,14 @@ def test_a_claim_that_does_not_fit_is_not_believed() -> None:
     assert measured_timing([0, 40, 80], 40, MS, Fraction(50)).fps == 25
 
 
+def test_a_last_frame_that_is_held_makes_the_rate_variable() -> None:
+    pts = [k * 512 for k in range(60)]
+    timing = measured_timing(pts, 30 * 15360, Fraction(1, 15360), Fraction(30))
+    assert timing == Timing(Fraction(59, 30) + 30, Fraction(30), is_vfr=True)
+    # Muxers let the last frame stand until the sound has ended.
+    assert not measured_timing(pts, 2 * 512, Fraction(1, 15360), Fraction(30)).is_vfr
+
+
 def test_one_lost_frame_in_a_thousand_is_no_variable_rate() -> None:
     pts = [k * 512 for k in range(1001) if k != 400]
     assert not varies(pts)
@@ -179,6 +187,11 @@ def test_the_facts_of_a_plain_clip(numbered: Numbered) -> None:
         "coded_height": 64,
         "sample_aspect_ratio": Fraction(1),
         "rotation_deg": 0,
+        "is_mirrored": False,
+        "matrix_left_undone": None,
+        "hidden_ltrb": (0, 0, 0, 0),
+        "has_alpha": False,
+        "is_full_range": False,
         "is_interlaced": False,
         "color_transfer": None,
         "is_hdr": False,
@@ -191,11 +204,19 @@ def test_the_facts_of_a_plain_clip(numbered: Numbered) -> None:
         "frame_count_from_header": 30,
         "first_pts": 0,
         "time_base": Fraction(1, 12800),
+        "splices": (),
         "is_truncated": False,
         "has_audio": False,
         "audio_codec": None,
         "audio_start": None,
         "audio_duration": None,
+        "video_index": 0,
+        "other_videos": 0,
+        "audio_index": None,
+        "undecodable_audio": (),
+        "has_time_stamps": True,
+        "unstamped_frames": 0,
+        "unstamped_audio": 0,
     }
     assert info.size_bytes == path.stat().st_size
     assert len(info.sha256) == 64

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wan_prep.errors import InputPathError, MediaUnreadable
-from wan_prep.media.sound import sound_decodes
+from wan_prep.media.sound import Sound, find_sound
 from wan_prep.media.stamps import read_stamps
 
 pytestmark = pytest.mark.media
@@ -51,8 +51,8 @@ def test_sound_that_can_be_heard(ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     ffmpeg(*PICTURES, "-f", "lavfi", "-i", "sine=d=2", *X264, "-c:a", "aac", good)
     ffmpeg("-i", good, "-c", "copy", "-bsf:a", "noise=amount=1", broken)
     ffmpeg("-i", good, "-c", "copy", "-an", silent)
-    assert sound_decodes(good)
-    assert not sound_decodes(broken)
-    assert not sound_decodes(silent)
+    assert find_sound(good) == Sound(1, ())
+    assert find_sound(broken) == Sound(None, ("aac",))
+    assert find_sound(silent) == Sound(None, ())
     (tmp_path / "noise.mp4").write_bytes(bytes(100))
-    assert not sound_decodes(tmp_path / "noise.mp4")
+    assert find_sound(tmp_path / "noise.mp4") == Sound(None, ())

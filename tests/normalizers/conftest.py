@@ -18,7 +18,6 @@ from wan_prep.media.files import sha256_of
 from wan_prep.media.frames import decode
 from wan_prep.media.probe import probe_video
 from wan_prep.planning.model import (
-    Foreseen,
     Geometry,
     ImageWork,
     Plan,
@@ -26,7 +25,6 @@ from wan_prep.planning.model import (
     VideoWork,
     Window,
 )
-from wan_prep.report.model import CostFigures, Output, ProfileId, Tool
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 BITS = 11
@@ -149,32 +147,18 @@ def image_work(path: Path, **changes: Any) -> ImageWork:
     return ImageWork(**{**facts, **changes})
 
 
-def plan_of(image: ImageWork, video: VideoWork) -> Plan:
-    cost = CostFigures(seconds=5.0, usd_low=0.2, usd_high=0.2)
-    return Plan(
-        tool=Tool(name="wan-prep", version="0"),
-        profile=ProfileId(name="test", version="1", sha256="0" * 64),
-        mode="animate",
-        resolution="480p",
-        image=image,
-        video=video,
-        steps=(),
-        score=50.0,
-        verdict="risky",
-        foreseen=Foreseen(score=50.0, verdict="risky"),
-        output=Output(width=832, height=464, bars_px=0, segments=1),
-        cost_before=cost,
-        cost=cost,
-    )
-
-
 class Work:
     """Builders of works and plans, as one fixture: test modules do not import each other."""
 
     whole = staticmethod(whole)
     video = staticmethod(video_work)
     image = staticmethod(image_work)
-    plan = staticmethod(plan_of)
+
+    def __init__(self, a_plan: Callable[..., Plan]) -> None:
+        self._a_plan = a_plan
+
+    def plan(self, image: ImageWork, video: VideoWork) -> Plan:
+        return self._a_plan(image=image, video=video)
 
 
 @pytest.fixture(scope="session")
@@ -183,8 +167,8 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
 
 
 @pytest.fixture(scope="session")
-def work() -> type[Work]:
-    return Work
+def work(a_plan: Callable[..., Plan]) -> Work:
+    return Work(a_plan)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wan_prep.errors import NormalizeFailed
 from wan_prep.media.colors import color_tags
 from wan_prep.media.frames import decode, frames_at
 from wan_prep.media.probe import probe_video
@@ -90,6 +92,64 @@ def test_a_span_begins_with_the_frame_displayed_at_its_start(media, work, writte
     assert media.numbers(target) == [7, 8, 9, 10, 11, 12]
 
 
+HELD = ",select='lt(n,5)+gte(n,50)'"  # number 4 stands from 0.16 s until number 50 comes at 2 s
+
+
+@pytest.mark.parametrize("name", ["held.mp4", "held.mkv", "held.ts"])
+def test_a_held_frame_lasts_as_long_as_it_is_still_displayed(
+    media, work, written, name: str
+) -> None:
+    source = media.numbered(name, "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("1.92", "2.4"), fps=Fraction(25)))
+    assert media.numbers(target) == [4, 4, *range(50, 60)]
+
+
+def test_a_held_frame_that_is_about_to_end_displaces_none(media, work, written) -> None:
+    source = media.numbered("held.mp4", "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("1.99", "2.4"), fps=Fraction(25)))
+    assert media.numbers(target) == [4, *range(50, 59)]
+
+
+def test_a_span_ends_inside_a_held_frame(media, work, written) -> None:
+    source = media.numbered("held.mp4", "-fps_mode", "passthrough", *X264, frames=75, filters=HELD)
+    target = written(work.video(source, spans=span("0.08", "1.6"), fps=Fraction(25)))
+    assert media.numbers(target) == [2, 3, *[4] * 36]
+    inside = written(work.video(source, spans=span("0.4", "1.6"), fps=Fraction(25)))
+    assert media.numbers(inside) == [4] * 30
+
+
+def test_an_animated_webp_that_stands_still_is_cut_at_the_time_asked_for(
+    media, work, written
+) -> None:
+    source = media.folder / "held.webp"
+    shades = [Image.new("RGB", (64, 48), (40 * k, 40 * k, 40 * k)) for k in range(6)]
+    shades[0].save(
+        source,
+        save_all=True,
+        append_images=shades[1:],
+        duration=[40, 1960, 40, 40, 40, 40],
+        lossless=True,
+    )
+    target = written(work.video(source, spans=span("1.92", "2.12"), fps=Fraction(25)))
+    levels = [round(f.rgb().mean() / 40) for f in decode(target, probe_video(target))]
+    assert levels == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("rate", ["30", "30000/1001", "24"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "webm"])
+def test_parts_go_on_without_a_repeated_or_a_lost_frame(
+    media, work, written, suffix: str, rate: str
+) -> None:
+    vp8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8")
+    name = f"parts-{rate.replace('/', '_')}.{suffix}"
+    source = media.numbered(name, *(vp8 if suffix == "webm" else X264), rate=rate, frames=60)
+    fps, parts = probe_video(source).fps, []
+    for first, last in ((0, 7), (7, 20), (20, 41), (41, 60)):
+        part = (Span(name="driving.mp4", start=first / fps, end=last / fps),)
+        parts += media.numbers(written(work.video(source, spans=part, fps=fps)))
+    assert parts == list(range(60))
+
+
 def test_an_ntsc_rate_stays_exact(media, work, written) -> None:
     source = media.numbered("ntsc.mp4", *X264, rate="30000/1001", frames=60)
     target = written(work.video(source))
@@ -153,6 +213,66 @@ def test_nothing_ends_after_120_seconds(media, work, written) -> None:
     assert min(stamps.ends) > Fraction("119.95")
 
 
+# ---- streams that change on the way
+
+# Untagged frames that the decoder holds back would take the tags of the part that follows.
+TAGGED = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
+          "-color_range", "tv")  # fmt: skip
+SECOND_PARTS = {
+    "size": ("scale=88:32:flags=neighbor", ()),
+    "pixels": ("format=yuv444p", ("-pix_fmt", "yuv444p")),
+    "range": ("scale=out_range=full,format=yuvj420p", ("-pix_fmt", "yuvj420p")),
+}
+# Time stamps of the second part: from the start again; two frames early.
+BEGINS = {"again": None, "early": "0.72"}
+
+
+def joined(media, kind: str, begins: str) -> Path:
+    """Frames 0 to 19 in limited 4:2:0, then 20 to 39 in another form; transport streams joined."""
+    filters, options = SECOND_PARTS[kind]
+    plain = (*B_FRAMES, "-muxdelay", "0")
+    offset = () if BEGINS[begins] is None else ("-output_ts_offset", BEGINS[begins])
+    first = media.numbered("first.ts", *plain, *TAGGED, frames=20)
+    second = media.numbered(
+        *(f"{kind}-{begins}.ts", *plain, *options, *offset),
+        filters=f",trim=start_frame=20,setpts=PTS-STARTPTS,{filters}",
+    )
+    path = media.folder / f"joined-{kind}-{begins}.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", SECOND_PARTS)
+@pytest.mark.parametrize("begins", BEGINS)
+def test_all_of_a_stream_that_changes_is_written_like_its_beginning(
+    media, work, written, kind: str, begins: str
+) -> None:
+    source = joined(media, kind, begins)
+    target = written(work.video(source))
+    assert media.numbers(target) == list(range(40))
+    part = work.video(source, spans=span("0.6", "1.2"), fps=Fraction(25))
+    assert media.numbers(written(part, "part.mp4")) == list(range(15, 30))
+    grey = [media.planes(target, index)[0][-16:].mean() for index in (10, 30)]
+    assert grey == pytest.approx([126, 126], abs=1)
+
+
+def test_sound_of_joined_parts_stays_with_their_pictures(media, work, written) -> None:
+    beeps = f"{BEEPS}:d=2"
+    for name in ("sounding0.ts", "sounding1.ts"):
+        flashing_part = f"color=black:s=64x48:r=25:d=2,{FLASHES}"
+        media.ffmpeg(
+            *("-f", "lavfi", "-i", flashing_part, "-f", "lavfi", "-i", beeps),
+            *(*X264, "-c:a", "aac", media.folder / name),
+        )
+    source = media.folder / "sounding.ts"
+    parts = (media.folder / f"sounding{k}.ts" for k in (0, 1))
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    target = written(work.video(source))
+    flashes, beeps_found = flashes_s(target), beeps_s(target)
+    assert len(flashes) == len(beeps_found) == 4
+    assert np.abs(flashes - beeps_found).max() < 1 / 30
+
+
 # ---- sound
 
 FLASHES = "geq=lum='if(lt(mod(T,1),0.1),235,16)':cb=128:cr=128"
@@ -211,6 +331,17 @@ def test_beeps_stay_with_their_flashes_in_a_part(media, work, written) -> None:
     assert np.abs(flashes - beeps).max() < 1 / 30
 
 
+def test_sound_of_a_span_that_begins_in_a_held_frame_is_cut_with_it(media, work, written) -> None:
+    source = media.folder / "held_sound.mp4"
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", f"color=gray:s=64x48:r=25:d=4{HELD}"),
+        *("-f", "lavfi", "-i", f"{BEEPS}:d=4", "-fps_mode", "passthrough"),
+        *(*X264, "-c:a", "aac", source),
+    )
+    target = written(work.video(source, spans=span("1.6", "3.6")))
+    assert beeps_s(target) == pytest.approx([0.4, 1.4], abs=0.01)
+
+
 def test_sound_that_begins_late_still_does(media, work, written) -> None:
     source = media.folder / "late_sound.mp4"
     media.ffmpeg(
@@ -253,6 +384,120 @@ def test_any_sound_is_written_or_left_out(media, work, written, name: str, optio
         assert float(info.audio_duration) == pytest.approx(2, abs=0.05)
 
 
+# ---- odd time, several streams
+
+
+def plainly(media, source: Path, rate: int) -> list[int]:
+    """The numbers of what FFmpeg's own plain decode shows at a constant rate."""
+    target = source.with_name(f"plain_{source.name}.mkv")
+    media.ffmpeg("-i", source, "-an", "-vf", f"fps={rate}", "-c:v", "ffv1", target)
+    return media.numbers(target)
+
+
+@pytest.mark.parametrize("name", ["packed.avi", "frames.avi", "b.asf"])
+def test_frames_are_written_as_ffmpeg_shows_them(media, work, written, name: str) -> None:
+    encoders = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-encoders"]
+    has_xvid = "libxvid" in subprocess.run(encoders, capture_output=True, text=True).stdout
+    if name != "b.asf" and not has_xvid:
+        pytest.skip("this ffmpeg writes no packed B-frames: it lacks libxvid")
+    bs = () if name == "frames.avi" else ("-bf", "2")
+    codec = B_FRAMES if name == "b.asf" else ("-c:v", "libxvid", *bs, "-q:v", "2")
+    source = media.numbered(name, *codec, rate="30", frames=90)
+    target = written(work.video(source, fps=Fraction(30)))
+    theirs = plainly(media, source, 30)
+    ours = media.numbers(target)
+    assert ours == theirs[: len(ours)]
+    assert len(theirs) - len(ours) <= 1
+
+
+@pytest.mark.parametrize("seconds", ["0.2", "0.7", "2"])
+def test_frames_before_zero_are_written(media, work, written, seconds: str) -> None:
+    flashes = flashing(media, "flashes.mkv", 4, "-fps_mode", "cfr", "-r", "30")
+    shift = f"setts=pts=PTS-{seconds}/TB:dts=DTS-{seconds}/TB"
+    source = flashes.with_name(f"below_{seconds}.mkv")
+    media.ffmpeg(
+        *("-i", flashes, "-c", "copy", "-bsf:v", shift, "-bsf:a", shift),
+        *("-avoid_negative_ts", "disabled", source),
+    )
+    target = written(work.video(source))
+    plain = written(work.video(flashes), "plain.mp4")
+    assert probe_video(target).frame_count == probe_video(flashes).frame_count
+    assert flashes_s(target) == pytest.approx(flashes_s(plain), abs=0.034)
+    assert beeps_s(target) == pytest.approx(beeps_s(plain), abs=0.034)
+
+
+def test_a_span_before_zero_is_written(media, work, written) -> None:
+    plain = media.numbered("plain.mp4", *B_FRAMES)
+    source = plain.with_name("below_zero.mkv")
+    shift = "setts=pts=PTS-1/TB:dts=DTS-1/TB"
+    copied = ("-c", "copy", "-bsf:v", shift, "-avoid_negative_ts", "disabled")
+    media.ffmpeg("-i", plain, *copied, source)
+    # Numbers below 25 have no time stamp.
+    target = written(work.video(source, spans=span("0.28", "1.24"), fps=Fraction(25)))
+    assert media.numbers(target) == list(range(7, 31))
+
+
+def test_a_bare_stream_is_written_at_the_rate_it_states(media, work, written) -> None:
+    source = media.numbered("bare.h264", *B_FRAMES, rate="30", frames=50)
+    target = written(work.video(source))
+    assert media.numbers(target) == list(range(50)) == plainly(media, source, 30)
+    assert probe_video(target).fps == 30
+
+
+def test_the_stream_that_was_looked_at_is_written(media, work, written) -> None:
+    plain = media.numbered("plain.mp4", *B_FRAMES)
+    source = plain.with_name("second.mkv")
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=s=96x64:r=25:d=1.6", "-i", plain, "-map", "0:v"),
+        *("-map", "1:v", "-c:v:0", "libx264", "-c:v:1", "copy", "-disposition:v:0", "0"),
+        *("-disposition:v:1", "default", source),
+    )
+    target = written(work.video(source))
+    assert media.numbers(target) == list(range(40)) == plainly(media, source, 25)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("field.mkv", ("-af", "aformat=channel_layouts=quad", "-mapping_family", "2")),
+        ("discrete.mov", ("-af", "pan=16c|c0=c0", "-c:a", "pcm_s16le")),
+        ("high.mov", ("-af", "pan=7.1.4|FL=c0", "-c:a", "pcm_s16le")),
+    ],
+)
+def test_any_set_of_channels_is_heard(media, work, written, name: str, options: tuple) -> None:
+    source = media.folder / name
+    codec = ("-c:a", "libopus") if name == "field.mkv" else ()
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", "color=gray:s=64x48:r=25:d=2.5"),
+        *("-f", "lavfi", "-i", f"{BEEPS}:d=2.5", *X264, *codec, *options, source),
+    )
+    beeps = beeps_s(written(work.video(source)))
+    # A beep at zero may begin within what coders swallow.
+    assert beeps[-2:] == pytest.approx([1, 2], abs=0.02)
+
+
+def test_the_sound_that_decodes_is_written(media, work, written) -> None:
+    plain = media.folder / "two_sounds.mp4"
+    media.ffmpeg(
+        *("-f", "lavfi", "-i", "color=gray:s=64x48:r=25:d=2.5", "-f", "lavfi", "-i"),
+        *("sine=d=2.5", "-f", "lavfi", "-i", f"{BEEPS}:d=2.5", "-map", "0", "-map", "1"),
+        *("-map", "2", *X264, "-c:a", "aac", plain),
+    )
+    content = plain.read_bytes()
+    at = content.index(b"mp4a")
+    source = plain.with_name("odd_first.mp4")
+    source.write_bytes(content[:at] + b"apac" + content[at + 4 :].replace(b"esds", b"xxxx", 1))
+    for audio in ("aac", "copy"):
+        target = written(work.video(source, audio=audio), f"{audio}.mp4")
+        assert beeps_s(target)[-2:] == pytest.approx([1, 2], abs=0.02)
+
+
+def test_a_plan_with_sound_is_not_carried_out_without(media, work, written) -> None:
+    source = media.numbered("silent_after_all.mp4", *X264)
+    with pytest.raises(NormalizeFailed, match=r"expected sound .* as the plan says, found none"):
+        written(work.video(source, audio="aac"))
+
+
 # ---- shape
 
 
@@ -262,6 +507,10 @@ def test_any_sound_is_written_or_left_out(media, work, written, name: str, optio
         ("turned90.mp4", ("-display_rotation", "90")),
         ("turned180.mp4", ("-display_rotation", "180")),
         ("turned270.mp4", ("-display_rotation", "270")),
+        ("mirrored.mp4", ("-display_hflip",)),
+        ("flipped.mp4", ("-display_vflip",)),
+        ("turned90_mirrored.mp4", ("-display_rotation", "90", "-display_hflip")),
+        ("turned90_flipped.mp4", ("-display_rotation", "90", "-display_vflip")),
     ],
 )
 @pytest.mark.parametrize("left", [10, 11])
@@ -275,7 +524,55 @@ def test_a_window_is_that_of_the_upright_picture(
     shape = window(left, -8, 64, 80)
     target = written(work.video(source, geometry=shape))
     assert_shows(target, picture(first_rgb(source), shape))
-    assert probe_video(target).rotation_deg == 0
+    info = probe_video(target)
+    assert (info.rotation_deg, info.is_mirrored) == (0, False)
+
+
+MATRICES = {
+    "as_is": (),
+    "odd": ("-display_rotation", "10"),
+    **{
+        f"{turn}{flip}": ("-display_rotation", turn, *((f"-display_{flip}",) if flip else ()))
+        for turn in ("0", "90", "180", "270")
+        for flip in ("", "hflip")
+    },
+}
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_written_clip_is_what_ffmpeg_shows_of_its_source(
+    media, work, written, name: str, suffix: str
+) -> None:
+    stored = media.folder / "to_be_shown.mp4"
+    media.ffmpeg("-f", "lavfi", "-i", "testsrc=s=128x96:r=25:d=0.4", *X264, stored)
+    source = media.folder / f"shown_{name}.{suffix}"
+    media.ffmpeg(*MATRICES[name], "-i", stored, "-c", "copy", source)
+    target = written(work.video(source))
+    # An odd angle is left undone: the judge then is the clip without a matrix.
+    assert luma_psnr_db(target, stored if name == "odd" else source) > 35
+    assert probe_video(target).matrix_left_undone is None
+
+
+@pytest.mark.parametrize("crop", [(96, 64, -6, 2), (95, 63, 0, 0)], ids=["even", "odd"])
+@pytest.mark.parametrize("suffix", ["mov", "mkv"])
+@pytest.mark.parametrize("turn", [(), ("-display_rotation", "90", "-display_hflip")], ids=str)
+def test_a_hidden_border_is_not_written(
+    media, work, written, with_clean_aperture, crop: tuple, suffix: str, turn: tuple
+) -> None:
+    whole, clean = media.folder / "bordered.mov", media.folder / "clean.mov"
+    media.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=128x96:r=25:d=0.2", *X264, whole)
+    width, height, right, down = crop
+    with_clean_aperture(whole, clean, width, 1, height, 1, right, 1, down, 1)
+    source = media.folder / f"hidden_{len(turn)}_{width}.{suffix}"
+    media.ffmpeg(*turn, "-i", clean, "-c", "copy", source)
+    info = probe_video(source)
+    shape = window(0, 0, info.width, info.height, (info.width // 2 * 2, info.height // 2 * 2))
+    target = written(work.video(source, geometry=shape))
+    if width % 2 == 0:
+        assert luma_psnr_db(target, source) > 35
+    assert_shows(target, picture(first_rgb(source), shape))
+    assert probe_video(target).hidden_ltrb == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -306,6 +603,15 @@ def first_rgb(path: Path) -> np.ndarray:
     return frames_at(path, probe_video(path), [Fraction(0)])[0].rgb()
 
 
+def luma_psnr_db(path: Path, source: Path) -> float:
+    """The worst frame's, against what ffmpeg shows of the source."""
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    compare = ["-lavfi", "[0:v]setsar=1[a];[1:v]setsar=1[b];[a][b]psnr=stats_file=-", "-f", "null"]
+    command = [ffmpeg, "-v", "error", "-i", path, "-i", source, *compare, "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return min(float(told) for told in re.findall(r"psnr_y:(\S+)", done.stdout))
+
+
 def assert_shows(path: Path, expected: np.ndarray) -> None:
     """The first frame is `expected`, but for what coding and halved chroma change."""
     found = first_rgb(path)
@@ -318,13 +624,28 @@ def assert_shows(path: Path, expected: np.ndarray) -> None:
     assert shifted.mean() > 1.5 * off.mean()
 
 
-def test_what_is_transparent_lies_on_white(media, work, written) -> None:
-    source = media.folder / "transparent.mov"
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("clear.mov", ("-c:v", "qtrle")),
+        ("clear_png.mov", ("-c:v", "png", "-pix_fmt", "rgba")),
+        ("clear_prores.mov", ("-c:v", "prores_ks", "-profile:v", "4444", "-pix_fmt",
+                              "yuva444p10le")),
+        ("clear_hevc.mov", ("-c:v", "libx265", "-pix_fmt", "yuva420p", "-x265-params",
+                            "log-level=0", "-crf", "8")),
+        ("clear.webm", ("-c:v", "libvpx-vp9", "-cpu-used", "8", "-crf", "8", "-pix_fmt",
+                        "yuva420p")),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_transparency_is_dropped(media, work, written, name: str, options: tuple) -> None:
+    source = media.folder / name
     half = "format=argb,geq=r=200:g=30:b=30:a='if(gt(X,32),255,0)'"
-    media.ffmpeg("-f", "lavfi", "-i", f"color=s=64x48:r=25:d=0.2,{half}", "-c:v", "qtrle", source)
-    rgb = first_rgb(written(work.video(source)))
-    assert np.abs(rgb[24, 8].astype(int) - 255).max() <= 2
-    assert np.abs(rgb[24, 56].astype(int) - (200, 30, 30)).max() <= 4
+    media.ffmpeg("-f", "lavfi", "-i", f"color=s=64x48:r=25:d=0.2,{half}", *options, source)
+    assert probe_video(source).has_alpha
+    rgb = first_rgb(written(work.video(source))).astype(int)
+    assert np.abs(rgb[24, 8] - (200, 30, 30)).max() <= 8
+    assert np.abs(rgb[24, 56] - (200, 30, 30)).max() <= 8
 
 
 def test_fields_become_frames(media, work, written) -> None:

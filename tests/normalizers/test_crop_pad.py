@@ -117,34 +117,31 @@ def steps(make, shape: Geometry, tags: ColorTags | None = None, **info: object) 
     return list(window_steps(shape, make.video_info(**info), tags or ColorTags()))
 
 
-FRAME = Filter("scale", {"w": 720, "h": 1280})
-
-
 def test_an_even_window_is_cut_from_the_frames_as_they_are(make) -> None:
     found = steps(make, geometry(10, 20, 400, 600))
-    assert found == [FRAME, Filter("crop", {"w": 400, "h": 600, "x": 10, "y": 20, "exact": 1})]
+    assert found == [Filter("crop", {"w": 400, "h": 600, "x": 10, "y": 20, "exact": 1})]
 
 
 def test_the_whole_picture_needs_no_window(make) -> None:
-    assert steps(make, geometry(0, 0, 720, 1280, size_wh=(360, 640))) == [FRAME]
+    assert steps(make, geometry(0, 0, 720, 1280, size_wh=(360, 640))) == []
 
 
 def test_an_odd_window_is_cut_where_every_pixel_has_its_colour(make) -> None:
     found = steps(make, geometry(11, 20, 400, 600))
-    assert [step.name for step in found] == ["scale", "scale", "format", "crop"]
-    assert found[2] == Filter("format", {"pix_fmts": "yuv444p"})
+    assert [step.name for step in found] == ["scale", "format", "crop"]
+    assert found[1] == Filter("format", {"pix_fmts": "yuv444p"})
 
 
 def test_deep_colour_stays_deep(make) -> None:
     found = steps(make, geometry(11, 20, 400, 600), bit_depth=10, pixel_format="yuv420p10le")
-    assert found[2] == Filter("format", {"pix_fmts": "yuv444p16le"})
+    assert found[1] == Filter("format", {"pix_fmts": "yuv444p16le"})
 
 
 def test_a_turned_clip_is_turned_before_it_is_cut(make) -> None:
     sizes = {"coded_width": 1280, "coded_height": 720, "rotation_deg": 90}
     found = steps(make, geometry(0, 0, 700, 1280), **sizes)
-    assert [step.name for step in found] == ["scale", "scale", "format", "transpose", "crop"]
-    assert found[3] == Filter("transpose", {"dir": "clock"})
+    assert [step.name for step in found] == ["scale", "format", "transpose", "crop"]
+    assert found[2] == Filter("transpose", {"dir": "clock"})
 
 
 def test_wide_pixels_become_square(make) -> None:
@@ -153,12 +150,26 @@ def test_wide_pixels_become_square(make) -> None:
     assert Filter("zscale", {"w": 720, "h": 1280, "f": "lanczos"}) in found
 
 
-def test_transparency_is_laid_over_white(make) -> None:
-    tags = ColorTags(is_rgb=True, has_alpha=True)
-    found = steps(make, geometry(0, 0, 720, 1280), tags, pixel_format="bgra")
-    assert found[1] == Filter("format", {"pix_fmts": "gbrap"})
-    assert isinstance(found[2], Over)
-    assert found[3] == Filter("format", {"pix_fmts": "gbrp"})
+def test_transparency_is_dropped(make) -> None:
+    tags = ColorTags(is_rgb=True)
+    found = steps(make, geometry(0, 0, 720, 1280), tags, pixel_format="bgra", has_alpha=True)
+    assert found == [Filter("format", {"pix_fmts": "gbrp"})]
+    found = steps(make, geometry(0, 0, 720, 1280), pixel_format="yuva420p", has_alpha=True)
+    assert found[-1] == Filter("format", {"pix_fmts": "yuv444p"})
+
+
+def test_a_hidden_border_is_cut_off_before_the_turn(make) -> None:
+    sizes = {"coded_width": 1300, "coded_height": 724, "hidden_ltrb": (12, 2, 8, 2)}
+    found = steps(make, geometry(0, 0, 720, 1280), rotation_deg=90, is_mirrored=True, **sizes)
+    names = [step.name for step in found]
+    assert names == ["scale", "format", "crop", "transpose", "hflip"]
+    assert found[2] == Filter("crop", {"w": 1280, "h": 720, "x": 12, "y": 2, "exact": 1})
+
+
+def test_an_even_border_is_cut_from_the_frames_as_they_are(make) -> None:
+    found = steps(make, geometry(0, 0, 720, 1280), coded_width=752, hidden_ltrb=(10, 0, 22, 0))
+    crop = Filter("crop", {"w": 720, "h": 1280, "x": 10, "y": 0, "exact": 1})
+    assert found == [crop]
 
 
 def test_a_blurred_border_lies_behind_the_picture(make) -> None:

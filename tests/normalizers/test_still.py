@@ -62,10 +62,11 @@ def test_exif_is_turned_and_forgotten(tmp_path: Path, written) -> None:
 
 
 @pytest.mark.parametrize(
-    ("background", "seen"), [("#ffffff", (255, 255, 255)), ("#0a141e", (10, 20, 30))]
+    ("background", "seen"),
+    [(None, (9, 9, 9)), ("#ffffff", (255, 255, 255)), ("#0a141e", (10, 20, 30))],
 )
 def test_transparency_shows_the_background(
-    tmp_path: Path, written, background: str, seen: tuple
+    tmp_path: Path, written, background: str | None, seen: tuple
 ) -> None:
     image = plain((200, 30, 60, 255), "RGBA")
     image.paste((9, 9, 9, 0), (0, 0, 20, 20))

@@ -65,9 +65,34 @@ def test_time_stamps_count_from_the_first_frame_written(make) -> None:
 
 
 def test_frames_without_times_of_their_own_are_counted(make) -> None:
-    info = make.video_info(container="avi", fps=Fraction(25), time_base=Fraction(1, 25))
+    # Some writers claim the rate of fields.
+    facts = {"duration": Fraction(8), "frame_count": 200, "fps_from_header": Fraction(50)}
+    facts |= {"fps": Fraction(25), "time_base": Fraction(1, 25)}
+    info = make.video_info(container="avi", **facts)
     expression = video_steps(cut(begin=2), info)[1].options["expr"]
     assert expression == "if(gt(N*1/1-(50),0),max(N*1/1-(50),1),N*1/1-(50))"
+
+
+def test_a_clip_without_time_stamps_is_counted(make) -> None:
+    facts = {"fps": Fraction(30), "fps_from_header": None, "time_base": Fraction(1, 1200000)}
+    info = make.video_info(container="h264", has_time_stamps=False, **facts)
+    expression = video_steps(cut(begin=0), info)[1].options["expr"]
+    assert expression.endswith(",N*40000/1-(0))")
+
+
+def test_frames_without_time_stamps_before_others_are_counted(make) -> None:
+    facts = {"first_pts": -1000, "unstamped_frames": 30, "time_base": Fraction(1, 1000)}
+    info = make.video_info(container="matroska", **facts)
+    expression = video_steps(cut(begin="0.1"), info)[1].options["expr"]
+    assert expression.endswith(",if(lt(N,30),N*100/3-(100),PTS-(-900)))")
+    # Where N is counted from is known at the beginning of the file alone.
+    assert seek_s(cut(begin=60), info) is None
+
+
+def test_an_avi_that_leaves_a_place_empty_is_not_counted(make) -> None:
+    facts = {"duration": Fraction(105, 30), "frame_count": 104, "time_base": Fraction(1, 30)}
+    info = make.video_info(container="avi", **facts)
+    assert "PTS" in video_steps(cut(begin=0), info)[1].options["expr"]
 
 
 def test_sound_counts_from_the_same_frame(make) -> None:

@@ -44,7 +44,7 @@ def test_a_clip_as_planned_passes(media) -> None:
         ({"width": 178}, "expected px 178x64, found 176x64"),
         ({"frames": 41}, "expected frames 41, found 40"),
         ({"fps": Fraction(24)}, "expected a frame every 0.041667 s"),
-        ({"has_audio": True}, "expected sound True, found False"),
+        ({"has_audio": True}, "expected sound aac, found none"),
     ],
 )
 def test_a_clip_that_came_out_otherwise_is_refused(media, changes: dict, said: str) -> None:

@@ -250,6 +250,32 @@ def test_a_better_start_is_looked_for_between_samples(make: Any, check: Any) -> 
     assert len(looked) <= 24
 
 
+def test_the_frame_displayed_at_a_start_that_was_asked_for_is_the_template(
+    make: Any, check: Any
+) -> None:
+    """Nothing moves for most of a second: the frame displayed at 1.9 s came at 1.2 s."""
+    looked: list[Fraction] = []
+
+    def look(times: Any) -> list[Any]:
+        looked.extend(times)
+        turned = make.subject(make.body(make.turned("y", 60.0)))
+        shown = video.observations[0].model_copy(
+            update={"time": Fraction("1.2"), "subject": turned}
+        )
+        return [shown for _ in times]
+
+    video = make.video()
+    options = PlanOptions(start=Fraction("1.9"))
+    plan = make_plan(check(video=video), options, profile=PROFILE, observe_at=look)
+    assert looked == [Fraction("1.9")]
+    assert plan.video.spans[0].start == Fraction("1.9")
+    unseen = make_plan(check(video=video), options, profile=PROFILE)
+    assert plan.foreseen.score < unseen.foreseen.score - 5
+    sampled = PlanOptions(start=Fraction(2))
+    make_plan(check(video=video), sampled, profile=PROFILE, observe_at=look)
+    assert looked == [Fraction("1.9")], "a sample is there already"
+
+
 # ---- steps
 
 
@@ -261,6 +287,10 @@ def test_every_finding_with_a_fix_is_answered(make: Any, check: Any) -> None:
         is_vfr=True,
         is_hdr=True,
         rotation_deg=90,
+        is_mirrored=True,
+        matrix_left_undone="a scaled, sheared or tilted picture",
+        hidden_ltrb=(2, 0, 2, 0),
+        has_alpha=True,
         audio_start=Fraction(1, 2),
         evidence={"cuts": (Fraction(3),), "content": Box(0.05, 0.0, 0.95, 1.0)},
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from wan_prep.evidence import Face, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Size, view_angles
 from wan_prep.measures import frame_height_m, neck_xy, seat, zoom_ratio
+from wan_prep.media.types import Form
 from wan_prep.planning.foresee import (
     bytes_per_px,
     foresee_image,
@@ -52,17 +53,108 @@ def of_image(make: Any, given: Geometry) -> Any:
 # ---- geometry
 
 
-def test_nothing_changes_through_the_whole_picture(make: Any) -> None:
-    before = make.image(others=[Box(0.1, 0.2, 0.3, 0.7)])
+unit = st.floats(0.0, 1.0).map(lambda value: round(value, 5))
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> Box:
+    """A box that meets the picture, as a look at it may report."""
+    left, top = draw(unit.filter(lambda v: v < 0.99)), draw(unit.filter(lambda v: v < 0.99))
+    return Box(
+        left, top, left + draw(st.floats(1e-4, 1 - left)), top + draw(st.floats(1e-4, 1 - top))
+    )
+
+
+faces = st.builds(
+    Face,
+    box=st.tuples(unit, unit, unit, unit).map(
+        lambda v: Box(*(round(x, 5) for x in (v[0] - 0.2, v[1] - 0.2, v[0] + v[2], v[1] + v[3])))
+    ),
+    yaw_deg=st.floats(-90, 90),
+    pitch_deg=st.none() | st.floats(-90, 90),
+    confidence=st.sampled_from([0.1, 0.3, 1.0]),
+    span_px=st.none() | st.floats(5, 500).map(lambda v: round(v, 3)),
+)
+
+
+@st.composite
+def seen(draw: st.DrawFn, make: Any) -> Subject:
+    """A subject in which every field has a value of its own."""
+    return make.subject().changed(
+        box=draw(boxes()),
+        crown_y=draw(st.floats(-0.2, 1.2)),
+        px_per_m=draw(st.none() | st.floats(20, 2000)),
+        face=draw(st.none() | faces),
+        looks=draw(st.integers(1, 6)),
+        agreement=draw(unit),
+        turned=draw(st.booleans()),
+        repaired=draw(st.booleans()),
+    )
+
+
+@given(data=st.data())
+def test_the_whole_picture_foresees_exactly_what_was_seen(make: Any, data: st.DataObject) -> None:
+    others = data.draw(st.lists(boxes(), max_size=2))
+    before = make.image(
+        data.draw(seen(make)), others=others, evidence={"content": data.draw(boxes())}
+    )
     after = foresee_image(before, WHOLE, "png")
-    one, two = before.first.subject, after.first.subject
-    for name in ("keypoints_xy", "visibility", "world_xyz", "view_matrix"):
-        assert getattr(two, name).tolist() == getattr(one, name).tolist()
-    assert (two.px_per_m, two.face, two.looks) == (one.px_per_m, one.face, one.looks)
-    assert two.box == pytest.approx(one.box)
-    assert two.crown_y == pytest.approx(one.crown_y)
-    assert after.first.others[0] == pytest.approx(before.first.others[0])
-    assert after.content == UNIT_BOX
+    assert after.changed(info=before.info) == before
+
+
+@given(data=st.data())
+def test_the_whole_clip_foresees_exactly_what_was_seen(make: Any, data: st.DataObject) -> None:
+    subjects = data.draw(st.lists(st.none() | seen(make), min_size=1, max_size=4))
+    before = make.video(subjects, evidence={"cuts": (Fraction(1, 3),)})
+    info = before.video_info
+    after = foresee_video(before, WHOLE, Fraction(0), info.duration, info.fps, PROFILE)
+    assert after.changed(info=info) == before
+    assert after.video_info.duration == info.duration
+
+
+@given(data=st.data())
+def test_what_a_geometry_cannot_change_stays(make: Any, data: st.DataObject) -> None:
+    before = data.draw(seen(make))
+    size = st.integers(100, 3000)
+    crop = geometry(
+        data.draw(st.integers(-200, 500)),
+        data.draw(st.integers(-200, 900)),
+        data.draw(size),
+        data.draw(size),
+        rotate_deg=data.draw(st.sampled_from([0.0, 7.5])),
+    )
+    after = subject_through(before, crop, SIZE)
+    moved = {"keypoints_xy", "visibility", "px_per_m", "box", "crown_y", "face"}
+    if crop.rotate_deg:
+        moved |= {"world_xyz", "view_matrix"}
+    assert after.model_dump(mode="json", exclude=moved) == before.model_dump(
+        mode="json", exclude=moved
+    )
+
+
+@pytest.mark.parametrize(
+    ("window", "pad", "content"),
+    [
+        # A picture of 720 x 1280 px with bars of 72 px at the left and 128 px at the top.
+        ((0, 0, 720, 1280), "edge", (0.1, 0.1, 1.0, 1.0)),
+        ((72, 128, 648, 1152), "edge", (0.0, 0.0, 1.0, 1.0)),
+        ((36, 0, 720, 1280), "edge", (0.05, 0.1, 1.0, 1.0)),
+        # 80 px more at each side: black goes on where a bar was, the picture where none was.
+        ((-80, 0, 880, 1280), "edge", (152 / 880, 0.1, 1.0, 1.0)),
+        ((-80, 0, 880, 1280), "blur", (152 / 880, 0.1, 1.0, 1.0)),
+        ((-80, 0, 880, 1280), "white", (0.0, 0.1, 1.0, 1.0)),
+        ((-80, 0, 880, 1280), "black", (152 / 880, 0.1, 800 / 880, 1.0)),
+    ],
+)
+def test_bars_are_foreseen(
+    make: Any, window: tuple[int, ...], pad: str, content: tuple[float, ...]
+) -> None:
+    colors = {"white": "#ffffff", "black": "#000000"}
+    padded = {"pad": "color", "pad_color": colors[pad]} if pad in colors else {"pad": pad}
+    before = make.image(evidence={"content": Box(0.1, 0.1, 1.0, 1.0)})
+    assert foresee_image(before, geometry(*window, **padded), "png").content == pytest.approx(
+        content
+    )
 
 
 def test_a_crop_and_a_scale_by_hand() -> None:
@@ -155,12 +247,18 @@ def test_facts_of_the_written_image(make: Any) -> None:
 
 
 def test_facts_of_the_written_clip(make: Any) -> None:
-    before = make.video(is_vfr=True, is_hdr=True, rotation_deg=90, codec="hevc", container="mov")
+    odd = {"is_mirrored": True, "matrix_left_undone": "a turn", "hidden_ltrb": (2, 2, 2, 2)}
+    before = make.video(
+        is_vfr=True, is_hdr=True, rotation_deg=90, codec="hevc", container="mov", has_alpha=True,
+        **odd,
+    )  # fmt: skip
     after = foresee_video(
         before, geometry(written=(464, 832)), Fraction(1), Fraction(4), Fraction(30), PROFILE
     )
     info = after.video_info
     assert (info.codec, info.container, info.rotation_deg) == ("h264", "mp4", 0)
+    assert (info.is_mirrored, info.matrix_left_undone, info.has_alpha) == (False, None, False)
+    assert info.hidden_ltrb == (0, 0, 0, 0)
     assert (info.is_vfr, info.is_hdr, info.duration, info.fps) == (False, False, 3, 30)
     assert (info.width, info.height, info.frame_count) == (464, 832, 90)
     # 3 MB in 240 frames of 720 x 1280 are 0.1085 bits/px; 0.1 more for 90 of 464 x 832.
@@ -178,6 +276,17 @@ def test_a_span_begins_at_zero(make: Any) -> None:
     assert [o.time for o in after.observations] == [Fraction(k, 2) for k in range(6)]
     assert after.cuts == (Fraction(3, 2),)
     assert (after.start, after.end, after.span) == (0, None, 3)
+
+
+def test_a_part_is_stored_as_its_own_frames_are(make: Any) -> None:
+    facts = {"height": 540, "pixel_format": "yuv420p", "is_full_range": False, "matrix": 1}
+    forms = tuple(Form(time=Fraction(t), width=900 + t, **facts) for t in (0, 2, 5))
+    video = make.video(evidence={"forms": forms})
+    inside = part_of(video, Fraction(3), Fraction(6))
+    assert [form.time for form in inside.forms] == [2, 5]
+    assert [form.time for form in part_of(video, Fraction(2), Fraction(5)).forms] == [2]
+    after = foresee_video(video, WHOLE, Fraction(1), Fraction(4), Fraction(30), PROFILE)
+    assert (after.forms, after.video_info.splices) == ((), ())
 
 
 def test_a_part_without_a_sample_has_the_one_shown_at_its_start(make: Any) -> None:
@@ -227,3 +336,10 @@ def test_an_unknown_torso_stays_unknown(make: Any) -> None:
     bare: Subject = make.subject(view_matrix=None, px_per_m=None, face=None)
     after = subject_through(bare, geometry(rotate_deg=5.0), SIZE)
     assert (after.view_matrix, after.px_per_m, after.face) == (None, None, None)
+
+
+def test_stillness_goes_with_its_part(make: Any) -> None:
+    still = ((Fraction(0), Fraction(2)), (Fraction(3), Fraction(5)))
+    video = make.video(evidence={"still": still})
+    seen = foresee_video(video, WHOLE, Fraction(2), Fraction(4), Fraction(30), PROFILE)
+    assert seen.still == ((1, 2),)

@@ -320,6 +320,26 @@ def test_limits_hold_for_all_parts_together(lasting: Any) -> None:
     assert [float(p.length) for p in paid.parts] == [6, 5]
 
 
+@pytest.mark.parametrize("split", [False, True])
+def test_less_than_one_frame_is_refused(make: Any, split: bool) -> None:
+    clip = clip_of(make.video())
+    with pytest.raises(WanPrepError, match=r"max_seconds is 1e-09, less than one frame \(1/30 s\)"):
+        kept(clip, split=split, max_seconds=Fraction(1, 10**9))
+    assert kept(clip, split=split, max_seconds=FRAME).parts[0].length == FRAME
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("usd", ["1e12", "1e40", "1e300"])
+def test_more_money_than_there_is_buys_the_whole_clip(make: Any, split: bool, usd: str) -> None:
+    assert span(kept(clip_of(make.video()), split=split, max_cost=Decimal(usd))) == (0, 8)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_too_little_money_is_refused(make: Any, split: bool) -> None:
+    with pytest.raises(WanPrepError, match=r"max_cost is \$1E-9, but the shortest clip is billed"):
+        kept(clip_of(make.video()), split=split, max_cost=Decimal("1e-9"))
+
+
 @given(
     seconds=st.integers(3, 40),
     absent=st.sets(st.integers(0, 79)),
@@ -343,3 +363,47 @@ def test_parts_lie_in_order_inside_the_clip_and_its_limits(
     assert all(a.end <= b.start for a, b in pairwise(parts))
     if most is not None:
         assert sum(p.length for p in parts) <= most
+
+
+# ---- stillness
+
+
+def still(video: Evidence, *spans: tuple[str, str]) -> Evidence:
+    stretches = tuple((Fraction(a), Fraction(b)) for a, b in spans)
+    return video.model_copy(update={"still": stretches})
+
+
+def test_a_still_head_and_tail_are_cut_to_one_frame(lasting: Any) -> None:
+    result = kept(clip_of(still(lasting(32), ("0", "2"), ("8", "32"))))
+    assert span(result) == (2 - FRAME, 8 + FRAME)
+    (step,) = result.steps
+    assert (step.applied, step.applicability) == (True, Applicability.SAFE)
+    assert step.codes == ("WP608",)
+    assert step.reason == "nothing moves before 1.97 s; nothing moves from 8.03 s on"
+
+
+def test_a_pause_in_the_middle_stays(lasting: Any) -> None:
+    result = kept(clip_of(still(lasting(8), ("3", "5"))))
+    assert (span(result), result.steps) == ((0, 8), ())
+
+
+@pytest.mark.parametrize(
+    "spans", [(("0", "8"),), (("0", "3"), ("3", "8")), (("0.5", "8"),)], ids=str
+)
+def test_a_clip_in_which_nothing_moves_is_kept(lasting: Any, spans: tuple) -> None:
+    assert span(kept(clip_of(still(lasting(8), *spans)))) == (0, 8)
+
+
+def test_a_start_that_was_asked_for_may_be_still(lasting: Any) -> None:
+    options = PlanOptions(keep_start=True)
+    video = still(lasting(12), ("0", "2"), ("8", "12"))
+    result = keep(clip_of(video, options=options), options)
+    assert span(result) == (0, 8 + FRAME)
+    options = PlanOptions(start=Fraction(1), end=Fraction(10))
+    assert span(keep(clip_of(video, options=options), options)) == (1, 10)
+
+
+def test_every_part_of_a_split_loses_its_own_stillness(lasting: Any) -> None:
+    video = still(lasting(16, cuts=("8",)), ("6", "8"), ("8", "10"))
+    result = kept(clip_of(video), split=True)
+    assert [(p.start, p.end) for p in result.parts] == [(0, 6 + FRAME), (10 - FRAME, 16)]

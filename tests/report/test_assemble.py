@@ -227,6 +227,7 @@ DOCUMENT = closed(
                 "frame_count": MAYBE_WHOLE,
                 "is_vfr": MAYBE_TRUTH,
                 "rotation_deg": MAYBE_WHOLE,
+                "is_mirrored": MAYBE_TRUTH,
                 "sample_aspect_ratio": MAYBE_NUMBER,
                 "is_interlaced": MAYBE_TRUTH,
                 "is_hdr": MAYBE_TRUTH,
@@ -382,7 +383,7 @@ def test_verdicts(check: Any, pairs: dict, kind: str, verdict: str, code: str | 
 
 
 def test_notes_leave_a_pair_ready(check: Any, make: Any) -> None:
-    report = check(make.image(has_alpha=True))
+    report = check(make.image(color_mode="CMYK"))
     assert report.verdict == "ready"
     assert [f.code for f in report.findings] == ["WP106"]
 

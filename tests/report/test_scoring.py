@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -133,6 +134,34 @@ def test_a_finding_carries_the_whole_answer(make: Any) -> None:
         "span_s": [5.0, 7.0],
         "fix": {"applicability": "safe", "title": "mend it"},
     }
+
+
+@pytest.mark.parametrize(
+    ("spans", "named"),
+    [
+        ((), None),
+        (((3.0, 3.0),), (3.0, 3.0)),
+        (((3.0, 3.0), (5.0, 5.0)), None),
+        (((3.0, 3.0), (5.0, 5.5)), (5.0, 5.5)),
+        (((1.0, 2.0), (50.0, 50.5)), (1.0, 2.0)),
+    ],
+)
+def test_the_longest_span_is_named_and_scattered_moments_are_not(
+    make: Any, spans: tuple[tuple[float, float], ...], named: tuple[float, float] | None
+) -> None:
+    answer = Judged(0.3, "so", measured=1, limit=1, unit="s", source="here", spans_s=spans)
+    assert finding_of(make, answer).span_s == named
+
+
+def test_the_unknown_has_neither_source_nor_figures(make: Any) -> None:
+    finding = finding_of(make, Inconclusive("nothing is seen", required=True))
+    assert (finding.message, finding.source) == ("nothing is seen", "")
+    assert (finding.measured, finding.limit, finding.unit) == (None, None, None)
+
+
+def test_a_pass_begins_exactly_at_its_score(make: Any) -> None:
+    passing = Judged(PROFILE.severity.pass_from, "so", 1, 1, "s", "here")
+    assert finding_of(make, passing) is None
 
 
 # ------------------------------------------------------------------ means
@@ -347,6 +376,38 @@ def test_a_sample_that_matches_better_is_found(make: Any) -> None:
     assert best.score > best.score_at_first + 5
     moved = pair.starting_at(best.observation)
     assert best.score == pytest.approx(score_of(moved))
+
+
+@pytest.mark.parametrize(
+    ("matching", "duration", "best_s"),
+    [
+        # Samples every half second. Of 8 s, the 2 s that hosts ask for must be left.
+        (12, Fraction(8), 6.0),
+        (13, Fraction(8), None),
+        # Of 3 s, half.
+        (3, Fraction(3), 1.5),
+        (4, Fraction(3), None),
+    ],
+)
+def test_enough_of_the_clip_is_left_behind_the_best_start(
+    make: Any, matching: int, duration: Fraction, best_s: float | None
+) -> None:
+    turned = make.body(make.turned("y", 70.0))
+    bodies: list[Any] = [turned] * int(2 * duration)
+    bodies[matching] = "adult"
+    best = best_start(make.pair(video=make.video(bodies, duration=duration)))
+    assert best is not None
+    if best_s is None:
+        assert float(best.observation.time) < matching / 2
+    else:
+        assert float(best.observation.time) == best_s
+
+
+def test_a_match_at_the_first_sample_is_taken_however_late(make: Any) -> None:
+    found_late = [None] * 15 + ["adult"]
+    best = best_start(make.pair(video=make.video(found_late)))
+    assert best is not None
+    assert best.observation.time == Fraction(15, 2)
 
 
 def test_of_equals_the_earliest_is_the_best_start(make: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,7 @@ from wan_prep.submission import journal
 from wan_prep.submission.async_client import AsyncClient
 from wan_prep.submission.client import Client
 from wan_prep.submission.environment import Connection
-from wan_prep.submission.fake import FakeService
+from wan_prep.submission.fake import FakeService, clip
 from wan_prep.submission.flows import Clock
 from wan_prep.submission.intent import Intent, intend, local_input, url_input
 from wan_prep.submission.jobs import Job, Prediction
@@ -34,9 +33,11 @@ TLS = ssl.create_default_context()
 
 
 class FakeTime:
-    """Real time plus what was slept, which takes none."""
+    """Stands still but for what is slept, which takes no time: how fast the machine is makes no
+    difference."""
 
     def __init__(self) -> None:
+        self.begun = datetime.now(UTC)
         self.slept: list[float] = []
 
     def sleep(self, seconds: float) -> None:
@@ -46,10 +47,10 @@ class FakeTime:
         self.slept.append(seconds)
 
     def monotonic(self) -> float:
-        return time.monotonic() + sum(self.slept)
+        return sum(self.slept)
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=sum(self.slept))
+        return self.begun + timedelta(seconds=sum(self.slept))
 
 
 @dataclass
@@ -146,11 +147,11 @@ class Tools:
 
     @staticmethod
     def local_pair(folder: Path, **options: Any) -> Intent:
-        """Two files whose content nobody reads: 5 kB and 300 kB."""
+        """A file that nobody reads, of 5 kB, and a clip of half a second, of 300 kB."""
         image, video = folder / "hero.png", folder / "dance.mp4"
         if not image.exists():
             image.write_bytes(b"image" * 1000)
-            video.write_bytes(bytes(range(250)) * 1200)
+            video.write_bytes(clip(90, size_px=158, frames=8))
         return intend(
             local_input(image, "image"),
             local_input(video, "video"),

@@ -69,6 +69,35 @@ def test_an_id_beside_a_complaint_is_kept() -> None:
     assert after_post(answer(reply, 503), NOW) == Unclear("HTTP 503 with code 500: late", "a1")
 
 
+@pytest.mark.parametrize("status", [200, 400, 402, 404, 409, 422, 429, 302, 500])
+@pytest.mark.parametrize("code", [400, 409, 429, "conflict", None])
+def test_an_id_beside_a_refusal_is_kept(status: int, code: object) -> None:
+    step = after_post(answer({"code": code, "message": "m", "data": {"id": "a1"}}, status), NOW)
+    if (status, code) == (200, None):
+        assert step == Accepted("a1", None)
+    else:
+        assert isinstance(step, Unclear)
+        assert step.service_id == "a1"
+
+
+@pytest.mark.parametrize("odd", [17, ["a1"], {"id": "a1"}, "../../models", True])
+def test_an_id_that_cannot_be_one_is_no_clear_refusal(odd: object) -> None:
+    step = after_post(answer({"code": 400, "data": {"id": odd}}, 400), NOW)
+    assert isinstance(step, Unclear)
+    assert step.service_id is None
+
+
+@pytest.mark.parametrize("status", [302, 500, 503])
+def test_a_no_inside_something_else_is_not_clear(status: int) -> None:
+    assert isinstance(after_post(answer({"code": 400, "data": None}, status), NOW), Unclear)
+
+
+@pytest.mark.parametrize("none", [{"id": None}, {"id": ""}, {}, None, [], "a1"])
+def test_a_refusal_without_an_id(none: object) -> None:
+    assert isinstance(after_post(answer({"code": 400, "data": none}, 400), NOW), Refused)
+    assert isinstance(after_post(answer({"code": 400, "data": none}), NOW), Refused)
+
+
 def test_a_refusal_carries_the_services_words() -> None:
     step = after_post(answer({"code": 402, "message": "Insufficient\ncredits"}, 402), NOW)
     assert isinstance(step, Refused)
@@ -104,6 +133,7 @@ def test_money_is_never_declared_safe_without_a_clear_no(status: int, content: b
     if isinstance(step, Refused):
         said_inside = 200 <= status < 300 and 400 <= json.loads(content)["code"] < 500
         assert 400 <= status < 500 or said_inside
+        assert b'"id": "' not in content or b'"id": ""' in content
     if isinstance(step, Accepted):
         assert 200 <= status < 300
         assert json.loads(content)["data"]["id"] == step.service_id
@@ -116,6 +146,12 @@ def test_money_is_never_declared_safe_without_a_clear_no(status: int, content: b
 def test_a_question_is_asked_again(status: int) -> None:
     step = after_question(answer({"message": "m"}, status, retry_after="4"), NOW)
     assert step == Later(f"HTTP {status}: m", 4.0, is_rate_limit=status == 429)
+
+
+@pytest.mark.parametrize("code", [408, 425, 429])
+def test_a_question_is_asked_again_where_only_the_envelope_says_later(code: int) -> None:
+    step = after_question(answer({"code": code, "message": "m"}, retry_after="4"), NOW)
+    assert step == Later(f"code {code}: m", 4.0, is_rate_limit=code == 429)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 410, 413, 422])
@@ -151,16 +187,19 @@ def test_what_has_ended(status: str) -> None:
 
 def test_a_task_just_accepted_may_not_be_found_yet() -> None:
     assert poll(answer({}, 404), age_s=59.0) == Later("HTTP 404: not found yet")
-    assert isinstance(poll(answer({}, 404), age_s=61.0), Stop)
+    assert isinstance(poll(answer({}, 404), age_s=60.0), Stop)
 
 
-def test_a_task_that_the_service_has_forgotten() -> None:
+def test_a_task_that_the_service_has_forgotten_is_not_ended_by_our_clock() -> None:
     week_s = 7 * 24 * 3600.0
-    assert isinstance(poll(answer({}, 404), age_s=week_s), Stop)
-    step = poll(answer({}, 404), age_s=week_s + 1)
-    assert isinstance(step, Ended)
-    assert step.task.status == "deleted"
-    assert isinstance(poll(answer({}, 401), age_s=week_s + 1), Stop)
+    young, old = (poll(answer({}, 404), age_s=week_s + more) for more in (0, 1))
+    assert isinstance(young, Stop)
+    assert isinstance(old, Stop)
+    assert "the service refused" in str(young.error)
+    assert "older than the 7 days" in str(old.error)
+    refused = poll(answer({}, 401), age_s=week_s + 1)
+    assert isinstance(refused, Stop)
+    assert "401" in str(refused.error)
 
 
 def test_another_keys_refusal_ends_the_wait() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from wan_prep.errors import DownloadFailed
 from wan_prep.submission.client import fetch
-from wan_prep.submission.downloads import suffix_of
+from wan_prep.submission.downloads import not_a_clip, suffix_of
+from wan_prep.submission.fake import clip
 
 CONTENT = bytes(range(256)) * 40
 
@@ -35,6 +37,69 @@ def test_what_is_fetched(tmp_path: Path) -> None:
     assert found.path.read_bytes() == CONTENT
     assert (found.sha256, found.size_bytes) == (hashlib.sha256(CONTENT).hexdigest(), 10240)
     assert list(tmp_path.iterdir()) == [found.path]
+
+
+def served(content: bytes, **headers: str) -> httpx.MockTransport:
+    """Answers with these bytes, whatever the headers say."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return over(lambda _: httpx.Response(200, headers=named, stream=httpx.ByteStream(content)))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("video/mp4", "Video/MP4; codecs=avc1", "image/png", "application/octet-stream"),
+        *("binary/octet-stream", "application/mp4", ""),
+    ],
+)
+def test_types_that_count(tmp_path: Path, kind: str) -> None:
+    transport = served(CONTENT, content_type=kind, content_length="10240")
+    assert fetch("https://a.example/x", tmp_path, "video", transport=transport).size_bytes == 10240
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/html", "TEXT/HTML; charset=utf-8", "application/json", "application/xml", "x"]
+)
+def test_types_that_do_not_count(tmp_path: Path, tools: Any, kind: str) -> None:
+    once = tools.patient(attempts=1)
+    with pytest.raises(DownloadFailed, match="which is no media"):
+        fetch(
+            "https://a.example/x",
+            tmp_path,
+            "video",
+            profile=once,
+            transport=served(CONTENT, content_type=kind),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("told", ["10239", "10241", "0"])
+def test_another_length_than_was_announced(tmp_path: Path, tools: Any, told: str) -> None:
+    once = tools.patient(attempts=1)
+    transport = served(CONTENT, content_length=told)
+    with pytest.raises(DownloadFailed, match=f"10240 bytes came of {told} that were announced"):
+        fetch("https://a.example/x", tmp_path, "video", profile=once, transport=transport)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_length_of_packed_content_says_nothing(tmp_path: Path) -> None:
+    packed = gzip.compress(CONTENT)
+    transport = served(packed, content_length=str(len(packed)), content_encoding="gzip")
+    assert fetch("https://a.example/x", tmp_path, "video", transport=transport).size_bytes == 10240
+
+
+def test_whether_a_file_is_a_clip(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    for content, is_clip in (
+        (clip(), True),
+        (clip(frames=1), True),
+        (clip()[:200], False),
+        (b"<!doctype html>", False),
+        (b"", False),
+        (bytes.fromhex("89504e470d0a1a0a"), False),
+    ):
+        path.write_bytes(content)
+        assert (not_a_clip(path) is None) is is_clip, content[:20]
 
 
 def test_redirects_are_followed_without_a_key(tmp_path: Path) -> None:

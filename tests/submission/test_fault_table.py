@@ -7,7 +7,7 @@ Each row runs through the sync and the async client, against a real server on lo
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from wan_prep.errors import SubmissionError
-from wan_prep.submission.fake import FakeService
+from wan_prep.submission.fake import FakeService, step_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,10 @@ class Row:
     posts: int = 1
     upload: bool = False
     quick: bool = False
-    """The fault is silence: be impatient."""
+    """The fault is silence: be impatient with it."""
     connection: str = ""
+    aside: bool = False
+    """What came instead of the file is kept under another name."""
 
     @property
     def name(self) -> str:
@@ -92,7 +94,7 @@ ACCEPTED_UNTOLD = [
             *("done+500", "done+502", "done+503", "done+504"),
             *("done+close", "done+reset", "done+reset-half", "done+cut", "done+garbage"),
             *("done+html", "done+empty", "done+data-null", "cut-json", "no-id"),
-            *("wrong-types", "bad-id", "recode:500"),
+            *("wrong-types", "bad-id", "recode:500", "recode:402", "status:402", "status:409"),
         )
     ),
     row("submit=done+hang", submit=UNKNOWN, wait=COMPLETED, quick=True),
@@ -140,12 +142,16 @@ POLLING = [
 DOWNLOADS = [
     *(
         row(f"output={what}", submit=ACCEPTED, wait=COMPLETED)
-        for what in ("500", "503", "429", "close", "reset", "reset-half", "cut", "empty")
+        for what in ("500", "503", "429", "close", "reset", "reset-half", "cut", "empty", "html")
     ),
     row("output=hang", submit=ACCEPTED, wait=COMPLETED, quick=True),
     *(
         row(f"output={what}*", submit=ACCEPTED, wait=NO_FILE)
         for what in ("403", "404", "410", "500", "cut", "reset", "empty", "redirect")
+    ),
+    *(
+        row(f"output={what}*", submit=ACCEPTED, wait=NO_FILE, aside=True)
+        for what in ("html", "array", "not-utf8", "half-file")
     ),
 ]
 UPLOADS = [
@@ -223,10 +229,9 @@ def desk(
     closed_port: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
-    figures = {"silence": 0.4, "reply": 0.6, "transfer": 0.6} if given.quick else {}
-    desk = tools.Desk(
-        tmp_path, running.base_url, kind, tools.patient(**{"reply_max": 1_000_000, **figures})
-    )
+    desk = tools.Desk(tmp_path, running.base_url, kind, tools.patient(reply_max=1_000_000))
+    if given.quick:
+        desk.wrap = lambda inner: Impatient(inner, running, given.faults[0], desk.time)
     if given.connection == "no such host":
 
         def unresolved(*_args: object, **_options: object) -> object:
@@ -242,6 +247,66 @@ def desk(
         exception = {"connect timeout": httpx.ConnectTimeout, "pool timeout": httpx.PoolTimeout}
         desk.wrap = lambda _: Raising(exception[given.connection])
     return desk
+
+
+class Impatient(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Waits for the faulty answer 0.2 s only, and calls every piece of it ten seconds.
+
+    Whatever else is asked has all the time that users have: the machine may be busy.
+    """
+
+    def __init__(self, inner: Any, service: FakeService, fault: str, time: Any) -> None:
+        self.inner, self.time = inner, time
+        self.service, self.step = service, fault.partition("=")[0]
+
+    def is_faulty(self, request: httpx.Request) -> bool:
+        if step_of(request.method, request.url.path) != self.step:
+            return False
+        if self.service.count(self.step):
+            return False
+        request.extensions["timeout"]["read"] = 0.2
+        return True
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        is_faulty = self.is_faulty(request)
+        response = self.inner.handle_request(request)
+        return self.slowed(response) if is_faulty else response
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        is_faulty = self.is_faulty(request)
+        response = await self.inner.handle_async_request(request)
+        return self.slowed(response) if is_faulty else response
+
+    def slowed(self, response: httpx.Response) -> httpx.Response:
+        stream = Slow(response.stream, self.time)
+        return httpx.Response(response.status_code, headers=response.headers, stream=stream)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+class Slow(httpx.SyncByteStream, httpx.AsyncByteStream):
+    def __init__(self, inner: Any, time: Any) -> None:
+        self.inner, self.time = inner, time
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.inner:
+            self.time.sleep(10.0)
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self.inner:
+            self.time.sleep(10.0)
+            yield chunk
+
+    def close(self) -> None:
+        self.inner.close()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
 
 
 class Raising(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -282,7 +347,7 @@ def test_a_fault(
     prediction = None
     error = None
     try:
-        prediction = desk.wait(desk.only_job().id, timeout_s=60)
+        prediction = desk.wait(desk.only_job().id, timeout_s=300)
     except SubmissionError as exc:
         error = exc
     found = (
@@ -296,5 +361,9 @@ def test_a_fault(
         (output,) = outputs
         assert Path(output.path).stat().st_size > 0
         assert output.sha256 is not None
+    elif given.aside:
+        (aside,) = desk.out.iterdir()
+        assert aside.name.startswith(f"{desk.only_job().id}-1.mp4.unusable-")
+        assert str(aside) in str(error)
     elif desk.out.exists():
         assert list(desk.out.iterdir()) == [], "nothing unfinished is left"

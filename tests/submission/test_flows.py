@@ -77,6 +77,7 @@ class Script:
         self.outcomes = list(outcomes)
         self.slept = 0.0
         self.paid = 0
+        self.paid_reply: Outcome | None = None
 
     def now(self) -> datetime:
         return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.slept)
@@ -100,9 +101,17 @@ class Script:
             isinstance(outcome, Broken) and not outcome.may_have_arrived
         ):
             self.paid += 1
+            self.paid_reply = outcome
         if exchange.into is not None and isinstance(outcome, Answer) and outcome.status == 200:
             exchange.into.write(outcome.content)
         return outcome
+
+
+def named_in(reply: Outcome | None) -> str | None:
+    """The one id that the service of this test gives, where an answer has it in its place."""
+    document = json.loads(reply.content) if isinstance(reply, Answer) else None
+    data = document.get("data") if isinstance(document, dict) else None
+    return "s1" if isinstance(data, dict) and data.get("id") == "s1" else None
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -134,6 +143,9 @@ def test_whatever_the_service_says(outcomes: list[Outcome]) -> None:
         assert script.paid <= 1
         (job,) = context.journal.jobs()
         assert job.state != "submitting", "it is known what is not known"
+        if (named := named_in(script.paid_reply)) is not None:
+            assert job.service_id == named, "an id that was told is kept, whatever else was said"
+            assert job.state in ("submitted", "unknown")
         if job.state in OPEN:
             with pytest.raises(SubmissionError):
                 submit()

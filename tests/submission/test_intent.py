@@ -25,7 +25,6 @@ from wan_prep.submission.intent import (
     shown_url,
     url_input,
 )
-from wan_prep.submission.pairs import fixed_pair
 
 IMAGE = Input("image", "hero.png", Path("hero.png"), "a" * 64, 1_000)
 VIDEO = Input("video", "dance.mp4", Path("dance.mp4"), "b" * 64, 2_000)
@@ -180,6 +179,8 @@ def test_variations_differ_by_chance_or_by_seed(seed: int | None, seeds: list[in
         {"seed": 2**31 - 1, "count": 2},
         {"count": 0},
         {"count": -1},
+        {"count": 101},
+        {"count": 10**12},
         {"mode": "dance"},
         {"resolution": "1080p"},
     ],
@@ -254,47 +255,6 @@ def test_an_amount(given: Any, amount: str) -> None:
 def test_what_is_no_amount(odd: str) -> None:
     with pytest.raises(SubmissionError, match="max cost"):
         dollars(odd)
-
-
-# ---- the folder of a fixed pair
-
-
-def filled(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).touch()
-    return folder
-
-
-def test_a_fixed_pair(tmp_path: Path) -> None:
-    found = fixed_pair(filled(tmp_path, "reference.jpg", "driving.mp4", "report.json"))
-    assert found.image == tmp_path / "reference.jpg"
-    assert (found.video, found.report) == (tmp_path / "driving.mp4", tmp_path / "report.json")
-
-
-def test_a_fixed_pair_without_a_report(tmp_path: Path) -> None:
-    assert fixed_pair(filled(tmp_path, "reference.png", "driving.mp4")).report is None
-
-
-@pytest.mark.parametrize(
-    ("names", "said"),
-    [
-        ((), "give IMAGE VIDEO"),
-        (("reference.png",), "driving.mp4"),
-        (("reference.png", "reference.jpg", "driving.mp4"), "expected one of"),
-        (
-            ("reference.png", "driving-01.mp4", "driving-02.mp4"),
-            "one by one: driving-01.mp4, driving-02.mp4",
-        ),
-    ],
-)
-def test_a_folder_without_a_pair(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
-    with pytest.raises(InputPathError, match=said):
-        fixed_pair(filled(tmp_path, *names))
-
-
-def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputPathError, match="expected a folder"):
-        fixed_pair(tmp_path / "nothing")
 
 
 def test_what_the_gate_takes_from_a_report(make: Any) -> None:

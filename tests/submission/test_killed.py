@@ -153,7 +153,7 @@ class Nursery:
         return self.end()
 
     def close(self) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate()
 
     def _said(self) -> str:
         assert self._process.stdout is not None
@@ -206,7 +206,7 @@ def test_killed_while_the_service_works(
             started.wait()
             os.kill(children[0], signal.SIGKILL)
 
-    service.on_seen = kill
+    service.on_worked = kill
     children.append(nursery.start(desk, "never"))
     started.set()
     assert nursery.end() == (-signal.SIGKILL, 0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from wan_prep.errors import (
     AlreadySubmitted,
     DownloadFailed,
+    InputPathError,
     JobNotFound,
     JournalError,
     PartlySubmitted,
@@ -24,7 +27,7 @@ from wan_prep.errors import (
     UploadNotAllowed,
     WaitEnded,
 )
-from wan_prep.submission.fake import FakeService, Seen
+from wan_prep.submission.fake import FakeService, Seen, clip
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.journal import Journal
 
@@ -107,7 +110,7 @@ def test_an_id_that_the_journal_cannot_note_is_told(
         raise JournalError("disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Journal, "change", full)
+        broken.setattr(Journal, "settle", full)
         with pytest.raises(SubmissionUnknown) as caught:
             both.submit(tools.url_pair())
     (service_id,) = service.tasks
@@ -307,6 +310,24 @@ def test_what_the_history_has_forgotten(desk: Any, service: FakeService, tools: 
     assert desk.call("unfinished") == ()
 
 
+@pytest.mark.parametrize("days", [8.0, -8.0])
+def test_a_wrong_clock_ends_nothing(
+    both: Any, service: FakeService, tools: Any, days: float
+) -> None:
+    """Eight days ahead, one 404: and the next look finds it."""
+    (job,) = both.submit(tools.url_pair())
+    both.time.slept.append(days * 24 * 3600.0)
+    service.add_faults("result=404")
+    if days > 0:
+        with pytest.raises(WaitEnded, match="older than the 7 days"):
+            both.wait(job.id)
+    assert both.only_job().state == "submitted"
+    with pytest.raises(AlreadySubmitted):
+        both.submit(tools.url_pair())
+    both.time.slept.pop()
+    assert both.wait(job.id).succeeded
+
+
 def test_a_rehearsal_and_the_real_service_do_not_mix(
     both: Any, service: FakeService, tools: Any
 ) -> None:
@@ -364,10 +385,20 @@ def test_a_wait_that_ends_early_is_taken_up_by_another(
         both.wait(job.id, timeout_s=10)
     assert (caught.value.job_id, caught.value.service_id) == (job.id, job.service_id)
     assert job.service_id in str(caught.value)
-    assert sum(both.time.slept) == pytest.approx(10.0, abs=0.5), "to the deadline, and a last look"
+    assert both.time.slept == [2.0, 3.0, 4.5, 0.5], "to the deadline, and a last look"
     assert both.only_job().status == "processing"
     assert both.wait(job.service_id).status == "completed"
     assert service.count("submit") == 1
+
+
+@pytest.mark.parametrize("odd_s", [-1.0, math.nan, math.inf])
+def test_a_time_that_cannot_be_is_refused_before_anything_is_asked(
+    both: Any, service: FakeService, tools: Any, odd_s: float
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    with pytest.raises(SubmissionError, match=r"timeout is (-1|nan|inf); expected 0 or more"):
+        both.wait(job.id, timeout_s=odd_s)
+    assert service.count("result") == 0
 
 
 def test_no_time_is_one_look(both: Any, service: FakeService, tools: Any) -> None:
@@ -421,14 +452,13 @@ def test_a_job_that_nobody_knows(both: Any, service: FakeService) -> None:
 
 
 def test_outputs_and_their_flags(both: Any, service: FakeService, tools: Any) -> None:
-    service.nsfw, service.video = (False, True), b"a finished video"
+    service.nsfw, service.video = (False, True), clip(30)
     (job,) = both.submit(tools.url_pair())
     first, second = both.wait(job.id).outputs
     assert (first.nsfw, second.nsfw) == (False, True)
     assert Path(second.path) == both.out / f"{job.id}-2.mp4"
-    assert Path(second.path).read_bytes() == b"a finished video"
-    # sha256 of "a finished video"
-    assert second.sha256 == "c0b390ded92a024fec76121bc3ebc258f291a906ee4930930102dc84031c8f4b"
+    assert Path(second.path).read_bytes() == clip(30)
+    assert second.sha256 == sha256(clip(30)).hexdigest()
 
 
 def test_what_is_here_is_not_fetched_again(both: Any, service: FakeService, tools: Any) -> None:
@@ -451,7 +481,92 @@ def test_a_file_in_the_way_stays(both: Any, service: FakeService, tools: Any) ->
         both.wait(job.id)
     assert target.read_bytes() == b"somebody else's"
     both.wait(job.id, overwrite=True)
-    assert target.read_bytes().startswith(b"This is no video")
+    assert target.read_bytes().startswith(b"YUV4MPEG2")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_page_instead_of_the_video_is_kept_aside_and_fetched_again(
+    both: Any, service: FakeService, tools: Any, overwrite: bool
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    service.add_faults("output=html*")
+    with pytest.raises(DownloadFailed, match="text/html") as caught:
+        both.wait(job.id, overwrite=overwrite)
+    (aside,) = both.out.iterdir()
+    assert aside.read_bytes() == b"<!doctype html><title>Just a moment</title>"
+    assert str(aside) in str(caught.value)
+    assert both.only_job().outputs[0].path is None
+    with pytest.raises(DownloadFailed):
+        both.wait(job.id, overwrite=overwrite)
+    assert list(both.out.iterdir()) == [aside], "the same page has the same name"
+    service.clear_faults()
+    (output,) = both.wait(job.id, overwrite=overwrite).outputs
+    assert Path(output.path).read_bytes() == clip()
+
+
+def test_a_page_that_an_earlier_version_took_for_the_video(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    (job,) = both.submit(tools.url_pair())
+    (output,) = both.wait(job.id).outputs
+    page = b"<!doctype html>"
+    Path(output.path).write_bytes(page)
+    stale = output.model_copy(update={"sha256": sha256(page).hexdigest()})
+    both.journal.keep_output(job.id, 0, stale)
+    service.add_faults("output=404")
+    with pytest.raises(DownloadFailed, match="404"):
+        both.wait(job.id)
+    (aside,) = both.out.iterdir()
+    assert aside.read_bytes() == page
+    assert str(aside) in both.only_job().summary()
+    (output,) = both.wait(job.id).outputs
+    assert Path(output.path).read_bytes() == clip()
+    assert aside.read_bytes() == page
+    assert str(aside) in both.only_job().summary()
+
+
+def test_a_file_that_was_changed_since_is_not_moved(
+    both: Any, service: FakeService, tools: Any
+) -> None:
+    """It is somebody's own by now."""
+    (job,) = both.submit(tools.url_pair())
+    (output,) = both.wait(job.id).outputs
+    Path(output.path).write_bytes(b"notes of mine")
+    with pytest.raises(DownloadFailed, match="--overwrite"):
+        both.wait(job.id)
+    assert Path(output.path).read_bytes() == b"notes of mine"
+
+
+@pytest.mark.parametrize("link", ["hard", "symbolic"])
+@pytest.mark.parametrize("source", ["hero.png", "dance.mp4"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_never_takes_the_place_of_a_source(
+    desk: Any,
+    service: FakeService,
+    tools: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    link: str,
+    source: str,
+    overwrite: bool,
+) -> None:
+    """Named relatively when it was submitted, and waited for from another folder."""
+    monkeypatch.chdir(tmp_path)
+    tools.local_pair(tmp_path)
+    (job,) = desk.submit(tools.local_pair(Path()), upload=True)
+    desk.out.mkdir()
+    monkeypatch.chdir(desk.out)
+    target = desk.out / f"{job.id}-1.mp4"
+    if link == "hard":
+        target.hardlink_to(tmp_path / source)
+    else:
+        target.symlink_to(tmp_path / source)
+    before = (tmp_path / source).read_bytes()
+    with pytest.raises(InputPathError, match="would replace the input"):
+        desk.wait(job.id, overwrite=overwrite)
+    assert service.count("output") == 0
+    assert (tmp_path / source).read_bytes() == before
+    assert target.samefile(tmp_path / source)
 
 
 def test_no_place_for_the_outputs(both: Any, service: FakeService, tools: Any) -> None:
@@ -543,3 +658,4 @@ def test_what_a_wait_for_everything_waits_for(
     desk.wait(done.id)
     desk.journal.change(old.id, created_at=datetime.now(UTC) - timedelta(days=8))
     assert [job.id for job in desk.call("unfinished")] == [job.id for job in rest]
+    assert [job.id for job in desk.call("overdue")] == [old.id]

@@ -63,12 +63,11 @@ def pictures(still: Callable[..., Still]) -> Pictures:
 
 
 @pytest.fixture(scope="session")
-def planned(check: Check) -> Callable[..., Plan]:
+def planned(a_plan: Callable[..., Plan]) -> Callable[..., Plan]:
     """A plan that cuts the image, pads the video and trims the clip to 1 … 6.4 s."""
 
     def plan_for(report: Report, **changes: Any) -> Plan:
         facts: dict[str, Any] = {
-            "tool": TOOL,
             "profile": report.profile,
             "mode": report.mode,
             "resolution": report.resolution,
@@ -110,6 +109,6 @@ def planned(check: Check) -> Callable[..., Plan]:
             "cost": {"seconds": 5.4, "usd_low": 0.43, "usd_high": 0.8},
             "before": report,
         }  # fmt: skip
-        return Plan.model_validate(facts | changes)
+        return a_plan(**facts | changes)
 
     return plan_for

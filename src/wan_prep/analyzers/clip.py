@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 
+from wan_prep import cost as costing
+from wan_prep.analyzers.spans import spans_in_words
 from wan_prep.evidence import Evidence
 from wan_prep.findings import (
     PASSED,
@@ -161,6 +164,85 @@ def audio_in_time(info: VideoInfo, _video: Evidence, context: PairContext) -> An
     )
 
 
+def _still_spans(video: Evidence, context: PairContext) -> tuple[tuple[Fraction, Fraction], ...]:
+    """The still stretches that are worth a word, in s."""
+    shortest = Fraction(str(context.profile.limit("still_min")))
+    return tuple((start, end) for start, end in video.still if end - start >= shortest)
+
+
+def _moves_for(video: Evidence, context: PairContext) -> Fraction:
+    """Seconds of the clip that are not still."""
+    return video.span - sum(
+        (end - start for start, end in _still_spans(video, context)), Fraction()
+    )
+
+
+def _is_motionless(info: VideoInfo, video: Evidence, context: PairContext) -> bool:
+    if info.frame_count == 1:
+        return True
+    least = context.profile.limit("motion_min")
+    return bool(_still_spans(video, context)) and _moves_for(video, context) < least
+
+
+def stands_still(info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
+    if video.sample_interval is None:
+        return NotApplicable("single moments do not tell whether the clip moves between them")
+    if _is_motionless(info, video, context):
+        return NotApplicable("nothing moves in the whole clip, which is a finding of its own")
+    spans = _still_spans(video, context)
+    if not spans:
+        return PASSED
+    length, moving = video.span, _moves_for(video, context)
+    seconds = float(length - moving)
+    spans_s = tuple((float(start), float(end)) for start, end in spans)
+    is_at_an_end = spans[0][0] <= video.start or spans[-1][1] >= video.start + length
+    return by_tolerance(
+        context.profile.tolerances["still_share"],
+        seconds / float(length),
+        f"nothing moves at {spans_in_words(spans_s)}, {seconds:.1f} of {float(length):.1f} s; "
+        f"{_price(length, moving, context)}",
+        shown=seconds,
+        limit=context.profile.limit("still_min"),
+        unit="s",
+        fix=_TRIM
+        if is_at_an_end
+        else Fix(applicability=Applicability.MANUAL, title="choose a part that moves"),
+        spans_s=spans_s,
+    )
+
+
+def _price(length: Fraction, moving: Fraction, context: PairContext) -> str:
+    """What the still part costs, in words."""
+    whole, rest = (
+        costing.estimate(seconds, context.resolution, context.profile)
+        for seconds in (length, moving)
+    )
+    low, high = sorted((whole.usd_low - rest.usd_low, whole.usd_high - rest.usd_high))
+    if high <= 0:
+        least = context.profile.limit("billed_min")
+        return f"that costs nothing here, since {least:.0f} s are billed in any case"
+    return f"that part alone costs ${high}" if low == high else f"that costs ${low} to ${high}"
+
+
+def motionless(info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
+    if video.sample_interval is None:
+        return NotApplicable("single moments do not tell whether the clip moves between them")
+    if not _is_motionless(info, video, context):
+        return PASSED
+    flaw = context.profile.flaws["no_motion"]
+    moving = 0.0 if info.frame_count == 1 else float(_moves_for(video, context))
+    but = f", but for {moving:.2f} s" if moving else ""
+    return Judged(
+        score=flaw.score,
+        message=f"nothing moves in the clip{but}: there is no motion to transfer",
+        measured=round(moving, 3),
+        limit=context.profile.limit("motion_min"),
+        unit="s",
+        source=flaw.source,
+        fix=Fix(applicability=Applicability.MANUAL, title="use a clip in which the person moves"),
+    )
+
+
 RULES = (
     Rule(
         "WP601",
@@ -258,6 +340,37 @@ RULES = (
             "The result carries the clip's sound; readers that ignore time stamps shift it.",
             "Write picture and sound from one start.",
             "`audio_offset_max` in the profile.",
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP608",
+        "clip-stands-still",
+        "clip",
+        "video",
+        _of_clip(stands_still),
+        Explanation(
+            "Stretches in which all frames are the same picture but for their coding: a frame that "
+            "is held, a pause, a recording that froze. A person who stands still before a camera "
+            "is none, since a camera has noise.",
+            "Every second is billed, and a still one transfers nothing.",
+            "Cut it off; in the middle, choose a part that moves.",
+            "`still_min`, `still_neighbour_max`, `still_drift_max`, `still_redrawn_max` and "
+            "`still_share` in the profile.",
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP609",
+        "clip-without-motion",
+        "clip",
+        "video",
+        _of_clip(motionless),
+        Explanation(
+            "Whether the clip is a still stretch as a whole, or one frame.",
+            "The model transfers the motion of the clip; without any, the result is a still.",
+            "Use a clip in which the person moves.",
+            "`motion_min`, `still_min` and `no_motion` in the profile.",
         ),
         cap=Severity.WARNING,
     ),

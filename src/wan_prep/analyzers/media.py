@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from wan_prep.findings import (
     PASSED,
@@ -75,8 +76,8 @@ def image_still(info: ImageInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "animated_image",
-        f"the image is an animation of {info.frame_count} frames; only the first was looked at, "
-        "and which one the service takes is not documented",
+        f"the image file holds {info.frame_count} frames; only the first (of HEIC: the main one) "
+        "was looked at, and which one the service takes is not documented",
         measured=info.frame_count,
         limit=1,
         unit="frames",
@@ -98,9 +99,19 @@ def image_format(info: ImageInfo, context: PairContext) -> Answer:
 
 
 def image_colors(info: ImageInfo, context: PairContext) -> Answer:
-    odd = []
+    fix = Fix(applicability=Applicability.SAFE, title="flatten to 8-bit sRGB")
     if info.has_alpha:
-        odd.append("has transparent parts")
+        return _flaw(
+            context,
+            "transparent",
+            "the image has transparent parts: decoders like OpenCV drop transparency and see the "
+            "colours stored under it, which is what was judged here, a person sees what lies "
+            "behind",
+            measured=info.color_mode,
+            limit="RGB",
+            fix=fix,
+        )
+    odd = []
     if info.color_mode == "CMYK":
         odd.append("is in print colours (CMYK)")
     if info.bit_depth > 8:
@@ -113,7 +124,7 @@ def image_colors(info: ImageInfo, context: PairContext) -> Answer:
         f"the image {' and '.join(odd)}; the model sees 8-bit RGB, made in a way you do not choose",
         measured=info.color_mode,
         limit="RGB",
-        fix=Fix(applicability=Applicability.SAFE, title="flatten to 8-bit sRGB"),
+        fix=fix,
     )
 
 
@@ -186,17 +197,78 @@ def video_format(info: VideoInfo, context: PairContext) -> Answer:
 
 
 def video_upright(info: VideoInfo, context: PairContext) -> Answer:
-    if info.rotation_deg == 0:
+    if info.rotation_deg == 0 and not info.is_mirrored:
         return PASSED
+    if info.is_mirrored:
+        turned = f", turned {info.rotation_deg} deg before" if info.rotation_deg else ""
+        message = (
+            f"the video is shown mirrored{turned} only where its display matrix is obeyed as a "
+            "whole; decoders differ in that, and some take a mirror for a turn"
+        )
+    else:
+        message = (
+            f"the video stands upright only where its rotation note ({info.rotation_deg} deg) is "
+            "obeyed; decoders differ in that"
+        )
     return _flaw(
         context,
         "rotated_by_metadata",
-        f"the video stands upright only where its rotation note ({info.rotation_deg} deg) is "
-        "obeyed; decoders differ in that",
+        message,
         measured=info.rotation_deg,
         limit=0,
         unit="deg",
-        fix=Fix(applicability=Applicability.SAFE, title="turn the frames themselves"),
+        fix=Fix(
+            applicability=Applicability.SAFE,
+            title="mirror the frames themselves"
+            if info.is_mirrored
+            else "turn the frames themselves",
+        ),
+    )
+
+
+def video_matrix_plain(info: VideoInfo, context: PairContext) -> Answer:
+    if info.matrix_left_undone is None:
+        return PASSED
+    return _flaw(
+        context,
+        "odd_display_matrix",
+        f"the video's display matrix asks for {info.matrix_left_undone}; players differ in "
+        "whether they do that: here it is left undone, in what was judged and in what is written",
+        measured=info.matrix_left_undone,
+        limit="quarter turns and mirroring",
+        fix=Fix(applicability=Applicability.SAFE, title="write the frames without that matrix"),
+    )
+
+
+def video_shown_whole(info: VideoInfo, context: PairContext) -> Answer:
+    if not any(info.hidden_ltrb):
+        return PASSED
+    left, top, right, bottom = info.hidden_ltrb
+    return _flaw(
+        context,
+        "hidden_border",
+        f"the video hides a border (left {left}, top {top}, right {right}, bottom {bottom} px of "
+        f"{info.coded_width} x {info.coded_height}); players cut it off, as was done here, "
+        "decoders like OpenCV show it",
+        measured=f"{left},{top},{right},{bottom}",
+        limit="0,0,0,0",
+        unit="px",
+        fix=Fix(applicability=Applicability.SAFE, title="cut the border off the frames themselves"),
+    )
+
+
+def video_opaque(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.has_alpha:
+        return PASSED
+    return _flaw(
+        context,
+        "transparent",
+        "the video has transparent parts: decoders (ffmpeg, OpenCV, decord) drop transparency and "
+        "see the colours stored under it, which is what was judged here, a person sees what lies "
+        "behind",
+        measured=info.pixel_format,
+        limit="without alpha",
+        fix=Fix(applicability=Applicability.SAFE, title="write it without transparency"),
     )
 
 
@@ -262,6 +334,89 @@ def video_intact(info: VideoInfo, context: PairContext) -> Answer:
         limit=0,
         unit="errors",
         fix=Fix(applicability=Applicability.MANUAL, title="export or download it again"),
+    )
+
+
+def video_one_size(context: PairContext) -> Answer:
+    if context.video.video_info is None:
+        return _UNREADABLE
+    changes = [
+        (before, after)
+        for before, after in pairwise(context.video.forms)
+        if (before.width, before.height) != (after.width, after.height)
+    ]
+    if not changes:
+        return PASSED
+    before, after = changes[0]
+    times = [float(form.time) for _, form in changes]
+    more = f", and {len(changes) - 1} times more" if len(changes) > 1 else ""
+    return _flaw(
+        context,
+        "size_changes",
+        f"the picture's size changes from {before.width} x {before.height} to {after.width} x "
+        f"{after.height} px at {times[0]:.2f} s{more}; readers stop there, stretch it, or show "
+        "the rest in a corner",
+        measured=len(changes),
+        limit=0,
+        unit="changes",
+        fix=Fix(applicability=Applicability.SAFE, title="scale all of it to the first size"),
+        spans_s=tuple((t, t) for t in times[:20]),
+    )
+
+
+def video_alone(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.other_videos:
+        return PASSED
+    number = info.other_videos + 1
+    return _flaw(
+        context,
+        "several_videos",
+        f"the file holds {number} streams of moving pictures; the one that players show "
+        f"({info.width} x {info.height} px, stream {info.video_index}) was looked at",
+        measured=number,
+        limit=1,
+        unit="streams",
+        fix=Fix(applicability=Applicability.SAFE, title="write a file with this stream alone"),
+    )
+
+
+def video_timed(info: VideoInfo, context: PairContext) -> Answer:
+    if info.has_time_stamps:
+        return PASSED
+    rate = f"{float(info.fps):.5g} frames a second"
+    is_stated = info.fps_from_header is not None
+    whose = "as its own headers state" if is_stated else "which is assumed, as FFmpeg does"
+    return _flaw(
+        context,
+        "no_time_stamps",
+        f"the video has no time stamps; it is taken at {rate}, {whose}",
+        measured="none",
+        limit="a time stamp for every frame",
+        fix=Fix(applicability=Applicability.SAFE, title="write it with time stamps"),
+    )
+
+
+def video_sound(info: VideoInfo, context: PairContext) -> Answer:
+    if not info.undecodable_audio:
+        return PASSED
+    lost = ", ".join(info.undecodable_audio)
+    if info.has_audio:
+        return _flaw(
+            context,
+            "sound_passed_over",
+            f"the first sound of the video ({lost}) does not decode; the next one that does "
+            f"({info.audio_codec}) is taken",
+            measured=lost,
+            limit="sound that decodes",
+            fix=Fix(applicability=Applicability.SAFE, title="write the sound that decodes alone"),
+        )
+    return _flaw(
+        context,
+        "sound_undecodable",
+        f"no sound of the video ({lost}) decodes; what fix writes of it is silent",
+        measured=lost,
+        limit="sound that decodes",
+        fix=Fix(applicability=Applicability.MANUAL, title="export the clip with AAC sound"),
     )
 
 
@@ -346,9 +501,11 @@ RULES = (
         _of_image(image_colors),
         Explanation(
             "Transparency, colour model and bits a channel.",
-            "The model sees 8-bit RGB; transparent parts turn black or white unasked.",
-            "Flatten on a background that you choose.",
-            _IN_PROFILE.format("`flattened_image`"),
+            "The model sees 8-bit RGB. Decoders drop transparency: the colours stored under it "
+            "show, whatever they are; a person sees the picture on some background instead.",
+            "Flatten to 8-bit sRGB, on a background that you choose if what shows is not what you "
+            "mean.",
+            _IN_PROFILE.format("`transparent`, `flattened_image`"),
         ),
         cap=Severity.WARNING,
     ),
@@ -403,9 +560,10 @@ RULES = (
         "video",
         _of_video(video_upright),
         Explanation(
-            "The rotation noted in the container.",
-            "OpenCV and decord obey it, other readers do not; a person on the side is no template.",
-            "Turn the frames themselves.",
+            "The quarter turn and the mirroring noted in the container or in the stream.",
+            "OpenCV and decord obey a turn, other readers do not; a mirror they leave out or take "
+            "for a turn; a person on the side is no template.",
+            "Turn and mirror the frames themselves.",
             _IN_PROFILE.format("`rotated_by_metadata`"),
         ),
         cap=Severity.WARNING,
@@ -463,6 +621,112 @@ RULES = (
             "A damaged part may stop the service's decoder, or repeat frames.",
             "Export or download the clip again.",
             _IN_PROFILE.format("`damaged`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP118",
+        "video-size-changes",
+        "media",
+        "video",
+        video_one_size,
+        Explanation(
+            "The stored size of every decoded frame.",
+            "The model's code makes one block of all frames, which must be of one size; other "
+            "readers end at the change, or go on with a wrong picture.",
+            "Scale all of it to the first size.",
+            _IN_PROFILE.format("`size_changes`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP131",
+        "video-streams-several",
+        "media",
+        "video",
+        _of_video(video_alone),
+        Explanation(
+            "The streams of moving pictures in the file, cover art and thumbnails left out.",
+            "Players show one: the one flagged as default, then the largest, then the first. Other "
+            "readers take the first, which may show something else.",
+            "Write a file with one stream.",
+            _IN_PROFILE.format("`several_videos`"),
+        ),
+        cap=Severity.INFO,
+    ),
+    Rule(
+        "WP132",
+        "video-without-time-stamps",
+        "media",
+        "video",
+        _of_video(video_timed),
+        Explanation(
+            "Whether the file says when its frames are shown.",
+            "A bare stream of coded frames has no time. Its own headers may state a rate; where "
+            "they do not, every reader assumes one, and motion is as fast as that happens to be.",
+            "Write it into a container with time stamps, at the rate it was filmed at.",
+            _IN_PROFILE.format("`no_time_stamps`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP124",
+        "video-matrix-odd",
+        "media",
+        "video",
+        _of_video(video_matrix_plain),
+        Explanation(
+            "Whether the display matrix asks for more than quarter turns and mirroring: another "
+            "angle, a scale, a shear, a perspective.",
+            "Some players do it, some do a part of it; OpenCV and decord leave an odd angle "
+            "undone, and so do the check and the fix.",
+            "Write the frames without that matrix; if you mean the turn, make it in an editor.",
+            _IN_PROFILE.format("`odd_display_matrix`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP125",
+        "video-border-hidden",
+        "media",
+        "video",
+        _of_video(video_shown_whole),
+        Explanation(
+            "The clean aperture (MP4, QuickTime) or pixel crop (Matroska) of the container.",
+            "QuickTime and ffmpeg from 7.1 on cut the border off, OpenCV and decord show it, so "
+            "that size and framing are not what you see.",
+            "Cut the border off the frames themselves.",
+            _IN_PROFILE.format("`hidden_border`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP126",
+        "video-transparent",
+        "media",
+        "video",
+        _of_video(video_opaque),
+        Explanation(
+            "Whether a pixel of the first frames is transparent, or the stream has an alpha layer.",
+            "ffmpeg, OpenCV and decord drop transparency: the colours stored under it show, "
+            "whatever they are, where a person sees a cut-out.",
+            "Write the clip without transparency; if what shows is not what you mean, lay it over "
+            "a background in an editor first.",
+            _IN_PROFILE.format("`transparent`"),
+        ),
+        cap=Severity.WARNING,
+    ),
+    Rule(
+        "WP133",
+        "sound-undecodable",
+        "media",
+        "video",
+        _of_video(video_sound),
+        Explanation(
+            "Whether the sound that comes first decodes, and whether another one does.",
+            "The result carries the clip's sound. What does not decode here may not decode there.",
+            "Export the clip with sound in AAC.",
+            _IN_PROFILE.format("`sound_passed_over`, `sound_undecodable`"),
         ),
         cap=Severity.WARNING,
     ),

@@ -59,8 +59,8 @@ def plan(
 ) -> Plan:
     """What would be changed to make a pair fit, and why. Nothing is touched.
 
-    Where a better start is sought and the clip is still at its path, frames between the report's
-    samples are looked at, too; otherwise starts are samples.
+    Where a better start is sought, or one was asked for, and the clip is still at its path, frames
+    between the report's samples are looked at, too; otherwise starts are samples.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
@@ -69,16 +69,16 @@ def plan(
     """
     from wan_prep.planning.assemble import make_plan
 
+    figures = profile or default_profile()
     _, video = report.evidence()
     with ExitStack() as stack:
-        observe_at = _looking_at(video.path, stack, pose_model, estimator, progress)
-        return make_plan(
-            report, options, profile=profile or default_profile(), observe_at=observe_at
-        )
+        observe_at = _looking_at(video.path, figures, stack, pose_model, estimator, progress)
+        return make_plan(report, options, profile=figures, observe_at=observe_at)
 
 
 def _looking_at(
     path: str,
+    figures: Profile,
     stack: ExitStack,
     pose_model: PathLike | None,
     estimator: PoseEstimator | None,
@@ -95,7 +95,7 @@ def _looking_at(
         if not networks:
             progress("looking for the best start", 0.0)
             networks.append(stack.enter_context(Estimating(estimator, pose_model, needed=True)))
-        return observe_video_at(path, networks[0], list(times)).observations
+        return observe_video_at(path, networks[0], times, figures).observations
 
     return look
 
@@ -115,15 +115,17 @@ def normalize(
     Writes the image, the video or its parts, plan.json, before.json, report.json
     (report-02.json … for further parts) and report.html into `folder`; all of them appear, or none.
 
-    profile: the one the plan was made with.
+    profile, pose_model, estimator: those the plan was made with.
 
     Raises:
-        InputPathError, SourceChanged: a source is missing, or is not the one planned for.
+        InputPathError: a source is missing, or would be replaced.
+        SourceChanged: a source is not the one planned for.
         OutputExists: a file is there already; `overwrite` allows to replace it.
         NormalizeFailed: a file cannot be written, or did not come out as planned.
         DependencyMissing: there is no ffmpeg that can do it.
     """
     from wan_prep.normalizers.carry_out import prepare
+    from wan_prep.normalizers.write import refuse_sources
 
     figures = profile or default_profile()
     if figures.sha256 != plan.profile.sha256:
@@ -131,9 +133,15 @@ def normalize(
             f"the plan was made with other figures (profile {plan.profile.name!r}) than those of "
             f"profile {figures.name!r}; plan again with this one, or hand over that one"
         )
+    refuse_sources(Path(folder), (plan.image.source, plan.video.source))
     absolute = _with_absolute_sources(plan)
     with ExitStack() as stack:
         network = stack.enter_context(Estimating(estimator, pose_model, needed=True))
+        if network.sha256 != plan.pose_model.sha256:
+            raise WanPrepError(
+                f"the plan was made with another pose model ({plan.pose_model.name}) than "
+                f"{network.name}; plan again with this one, or hand over that one"
+            )
         before = plan.before
         if before is None or before.image_evidence is None or before.video_evidence is None:
             before = check(
@@ -141,6 +149,9 @@ def normalize(
                 plan.video.source,
                 mode=plan.mode,
                 resolution=plan.resolution,
+                start=plan.checked_from,
+                end=plan.checked_until,
+                ignore=plan.deselected,
                 profile=figures,
                 estimator=network,
                 progress=progress,
@@ -151,13 +162,13 @@ def normalize(
                 absolute,
                 Path(folder),
                 overwrite=overwrite,
-                also=("plan.json", "before.json", *names, "report.html"),
+                also=("before.json", *names, "report.html"),
+                profile=figures,
                 progress=progress,
             )
         )
         reports = _checked_again(plan, before, prepared, network, figures, progress)
         beside = prepared.image.parent
-        _write(beside / "plan.json", absolute.public_json())
         before.save(beside / "before.json")
         for name, report in zip(names, reports, strict=True):
             report.save(beside / name)
@@ -173,12 +184,12 @@ def normalize(
                 profile=figures,
             ),
         )
-        written = prepared.publish()
+        written = prepared.publish(absolute)
     return NormalizedPair(
         folder=Path(folder),
         image=written.image,
         videos=written.videos,
-        plan=plan,
+        plan=written.plan,
         before=before,
         reports=reports,
     )
@@ -239,7 +250,7 @@ def _checked_again(
                 resolution=plan.resolution,
                 profile=figures,
                 tool=tool(),
-                selection=Selection(ignore=before.deselected),
+                selection=Selection(ignore=plan.deselected),
             )
         )
     return tuple(reports)
@@ -261,12 +272,12 @@ def _observed_whole(
 
 
 def _verify(
-    source: Evidence, written: Evidence, geometry: Geometry | None, begin: Fraction
+    source: Evidence, written: Evidence, geometry: Geometry | None, start: Fraction
 ) -> None:
     from wan_prep.normalizers.verify import verify_evidence, verify_subject
 
     verify_evidence(written)
-    verify_subject(source, written, geometry, begin)
+    verify_subject(source, written, geometry, start)
 
 
 def _named(evidence: Evidence, path: Path) -> Evidence:

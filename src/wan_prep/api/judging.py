@@ -153,7 +153,7 @@ def observe(
         if times is not None:
             from wan_prep.observing import observe_video_at
 
-            seen = observe_video_at(path, network, times)
+            seen = observe_video_at(path, network, times, figures)
             _must_be_shown(times, seen)
             return seen
         if actual == "image":
@@ -237,7 +237,7 @@ def exact_s(value: float | Fraction) -> Fraction:
     try:
         # Through its shortest decimal form: 0.1 means a tenth, not the float next to it.
         return value if isinstance(value, Fraction) else Fraction(str(value))
-    except ValueError as exc:
+    except (ValueError, ArithmeticError) as exc:
         raise WanPrepError(f"{value!r} is not a time in seconds") from exc
 
 

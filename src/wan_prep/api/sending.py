@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack, overload
 from wan_prep.api import judging
 from wan_prep.api.judging import PathLike, Progress, exact_s, quiet
 from wan_prep.errors import GateRefused, InputPathError, MediaUnreadable, WanPrepError
-from wan_prep.planning.model import Plan
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
 from wan_prep.submission.environment import Connection
@@ -187,6 +186,7 @@ def wait(
     Raises:
         JobNotFound: not in the journal. SubmissionUnknown: it cannot be found at the service.
         WaitEnded: the task goes on. NoOutputs, DownloadFailed: completed, but nothing is here.
+        InputPathError: an output would take the place of one of the job's own inputs.
     """
     from wan_prep.submission.client import Client
     from wan_prep.submission.waiting import unwatched
@@ -274,7 +274,7 @@ def prepared(
                     pose_model=pose_model,
                     progress=progress,
                 )
-        measured = _duration(report, clip, declared=length)
+        measured = _duration(report, clip, figures, declared=length)
     if measured is not None:
         intent = priced(intent, measured, figures)
     warning = None if given.target is None else other_target(given.target, target)
@@ -310,13 +310,7 @@ def _given(pair: PathLike | Pair, video: PathLike | None) -> _Given:
 
 def _of_folder(folder: PathLike) -> _Given:
     fixed = fixed_pair(folder)
-    plan = None if fixed.plan is None else Plan.load(fixed.plan)
-    return _Given(
-        fixed.image,
-        fixed.video,
-        None if fixed.report is None else Report.load(fixed.report),
-        None if plan is None else Target(plan.mode, plan.resolution),
-    )
+    return _Given(fixed.image, fixed.video, Report.load(fixed.report), fixed.target)
 
 
 def _input(source: PathLike, kind: Kind) -> Input:
@@ -337,7 +331,7 @@ def _at_hand(
 
 
 def _duration(
-    report: Report | None, clip: Path | None, *, declared: Fraction | None
+    report: Report | None, clip: Path | None, figures: Profile, *, declared: Fraction | None
 ) -> Fraction | None:
     """Length of the clip in s: as seen by the check, else as probed, else as declared."""
     evidence = None if report is None else report.video_evidence
@@ -348,7 +342,7 @@ def _duration(
     from wan_prep.media.probe import probe_video
 
     try:
-        return probe_video(clip).duration
+        return probe_video(clip, max_pixels=int(figures.limit("image_pixels_max"))).duration
     except MediaUnreadable as exc:
         raise GateRefused(
             f"{clip}: {exc}; its length is not known, so its cost is not; give another file"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wan_prep.errors import InputPathError
 from wan_prep.profile import Profile
 from wan_prep.report.model import Report
+from wan_prep.writing import refuse_replacing, write_text
 
 if TYPE_CHECKING:
     from wan_prep.planning.model import Plan
@@ -55,16 +55,9 @@ def write_page(
     Raises as `page`, and InputPathError: the page cannot be written, or would replace a file of
     the pair.
     """
-    target = Path(path)
-    for source in (image or report.image.path, video or report.video.path):
-        if target.exists() and Path(source).exists() and target.samefile(source):
-            raise InputPathError(f"{path}: the page would replace a file of the pair")
+    refuse_replacing(path, (image or report.image.path, video or report.video.path))
     text = page(report, image, video, profile=profile)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(target)
+        write_text(Path(path), text)
     except OSError as exc:
         raise InputPathError(f"{path}: cannot write this page ({exc.strerror})") from exc
-    finally:
-        scratch.unlink(missing_ok=True)

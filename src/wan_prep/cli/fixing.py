@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,6 +44,7 @@ from wan_prep.errors import WanPrepError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wan_prep.planning.model import Plan
     from wan_prep.planning.options import PlanOptions
     from wan_prep.pose.estimator import PoseEstimator
     from wan_prep.report.model import Report, Verdict
@@ -84,7 +86,12 @@ ImageFormatOpt = Annotated[
     ImageKind | None, typer.Option("--image-format", help="[default: png, or as it is]")
 ]
 BackgroundOpt = Annotated[
-    str, typer.Option("--background", metavar="#RRGGBB", help="Behind transparent parts.")
+    str | None,
+    typer.Option(
+        "--background",
+        metavar="#RRGGBB",
+        help="Behind transparent parts of the image. [default: the colours stored there]",
+    ),
 ]
 
 
@@ -108,7 +115,7 @@ def plan(
     pad: PadOpt = Pad.edge,
     pad_color: PadColorOpt = "#000000",
     image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = "#ffffff",
+    background: BackgroundOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
@@ -154,6 +161,7 @@ def plan(
 
 
 def fix(
+    context: typer.Context,
     image: Annotated[str | None, typer.Argument(metavar="IMAGE", help="The picture.")] = None,
     video: Annotated[str | None, typer.Argument(metavar="VIDEO", help="The clip.")] = None,
     output: Annotated[
@@ -183,7 +191,7 @@ def fix(
     pad: PadOpt = Pad.edge,
     pad_color: PadColorOpt = "#000000",
     image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = "#ffffff",
+    background: BackgroundOpt = None,
     profile: ProfileOpt = None,
     pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
@@ -193,6 +201,7 @@ def fix(
     Example: wan-prep fix hero.png dance.mp4 -o out/
     """
     from wan_prep import api
+    from wan_prep.normalizers.write import refuse_sources
     from wan_prep.planning.model import Plan
 
     if not output:
@@ -215,6 +224,10 @@ def fix(
     )
     request = _Request(mode, resolution, select, ignore, profile, pose_model, strict)
     made = None if plan is None else Plan.load(plan)
+    if made is not None:
+        _must_agree(context, made, options, request)
+    sources = (image, video) if made is None else (made.image.source, made.video.source)
+    refuse_sources(Path(output), [source for source in sources if source])
     # One network looks at the pair, at candidate starts, and at what was written.
     with Progress(quiet) as progress, api.network(request.pose_model) as estimator:
         if made is None:
@@ -317,20 +330,23 @@ def _options(
     pad: Pad,
     pad_color: str,
     image_format: ImageKind | None,
-    background: str,
+    background: str | None,
 ) -> PlanOptions:
-    from wan_prep.api.judging import exact_s
     from wan_prep.planning.options import PlanOptions
 
+    # As they were written: the options make them exact, or say what is wrong with them.
+    numbers: dict[str, Any] = {
+        "max_seconds": max_seconds,
+        "start": start,
+        "end": end,
+        "fps": fps,
+    }
     return PlanOptions(
+        **numbers,
         unsafe_fixes=unsafe_fixes,
         keep_start=keep_start,
-        max_seconds=None if max_seconds is None else exact_s(max_seconds),
         max_cost=None if max_cost is None else _dollars(max_cost),
-        start=None if start is None else exact_s(start),
-        end=None if end is None else exact_s(end),
         split=split,
-        fps=None if fps is None else exact_s(fps),
         pad=pad.value,
         pad_color=pad_color,
         image_format=None if image_format is None else image_format.value,
@@ -346,6 +362,37 @@ def _dollars(text: str) -> Decimal:
     if not amount.is_finite():
         raise WanPrepError(f"--max-cost {text!r}: expected US dollars such as 2.00")
     return amount
+
+
+def _must_agree(
+    context: typer.Context, plan: Plan, options: PlanOptions, request: _Request
+) -> None:
+    """Raises WanPrepError: an option says other than the plan, which has decided already."""
+    from dataclasses import fields
+
+    from wan_prep.report.assemble import Selection
+
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    # By name: typer brings click's classes along under names of its own.
+    given = {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+    differing = [
+        field.name
+        for field in fields(options)
+        if getattr(options, field.name) != getattr(plan.options, field.name)
+    ]
+    if request.mode != plan.mode:
+        differing.append("mode")
+    if request.resolution != plan.resolution:
+        differing.append("resolution")
+    selection = Selection(request.select, request.ignore).validated()
+    if set(selection.deselected()) != set(plan.deselected):
+        differing += ["select", "ignore"]
+    for name in differing:
+        if name in given:
+            raise WanPrepError(
+                f"--{name.replace('_', '-')} says other than the plan, which has decided already; "
+                "leave it out, or give IMAGE and VIDEO to make a new plan"
+            )
 
 
 def _is_readable(report: Report) -> bool:

@@ -38,6 +38,7 @@ from wan_prep.cli.output import (
     print_text,
 )
 from wan_prep.errors import WanPrepError
+from wan_prep.writing import refuse_replacing
 
 if TYPE_CHECKING:
     from wan_prep.findings import Rule
@@ -69,6 +70,8 @@ def check(
 
     settings = settings_here()
     figures = profile_of(settings.profile if profile is None else profile)
+    if html is not None:
+        refuse_replacing(html, [path for path in (image, video, profile, pose_model) if path])
     with Progress(quiet) as progress:
         report = api.check(
             image,

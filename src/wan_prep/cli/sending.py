@@ -37,7 +37,7 @@ from wan_prep.cli.output import (
     print_note,
     print_text,
 )
-from wan_prep.errors import GateRefused, Interrupted, SubmissionError, WanPrepError
+from wan_prep.errors import GateRefused, Interrupted, WanPrepError
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -199,12 +199,17 @@ def wait(
 
     settings = settings_here()
     figures = profile_of(settings.profile if profile is None else profile)
+    say = _teller(format, quiet)
     if job is not None:
         names = [job]
     else:
         with Client.from_environment(figures) as client:
             names = [unfinished.id for unfinished in client.unfinished()]
-    say = _teller(format, quiet)
+            for overdue in client.overdue():
+                say(
+                    f"{overdue.summary()}; left out, because the service keeps nothing for so "
+                    f"long; if this machine's clock is wrong, `wan-prep wait {overdue.id}` asks"
+                )
     if not names:
         say("nothing to wait for")
     predictions: list[Prediction] = []
@@ -222,7 +227,7 @@ def wait(
                 )
         except KeyboardInterrupt as exc:
             raise Interrupted(f"{name} goes on; `wan-prep wait {name}` takes it up again") from exc
-        except SubmissionError as exc:
+        except WanPrepError as exc:  # the other jobs are waited for all the same
             worst = max(worst, fail(str(exc), exc.exit_code))
             continue
         predictions.append(prediction)

@@ -28,7 +28,6 @@ _TRANSFERS = {
     11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
     16: "smpte2084", 18: "arib-std-b67",
 }  # fmt: skip
-_FULL_RANGE = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,6 @@ class ColorTags:
     transfer: str | None = None
     is_full_range: bool = False
     is_rgb: bool = False
-    has_alpha: bool = False
 
 
 def color_tags(path: str | PathLike[str]) -> ColorTags:
@@ -68,7 +66,6 @@ def _tags(frame: VideoFrame) -> ColorTags:
         matrix=_MATRICES.get(int(frame.colorspace)),
         primaries=_PRIMARIES.get(int(frame.color_primaries)),
         transfer=_TRANSFERS.get(int(frame.color_trc)),
-        is_full_range=int(frame.color_range) == _FULL_RANGE or name.startswith("yuvj"),
+        is_full_range=libav.is_full_range(frame),
         is_rgb=bool(frame.format.is_rgb) or name == "pal8",
-        has_alpha=any(part.is_alpha for part in frame.format.components),
     )

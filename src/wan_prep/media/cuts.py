@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Protocol, TypeVar
 
@@ -34,8 +34,14 @@ class Glanced(Protocol):
 FrameT = TypeVar("FrameT", bound=Glanced)
 
 
-def mark_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, bool]]:
+def mark_cuts(
+    frames: Iterable[FrameT],
+    *,
+    on_glance: Callable[[Fraction, Rgb], None] = lambda _time, _glance: None,
+) -> Iterator[tuple[FrameT, bool]]:
     """Each frame with whether a new shot begins with it; a few frames are held back for that.
+
+    on_glance: given the time and the tiny picture of every frame, in order.
 
     Every shot but the first and the last lasts SHORTEST_SHOT at least.  The first and the last
     frame are repeated to the detector, so that a cut next to either end has neighbours too.
@@ -46,9 +52,8 @@ def mark_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, bool]]:
     count = 0
     last_cut: Fraction | None = None
 
-    def feed(frame: FrameT, times: int) -> None:
+    def feed(picture: Rgb, times: int) -> None:
         nonlocal count
-        picture = frame.glance()
         for _ in range(times):
             found = detector.process_frame(FrameTimecode(count, _COUNTING_RATE), picture)
             cuts.update(cut.frame_num for cut in found)
@@ -63,10 +68,12 @@ def mark_cuts(frames: Iterable[FrameT]) -> Iterator[tuple[FrameT, bool]]:
 
     for frame in frames:
         held.append((count if held or count else _NEIGHBOURS, frame))
-        feed(frame, 1 if count else _NEIGHBOURS + 1)
+        picture = frame.glance()
+        on_glance(frame.time, picture)
+        feed(picture, 1 if count else _NEIGHBOURS + 1)
         while len(held) > _NEIGHBOURS:
             yield marked(*held.popleft())
     if held:
-        feed(held[-1][1], _NEIGHBOURS)
+        feed(picture, _NEIGHBOURS)
     for number, frame in held:
         yield marked(number, frame)

@@ -10,19 +10,26 @@ from os import PathLike
 from pathlib import Path
 
 import av.error
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
 from wan_prep.media.files import open_check
-from wan_prep.media.libav import DecodeLog
+from wan_prep.media.libav import DecodeLog, PtsClock
 from wan_prep.media.picture import AvPicture, Picture, Rgb
 from wan_prep.media.refusals import brief
 from wan_prep.media.types import VideoInfo
 
 __all__ = ["DecodeLog", "DecodedFrame", "decode", "each_frame_at", "frames_at"]
 
+_RANGES = {False: ColorRange.MPEG, True: ColorRange.JPEG}
 # Below this distance decoding on is cheaper than opening, seeking and decoding from a keyframe.
 _SEEK_WORTH_S = Fraction(4)
+# A time stamp that was rounded to its clock may come a tick after the moment it stands for; where
+# ticks are as long as frames, they are exact.
+_ROUNDED_TICKS = 1
+_ROUNDED_FRAMES_MAX = Fraction(1, 20)
 # A seek may land behind its target (no index, open groups of pictures): then further back.
 _SEEK_MARGINS_S = (Fraction(0), Fraction(10))
 
@@ -59,10 +66,11 @@ def decode(
 ) -> Generator[DecodedFrame]:
     """Every frame displayed in [start, end) s, in order, times strictly increasing.
 
-    The first one is the frame displayed at `start` (its own time is at or before it; at or
-    after the end of the clip that is the last frame). Isolated decode errors are counted in
-    `log` and skipped; a cut file ends early. `skip_nonref` lets the decoder leave out frames
-    that no other frame needs: faster, with gaps. Closing the iterator frees the file.
+    The first one is the frame displayed at `start` (its own time is at or before it, but for
+    the rounding of time stamps; at or after the end of the clip that is the last frame).
+    Isolated decode errors are counted in `log` and skipped; a cut file ends early. `skip_nonref`
+    lets the decoder leave out frames that no other frame needs: faster, with gaps. Closing the
+    iterator frees the file.
     Raises InputPathError and MediaUnreadable (the file no longer opens) at the first frame.
     """
     log = DecodeLog() if log is None else log
@@ -76,7 +84,7 @@ def decode(
         begin = min(Fraction(start), info.duration)
         pictures = _av_pictures(checked, info, begin, skip_nonref, log)
     with closing(pictures):
-        for time, picture in _window(pictures, start, end):
+        for time, picture in _window(pictures, start, end, _rounding_s(info)):
             log.frames += 1
             log.last_time = time
             yield DecodedFrame(time, picture)
@@ -122,11 +130,12 @@ def _run(
 ) -> Generator[tuple[int, DecodedFrame]]:
     """The frames at times[indexes], which are sorted, from one forward pass."""
     waiting = list(reversed(indexes))
+    late = _rounding_s(info)
     current: DecodedFrame | None = None
     frames = decode(path, info, start=max(Fraction(0), Fraction(times[indexes[0]])))
     with closing(frames):
         for frame in frames:
-            while current is not None and waiting and times[waiting[-1]] < frame.time:
+            while current is not None and waiting and times[waiting[-1]] + late < frame.time:
                 yield waiting.pop(), current
             if not waiting:
                 return
@@ -139,23 +148,34 @@ def _run(
         yield waiting.pop(), current
 
 
+def _rounding_s(info: VideoInfo) -> Fraction:
+    """How long after a moment a time stamp may lie that stands for it, in s."""
+    return min(_ROUNDED_TICKS * info.time_base, _ROUNDED_FRAMES_MAX / info.fps)
+
+
 def _window(
-    pictures: Iterator[tuple[Fraction, Picture]], start: Fraction | int, end: Fraction | int | None
+    pictures: Iterator[tuple[Fraction, Picture]],
+    start: Fraction | int,
+    end: Fraction | int | None,
+    late: Fraction,
 ) -> Generator[tuple[Fraction, Picture]]:
-    """Cut to [start, end), led by the frame displayed at `start`; drop times that repeat."""
+    """Cut to [start, end), led by the frame displayed at `start`; drop times that repeat.
+
+    late: how long after a moment the time of a picture may lie that is displayed then, in s.
+    """
     held: tuple[Fraction, Picture] | None = None
     last: Fraction | None = None
     for time, picture in pictures:
         if last is not None and time <= last:
             continue
         last = time
-        if time <= start:
+        if time <= start + late:
             held = (time, picture)
             continue
         if held is not None:
             yield held
             held = None
-        if end is not None and time >= end:
+        if end is not None and time + late >= end:
             return
         yield time, picture
     if held is not None:
@@ -203,12 +223,37 @@ def _from(
                 "no_video_stream", "expected the video that was probed, found no video stream"
             )
         if target is not None:
-            if libav.reads_in_order(container, stream):
+            is_counted = libav.reads_in_order(container, stream) or info.unstamped_frames
+            if is_counted or info.splices:
                 return  # counted from the first frame: the caller falls back to the beginning
             try:
                 container.seek(info.first_pts + int(target / info.time_base), stream=stream)
             except av.error.FFmpegError:
                 return
-        for pts, frame in libav.timed_frames(container, stream, log, skip_nonref=skip_nonref):
+        known = (info.first_pts, info.unstamped_frames) if target is None else ()
+        clock = libav.clock_for(container, stream, *known)
+        timed = libav.timed_frames(container, stream, log, clock=clock, skip_nonref=skip_nonref)
+        for pts, frame in timed:
+            if target is not None and isinstance(clock, PtsClock) and clock.first_stamp is None:
+                return  # nothing tells where this is: the caller falls back to the beginning
             time = (pts - info.first_pts) * info.time_base
-            yield time, AvPicture(frame, info.width, info.height, info.rotation_deg)
+            log.note_form(frame, time)
+            alike = _as_the_first(frame, info)
+            yield time, AvPicture(alike, info)
+
+
+def _as_the_first(frame: VideoFrame, info: VideoInfo) -> VideoFrame:
+    """A frame of a stream that changes on the way, in the size, pixels and levels it began with."""
+    is_full = libav.is_full_range(frame)
+    stored = (frame.width, frame.height, frame.format.name, is_full)
+    if stored == (info.coded_width, info.coded_height, info.pixel_format, info.is_full_range):
+        return frame
+    return frame.reformat(
+        width=info.coded_width,
+        height=info.coded_height,
+        format=info.pixel_format,
+        interpolation=Interpolation.BICUBIC,
+        src_color_range=_RANGES[is_full],
+        dst_color_range=_RANGES[info.is_full_range],
+        threads=1,
+    )

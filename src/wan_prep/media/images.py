@@ -22,14 +22,19 @@ from wan_prep.media.sniff import sniff
 from wan_prep.media.types import ImageInfo
 
 # Formats with a signature of their own, decoded inside this process (EPS would run Ghostscript).
-# JPEG stands for MPO too.
+# JPEG stands for MPO too, AVIF comes before HEIF because both may call themselves mif1.
 _FORMATS = (
     *("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO"),
     *("PSD", "QOI", "DDS", "SGI"),
 )
-# Those whose further frames are an animation; pages, layers and gain maps are not.
-_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_HEIF = "HEIF"
+# Those whose further frames are an animation, or pictures of equal rank (HEIF, whose main one
+# counts); pages, layers and gain maps are not.
+_MANY = ("GIF", "WEBP", "PNG", "AVIF", _HEIF)
 _ORIENTATION_TAG = 0x0112
+# These come out of their reader upright, whatever they say: the orientation of a TIFF is obeyed
+# while it is loaded, that of HEIF (its own boxes; its EXIF says nothing) while it is decoded.
+_UPRIGHT_WHEN_LOADED = ("TIFF", _HEIF)
 # Pillow's warnings (odd EXIF, large sizes) are no news to the caller, who may have made
 # warnings errors. Filters are global: held under a lock, restored at once.
 _PILLOW_LOCK = threading.RLock()
@@ -50,9 +55,9 @@ def probe_image(path: str | PathLike[str], *, max_pixels: int) -> ImageInfo:
         stored_wh = image.size
         mode, bit_depth = image.mode, _bit_depth(image)
         orientation = _orientation(image)
-        if orientation >= 5 and image_format == "TIFF":
-            stored_wh = stored_wh[::-1]  # Pillow turns a TIFF by itself and says the final size
         turned = orientation >= 5
+        if turned and image_format in _UPRIGHT_WHEN_LOADED:
+            stored_wh = stored_wh[::-1]  # Pillow says the size that it will have
         return ImageInfo(
             path=str(checked),
             sha256=sha256_of(checked),
@@ -67,23 +72,24 @@ def probe_image(path: str | PathLike[str], *, max_pixels: int) -> ImageInfo:
             bit_depth=bit_depth,
             has_alpha=_is_transparent(image),
             has_icc_profile=bool(image.info.get("icc_profile")),
-            frame_count=_frame_count(image) if image_format in _ANIMATED else 1,
+            frame_count=_frame_count(image) if image_format in _MANY else 1,
         )
 
 
 def read_image(
-    path: str | PathLike[str], info: ImageInfo, *, max_pixels: int, background: str = "white"
+    path: str | PathLike[str], info: ImageInfo, *, max_pixels: int, background: str | None = None
 ) -> Rgb:
-    """(info.height, info.width, 3) uint8 sRGB, upright, alpha flattened on `background`.
+    """(info.height, info.width, 3) uint8 sRGB, upright, laid over `background`.
 
+    Without one, transparency is dropped: what shows are the colours stored under it, as OpenCV
+    and Pillow's own RGB have them.
     16-bit and float greys are scaled, not clipped; the first frame of an animation counts.
     Raises as `probe_image`; a picture cut short is MediaUnreadable("truncated").
     """
     checked = open_check(path)
     with opened_image(checked, max_pixels=max_pixels) as image:
         image.load()
-        # A TIFF was turned by Pillow while loading, and its tag removed.
-        orientation = 1 if image.format == "TIFF" else info.exif_orientation
+        orientation = 1 if image.format in _UPRIGHT_WHEN_LOADED else info.exif_orientation
         pixels = upright(flat_rgb(image, background), orientation)
     if pixels.shape != (info.height, info.width, 3):
         raise MediaUnreadable(
@@ -99,16 +105,34 @@ def opened_image(path: Path, *, max_pixels: int | None) -> Iterator[Image.Image]
     """An open Pillow image whose size is within `max_pixels`, guarded as by `pillow_guard`."""
     if path.stat().st_size == 0:
         raise MediaUnreadable("empty", "expected a picture, found an empty file; export it again")
-    with pillow_guard(path), Image.open(path, formats=_FORMATS) as image:
+    # By the file, not by its name: Pillow maps named files into memory where it can, and then
+    # forgets to turn a TIFF.
+    with (
+        pillow_guard(path),
+        path.open("rb") as file,
+        Image.open(file, formats=_formats_for(path)) as image,
+    ):
         _check_size(image, max_pixels)
         yield image
+
+
+def _formats_for(path: Path) -> tuple[str, ...]:
+    """Those that Pillow is to try; the reader of HEIF is loaded when such a file may have come."""
+    if head_of(path, 12)[4:8] != b"ftyp":
+        return _FORMATS
+    from pillow_heif import register_heif_opener
+
+    if _HEIF not in Image.OPEN:
+        register_heif_opener()
+    return (*_FORMATS, _HEIF)
 
 
 @contextmanager
 def pillow_guard(path: Path) -> Iterator[None]:
     """Inside, Pillow's warnings are silent, and its exceptions leave as MediaUnreadable."""
     with _PILLOW_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        # Its own only: the filters are the whole process's, and other threads warn meanwhile.
+        warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif")
         try:
             yield
         except MediaUnreadable:
@@ -117,11 +141,11 @@ def pillow_guard(path: Path) -> Iterator[None]:
             _raise_mapped(path, exc)
 
 
-def flat_rgb(image: Image.Image, background: str = "white") -> Rgb:
-    """(H, W, 3) uint8 sRGB of a loaded image, alpha flattened on `background`, not turned."""
+def flat_rgb(image: Image.Image, background: str | None = None) -> Rgb:
+    """(H, W, 3) uint8 sRGB of a loaded image, over `background` or without alpha, not turned."""
     if image.mode.startswith("I") or image.mode == "F":
         return np.repeat(_scaled_grey(image)[:, :, None], 3, axis=2)
-    if not _has_alpha(image):
+    if background is None or not image.has_transparency_data:
         return np.array(_to_srgb(image), dtype=np.uint8)
     with_alpha = image.convert("RGBA")
     flat = Image.new("RGB", image.size, background)
@@ -173,22 +197,20 @@ def _frame_count(image: Image.Image) -> int:
         return 1
 
 
-def _has_alpha(image: Image.Image) -> bool:
-    """Whether the picture says anything of transparency."""
-    return bool(image.has_transparency_data)
-
-
 def _is_transparent(image: Image.Image) -> bool:
-    """Whether any pixel is; an alpha channel that is opaque throughout changes nothing."""
-    if not _has_alpha(image):
+    """Whether any pixel is; neither an opaque channel nor a colour that is not used counts."""
+    if not image.has_transparency_data:
         return False
-    if "A" not in image.getbands():
-        return True
-    return bool(np.asarray(image.getchannel("A")).min() < 255)
+    if image.mode.startswith("I"):  # one of its greys is transparent
+        return bool((np.asarray(image) == image.info["transparency"]).any())
+    with_alpha = image if "A" in image.getbands() else image.convert("RGBA")
+    return bool(np.asarray(with_alpha.getchannel("A")).min() < 255)
 
 
 def _bit_depth(image: Image.Image) -> int:
-    """Bits per channel as stored; Pillow reads 16-bit colour as 8, its raw mode tells."""
+    """Bits per channel as stored; 16-bit colour is read as 8, its raw mode tells."""
+    if image.format == _HEIF:
+        return int(image.info.get("bit_depth", 8))
     if image.mode == "1":
         return 1
     if image.mode in ("I", "F"):
@@ -272,12 +294,13 @@ def _raise_unidentified(path: Path, exc: Exception) -> NoReturn:
             f"expected a still picture, found {found} ({name}); give an image here, "
             "for example a PNG",
         ) from exc
-    if family in ("heif", "vector"):
+    if family == "unread":
         raise MediaUnreadable(
             "unsupported",
-            f"expected PNG, JPEG or WebP, found {name}, which is not read here; convert to PNG",
+            f"expected PNG, JPEG, WebP or HEIC, found {name}, which is not read here; open it in "
+            "any program that shows it and save it as PNG",
         ) from exc
-    if family == "image":
+    if family in ("image", "heif"):
         raise MediaUnreadable(
             "corrupt",
             f"expected a picture, found a damaged {name} file; export it again as PNG",

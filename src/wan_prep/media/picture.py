@@ -12,6 +12,8 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
+from wan_prep.media.types import VideoInfo
+
 Rgb = npt.NDArray[np.uint8]
 
 _GLANCE_WIDTH = 64
@@ -80,21 +82,21 @@ class ArrayPicture:
 
 @dataclass(frozen=True)
 class AvPicture:
-    """A libav frame with the upright size and the turn that were found for its stream."""
+    """A libav frame, and how frames of its stream are shown."""
 
     frame: VideoFrame
-    width: int
-    height: int
-    rotation_deg: int
+    info: VideoInfo
 
     def rgb(self, max_side: int | None = None) -> Rgb:
         """(h, w, 3) uint8 RGB, upright, square pixels; colour space and range as tagged."""
-        upright_wh = fit_size(self.width, self.height, max_side)
-        turned = self.rotation_deg in (90, 270)
-        width, height = upright_wh[::-1] if turned else upright_wh
-        pixels = self._converted(width, height)
-        if self.rotation_deg:
-            pixels = np.rot90(pixels, k=-self.rotation_deg // 90)
+        info = self.info
+        upright_wh = fit_size(info.width, info.height, max_side)
+        turned = info.rotation_deg in (90, 270)
+        pixels = self._visible(*(upright_wh[::-1] if turned else upright_wh))
+        if info.rotation_deg:
+            pixels = np.rot90(pixels, k=-info.rotation_deg // 90)
+        if info.is_mirrored:
+            pixels = pixels[:, ::-1]
         return np.ascontiguousarray(pixels)
 
     def glance(self) -> Rgb:
@@ -110,15 +112,25 @@ class AvPicture:
         ]
         return _as_uint8(cv2.cvtColor(cv2.merge([luma, *channels]), cv2.COLOR_YUV2BGR))
 
+    def _visible(self, width: int, height: int) -> Rgb:
+        """(height, width, 3) of what the container does not hide, as stored otherwise."""
+        coded_wh = (self.info.coded_width, self.info.coded_height)
+        left, top, right, bottom = self.info.hidden_ltrb
+        if not any(self.info.hidden_ltrb):
+            return self._converted(width, height)
+        whole = self._converted(*coded_wh)
+        shown = whole[top : coded_wh[1] - bottom, left : coded_wh[0] - right]
+        if shown.shape[:2] == (height, width):
+            return shown
+        shrinks = width * height < shown.shape[0] * shown.shape[1]
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        return _as_uint8(cv2.resize(shown, (width, height), interpolation=how))
+
     def _converted(self, width: int, height: int) -> Rgb:
         shrinks = width * height < self.frame.width * self.frame.height
         how = Interpolation.AREA if shrinks else Interpolation.BICUBIC
-        if not any(component.is_alpha for component in self.frame.format.components):
-            return self._swscaled(width, height, "rgb24", how)
-        rgba = self._swscaled(width, height, "rgba", how)
-        alpha = rgba[:, :, 3:].astype(np.uint16)
-        over_white = (rgba[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
-        return over_white.astype(np.uint8)
+        # Transparency is dropped, as everywhere (docs/limits.md): swscale does not blend.
+        return self._swscaled(width, height, "rgb24", how)
 
     def _swscaled(self, width: int, height: int, pixel_format: str, how: Interpolation) -> Rgb:
         # One thread: swscale's own would fight the decoder's for the same cores.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
+import numpy.typing as npt
 from av.container import InputContainer
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -21,11 +22,15 @@ from av.video.stream import VideoStream
 
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
+from wan_prep.media.apertures import hidden_ltrb, shown_size
+from wan_prep.media.display import has_alpha_layer, is_transparent, orientation_of
 from wan_prep.media.files import head_of, open_check, sha256_of
-from wan_prep.media.libav import DecodeLog, time_base_of
+from wan_prep.media.libav import DecodeLog, OrderClock, PtsClock, time_base_of
+from wan_prep.media.matroska import times_below_zero
 from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
 from wan_prep.media.refusals import raise_not_media, raise_still, raise_unopened
 from wan_prep.media.sniff import sniff
+from wan_prep.media.sound import find_sound
 from wan_prep.media.timing import Timing, measured_timing
 from wan_prep.media.types import VideoInfo
 
@@ -51,6 +56,12 @@ class _Look:
     first_pts: int
     frame: VideoFrame
     is_interlaced: bool
+    has_alpha: bool
+    unstamped: int
+    """Frames before the first one with a time stamp."""
+    has_stamps: bool
+    below_zero: Mapping[int, int]
+    """See `matroska.times_below_zero`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,8 @@ class _Content:
     """End of the last packet of any stream on the container's own clock, in s."""
     audio_start_s: Fraction | None
     audio_end_s: Fraction | None
+    splices: tuple[Fraction, ...]
+    """See `VideoInfo.splices`."""
     lead: int
     """Ticks of frames before the first one that is shown."""
     is_cut: bool
@@ -107,8 +120,25 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
                 f"expected at most {max_pixels} px per frame, found "
                 f"{context.width}x{context.height}; scale the video down",
             )
-        frames = list(islice(libav.timed_frames(container, stream, log), _FRAMES_LOOKED_AT))
+        below = times_below_zero(path, stream.index)
+        begins = min(below.values(), default=None)
+        clock = libav.clock_for(container, stream, begins, len(below))
+        coming = libav.timed_frames(container, stream, log, clock=clock)
+        frames = list(islice(coming, _FRAMES_LOOKED_AT))
         name = container.format.name
+        has_layer = has_alpha_layer(stream)
+        first_pts, unstamped, has_stamps = frames[0][0] if frames else 0, 0, True
+        if isinstance(clock, OrderClock):
+            has_stamps = False
+        elif below:
+            unstamped = len(below)
+        elif isinstance(clock, PtsClock) and clock.lead:
+            while clock.first_stamp is None and next(coming, None) is not None:
+                pass  # counted by the clock
+            begins_at = clock.begins_at()
+            has_stamps = begins_at is not None
+            if begins_at is not None:
+                first_pts, unstamped = begins_at, clock.lead
     if not frames:
         if sniff(head_of(path)) is None and name in libav.WEAK_DEMUXERS:
             raise_not_media(None)
@@ -119,17 +149,27 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
         )
     if name in ("gif", "apng") and len(frames) == 1:
         raise_still(name.upper())
-    return _Look(frames[0][0], frames[0][1], any(frame.interlaced_frame for _, frame in frames))
+    return _Look(
+        first_pts,
+        frames[0][1],
+        is_interlaced=any(frame.interlaced_frame for _, frame in frames),
+        has_alpha=has_layer or any(is_transparent(frame) for _, frame in frames),
+        unstamped=unstamped,
+        has_stamps=has_stamps,
+        below_zero=below,
+    )
 
 
 def _described(path: Path, look: _Look) -> VideoInfo:
     """Put header, packets and first frames together."""
     frame = look.frame
+    sound = find_sound(path)
     with libav.open_container(path) as container:
         stream = _the_video_stream(path, container)
-        audio = libav.audio_stream(container)
+        audio = None if sound.index is None else container.streams[sound.index]
         time_base = time_base_of(stream)
-        content = _content(container, stream, audio, look.first_pts)
+        early = {} if audio is None else times_below_zero(path, audio.index)
+        content = _content(container, stream, audio, look, early)
         if not content.pts:
             content = _content_from_decode(path, content, look.first_pts)
         rate = libav.header_rate(stream)
@@ -138,9 +178,16 @@ def _described(path: Path, look: _Look) -> VideoInfo:
         ratio = sane_aspect_ratio(
             stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         )
-        rotation = libav.rotation_deg(frame)
-        size_wh = square_pixel_size(frame.width, frame.height, ratio)
-        width, height = size_wh[::-1] if rotation in (90, 270) else size_wh
+        orientation = orientation_of(frame)
+        hidden = hidden_ltrb(
+            path,
+            container.format.name.split(",")[0],
+            track_id=stream.id,
+            video_index=list(container.streams.video).index(stream),
+            coded_wh=(frame.width, frame.height),
+        )
+        size_wh = square_pixel_size(*shown_size(frame.width, frame.height, hidden), ratio)
+        width, height = size_wh[::-1] if orientation.rotation_deg in (90, 270) else size_wh
         transfer = _TRANSFERS.get(int(frame.color_trc))
         claimed = _claimed_duration(container, stream)
         return VideoInfo(
@@ -148,7 +195,7 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             sha256=sha256_of(path),
             size_bytes=path.stat().st_size,
             container=_container_name(container),
-            codec=_codec_name(stream) or "",
+            codec=libav.codec_name(stream) or "",
             pixel_format=frame.format.name,
             bit_depth=max(component.bits for component in frame.format.components),
             width=width,
@@ -156,7 +203,12 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             coded_width=frame.width,
             coded_height=frame.height,
             sample_aspect_ratio=ratio,
-            rotation_deg=rotation,
+            rotation_deg=orientation.rotation_deg,
+            is_mirrored=orientation.is_mirrored,
+            matrix_left_undone=orientation.left_undone,
+            hidden_ltrb=hidden,
+            has_alpha=look.has_alpha,
+            is_full_range=libav.is_full_range(frame),
             is_interlaced=look.is_interlaced,
             color_transfer=transfer,
             is_hdr=transfer in _HDR_TRANSFERS,
@@ -169,13 +221,23 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             frame_count_from_header=stream.frames or None,
             first_pts=look.first_pts,
             time_base=time_base,
+            splices=content.splices,
             is_truncated=content.is_cut or _ends_early(container, stream, timing, content),
             has_audio=audio is not None,
-            audio_codec=_codec_name(audio),
+            audio_codec=libav.codec_name(audio),
             audio_start=None if content.audio_start_s is None else content.audio_start_s - first_s,
             audio_duration=None
             if content.audio_start_s is None or content.audio_end_s is None
             else content.audio_end_s - content.audio_start_s,
+            video_index=stream.index,
+            other_videos=len(libav.video_streams(container)) - 1,
+            audio_index=sound.index,
+            undecodable_audio=sound.undecodable,
+            has_time_stamps=look.has_stamps,
+            unstamped_frames=look.unstamped,
+            unstamped_audio=-min(early.values()) * time_base_of(audio)
+            if audio is not None and early
+            else Fraction(0),
         )
 
 
@@ -190,7 +252,7 @@ def _the_video_stream(path: Path, container: InputContainer) -> VideoStream:
             "no_video_stream",
             f"expected moving pictures, found {found} ({name.split(',')[0]}); give a video file",
         )
-    if _codec_name(stream) is None:
+    if libav.codec_name(stream) is None:
         raise MediaUnreadable(
             "unsupported",
             "expected a video that can be decoded, found a codec without a decoder here; "
@@ -199,56 +261,62 @@ def _the_video_stream(path: Path, container: InputContainer) -> VideoStream:
     return stream
 
 
-def _codec_name(stream: Stream | None) -> str | None:
-    # PyAV's types promise a codec context; a stream without a decoder has none.
-    context = getattr(stream, "codec_context", None)
-    return None if context is None else str(context.codec.canonical_name)
-
-
 def _content(
-    container: InputContainer, stream: VideoStream, audio: Stream | None, first_pts: int
+    container: InputContainer,
+    stream: VideoStream,
+    audio: Stream | None,
+    look: _Look,
+    early_audio: Mapping[int, int],
 ) -> _Content:
-    """Read all packets of the picture and the sound, decode none."""
+    """Read all packets of the picture and the sound, decode none.
+
+    early_audio: times of sound below zero, by place in the file.
+    """
+    first_pts = look.first_pts
     in_order = libav.reads_in_order(container, stream)
-    step = libav.step_ticks(stream)
-    second = round(1 / time_base_of(stream))
+    step = libav.step_of(stream)
+    time_base = time_base_of(stream)
+    splices = libav.Splices(round(step), round(1 / time_base))
     stamps = array("q")
     unstamped = 0
-    offset, last_dts, next_dts = 0, None, 0
+    newest: int | None = None
+    next_dts = Fraction(0)
     end_pts, last_duration, is_cut = first_pts, None, False
     audio_start: int | None = None
-    audio_end = 0
+    audio_end = min(early_audio.values(), default=0)
     watched = (stream,) if audio is None else (stream, audio)
     for packet in libav.packets(container, watched, DecodeLog()):
         if packet.stream_index != stream.index:
-            if packet.pts is not None and not packet.is_discard:
-                audio_start = packet.pts if audio_start is None else min(audio_start, packet.pts)
-                audio_end = max(audio_end, packet.pts + (packet.duration or 0))
+            heard = early_audio.get(packet.pos or -1, packet.pts)
+            if heard is not None and not packet.is_discard:
+                heard += round(splices.offset * time_base / time_base_of(packet.stream))
+                audio_start = heard if audio_start is None else min(audio_start, heard)
+                audio_end = max(audio_end, heard + (packet.duration or 0))
             continue
+        if packet.pos in look.below_zero:
+            continue  # counted
         is_cut = packet.is_corrupt
         dts = packet.dts
-        if dts is not None:
-            if last_dts is not None and dts + offset < last_dts - second:
-                offset += last_dts + step - dts - offset  # spliced: see libav.PtsClock
-            last_dts = dts + offset
         if packet.is_discard:  # before the edit: decoded, never shown
             continue
         if in_order:
-            pts: int | None = next_dts if dts is None else dts
-            next_dts = (pts or 0) + step
+            next_dts = next_dts if dts is None else Fraction(dts)
+            pts: int | None = round(next_dts)
+            next_dts += step
         else:
             pts = packet.pts
         if pts is None:
             unstamped += 1
             continue
-        pts += offset
+        if not in_order:
+            pts = splices.joined(pts, newest, is_key=packet.is_keyframe)
+            newest = pts if newest is None else max(newest, pts)
         stamps.append(pts)
         if pts >= end_pts:
             end_pts, last_duration = pts, packet.duration
-    shown = np.unique(np.array(stamps, np.int64))
-    shown = shown[shown >= first_pts]  # leading frames that refer to nothing are never shown
-    trusted = len(stamps) > unstamped
-    time_base = time_base_of(stream)
+    shown = _shown(container, stream, np.unique(np.array(stamps, np.int64)), look)
+    # A lead without time stamps is timed by counting.
+    trusted = len(stamps) + look.unstamped > unstamped
     audio_base = time_base_of(audio) if audio is not None else Fraction(0)
     end_s = (end_pts + (last_duration or 0)) * time_base
     return _Content(
@@ -257,9 +325,27 @@ def _content(
         end_s=max(end_s, audio_end * audio_base) if audio_start is not None else end_s,
         audio_start_s=None if audio_start is None else audio_start * audio_base,
         audio_end_s=None if audio_start is None else audio_end * audio_base,
+        splices=tuple(offset * time_base for offset in splices.offsets),
         lead=max(0, first_pts - min(stamps, default=first_pts)),
         is_cut=is_cut,
     )
+
+
+def _shown(
+    container: InputContainer, stream: VideoStream, stamps: npt.NDArray[np.int64], look: _Look
+) -> npt.NDArray[np.int64]:
+    """When frames are shown, from the sorted time stamps of all packets."""
+    # Leading frames that refer to nothing are never shown.
+    shown = stamps[stamps >= look.first_pts]
+    if libav.times_by_decoding(container, stream) and len(shown):
+        # Every frame waits for the same number of packets; the last ones come after the end.
+        late = range(1, len(stamps) - len(shown) + 1)
+        distance = int(stamps[-1] - stamps[-2]) if late else 0
+        more = [int(shown[-1]) + k * distance for k in late]
+    else:
+        step = libav.step_of(stream)
+        more = [look.first_pts + round(k * step) for k in range(look.unstamped)]
+    return np.unique(np.concatenate([shown, np.array(more, np.int64)]))
 
 
 def _content_from_decode(path: Path, content: _Content, first_pts: int) -> _Content:

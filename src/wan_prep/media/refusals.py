@@ -42,7 +42,7 @@ def raise_unopened(path: Path, exc: BaseException) -> NoReturn:
     elif isinstance(exc, av.error.DecoderNotFoundError | av.error.NotImplementedError):
         kind = "unsupported"
         message = f"found {name or 'a format'} without a decoder here; convert it to H.264 in MP4"
-    elif family in ("image", "vector") and name != "GIF":
+    elif family in ("image", "unread") and name != "GIF":
         raise_still(name)
     elif family is None:
         raise_not_media(exc)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-Family = Literal["image", "heif", "media", "audio", "vector"]
+Family = Literal["image", "heif", "media", "audio", "unread"]
+"""`heif`: a still that looks like MP4; `unread`: a still that no reader here takes."""
 
 _HEIF_STILLS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
 _AVIF_STILLS = (b"avif",)
@@ -19,14 +20,14 @@ _SIGNATURES: tuple[tuple[int, bytes, Family, str], ...] = (
     (0, b"MM\0*", "image", "TIFF"),
     (0, b"8BPS", "image", "Photoshop"),
     (0, b"qoif", "image", "QOI"),
-    (0, b"\0\0\0\x0cJXL ", "heif", "JPEG XL"),
-    (0, b"\xff\x0a", "heif", "JPEG XL"),
+    (0, b"\0\0\0\x0cJXL ", "unread", "JPEG XL"),
+    (0, b"\xff\x0a", "unread", "JPEG XL"),
     (0, b"\0\0\0\x0cjP  ", "image", "JPEG 2000"),
     (8, b"WEBP", "image", "WebP"),
-    (0, b"%PDF", "vector", "PDF"),
-    (0, b"%!PS", "vector", "PostScript"),
-    (0, b"\xc5\xd0\xd3\xc6", "vector", "PostScript"),
-    (0, b"<svg", "vector", "SVG"),
+    (0, b"%PDF", "unread", "PDF"),
+    (0, b"%!PS", "unread", "PostScript"),
+    (0, b"\xc5\xd0\xd3\xc6", "unread", "PostScript"),
+    (0, b"<svg", "unread", "SVG"),
     (8, b"AVI ", "media", "AVI"),
     (8, b"WAVE", "audio", "WAV"),
     (0, b"\x1aE\xdf\xa3", "media", "Matroska or WebM"),

@@ -1,10 +1,15 @@
-"""The sound of a clip, as far as this project cares: is there any that can be heard?"""
+"""The sound of a clip, as far as this project cares: which stream of it can be heard?"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
+from typing import cast
 
 import av.error
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 
 from wan_prep.media import libav
 from wan_prep.media.files import open_check
@@ -14,23 +19,66 @@ from wan_prep.media.libav import DecodeLog
 _FAILURES_MAX = 50
 
 
-def sound_decodes(path: str | PathLike[str]) -> bool:
-    """Whether the first sound stream yields anything; raises InputPathError."""
+@dataclass(frozen=True)
+class Sound:
+    """The stream of sound that is taken, and those before it that cannot be heard."""
+
+    index: int | None
+    """Number of the stream in its file; None where nothing can be heard."""
+    undecodable: tuple[str, ...]
+    """Codecs of the streams that would have come first, but do not decode."""
+
+
+def find_sound(path: str | PathLike[str]) -> Sound:
+    """The first stream of sound that decodes, those flagged as default first.
+
+    Raises InputPathError. What does not open has no sound either; the pictures will say so.
+    """
     checked = open_check(path)
+    failed: list[str] = []
     try:
         with libav.open_container(checked) as container:
-            stream = libav.audio_stream(container)
-            if stream is None:
-                return False
-            failures = 0
-            for packet in libav.packets(container, (stream,), DecodeLog()):
-                try:
-                    if packet.decode():
-                        return True
-                except (av.error.FFmpegError, ValueError):
-                    failures += 1
-                if failures == _FAILURES_MAX:
-                    return False
+            streams = [(s.index, libav.codec_name(s)) for s in libav.audio_streams(container)]
+        for index, codec in streams:
+            if _first_frame(checked, index) is not None:
+                return Sound(index, tuple(failed))
+            failed.append(codec or "unknown codec")
     except av.error.FFmpegError:
-        return False  # what does not open has no sound either; the pictures will say so
-    return False
+        return Sound(None, tuple(failed))
+    return Sound(None, tuple(failed))
+
+
+def mixes_down(path: str | PathLike[str], index: int) -> bool:
+    """Whether the channels of this stream can be mixed into stereo.
+
+    Those of a sound field (ambisonics) are no loudspeakers, and of some no place is known.
+    Raises InputPathError.
+    """
+    frame = _first_frame(open_check(path), index)
+    if frame is None:
+        return False
+    try:
+        AudioResampler(format="fltp", layout="stereo", rate=48000).resample(frame)
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _first_frame(path: Path, index: int) -> AudioFrame | None:
+    """What the stream yields first; None where nothing decodes."""
+    with libav.open_container(path) as container:
+        stream = container.streams[index]
+        if libav.codec_name(stream) is None:
+            return None
+        failures = 0
+        for packet in libav.packets(container, (stream,), DecodeLog()):
+            try:
+                frames = cast("list[AudioFrame]", packet.decode())
+            except (av.error.FFmpegError, ValueError):
+                frames = []
+                failures += 1
+            if frames:
+                return frames[0]
+            if failures == _FAILURES_MAX:
+                return None
+    return None

@@ -14,7 +14,8 @@ _ODD_SHARE_MAX = 1 / 250
 _ODD_DISTANCE = 0.02
 # … or where an index divided by the mean rate misses a frame's time by more frames than this.
 _DRIFT_MAX_FRAMES = 1.5
-_DEFAULT_RATE = Fraction(25)
+UNKNOWN_RATE = Fraction(25)
+"""Frames per second of streams that state no rate: FFmpeg's default."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Timing:
     """(frames - 1) / (last - first), or the claimed rate where only rounding to ticks separates
     the two; of a single frame 1 / its duration."""
     is_vfr: bool
+    """Frame distances differ, or the last frame lasts clearly longer than the others."""
 
 
 def measured_timing(
@@ -42,19 +44,26 @@ def measured_timing(
     Timing(duration=Fraction(2, 15), fps=Fraction(30, 1), is_vfr=False)
     """
     if len(pts) == 1:
-        duration = last_duration * time_base if last_duration else 1 / (rate or _DEFAULT_RATE)
+        duration = last_duration * time_base if last_duration else 1 / (rate or UNKNOWN_RATE)
         return Timing(duration, 1 / duration, is_vfr=False)
     span = int(pts[-1]) - int(pts[0])
     fps = Fraction(len(pts) - 1) / (span * time_base)
-    is_vfr = varies(pts)
-    if rate and not is_vfr and abs((len(pts) - 1) / rate - span * time_base) <= time_base:
+    is_uneven = varies(pts)
+    if rate and not is_uneven and abs((len(pts) - 1) / rate - span * time_base) <= time_base:
         fps = rate
     step = 1 / (fps * time_base)
-    if not last_duration or (not is_vfr and abs(last_duration - step) <= 1):
-        last = Fraction(int(np.median(np.diff(pts)))) if is_vfr else step
+    if not last_duration or (not is_uneven and abs(last_duration - step) <= 1):
+        last = Fraction(int(np.median(np.diff(pts)))) if is_uneven else step
     else:
         last = Fraction(last_duration)
-    return Timing((span + last) * time_base, fps, is_vfr)
+    # Readers divide the frames by the whole duration.
+    is_held = last - step > _DRIFT_MAX_FRAMES * step
+    return Timing((span + last) * time_base, fps, is_vfr=is_uneven or is_held)
+
+
+def step_ticks(rate: Fraction | None, time_base: Fraction) -> int:
+    """One frame at the claimed rate (1/s; 25 where nothing is claimed), in ticks, at least 1."""
+    return max(1, round(1 / ((rate or UNKNOWN_RATE) * time_base)))
 
 
 def varies(pts: Sequence[int]) -> bool:

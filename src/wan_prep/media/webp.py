@@ -7,6 +7,7 @@ from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from wan_prep.errors import MediaUnreadable
@@ -34,7 +35,8 @@ def probe(path: Path, max_pixels: int | None) -> VideoInfo:
     with opened_image(path, max_pixels=max_pixels) as image:
         image.load()
         width, height = image.size
-        pixel_format = "rgba" if image.mode == "RGBA" else "rgb24"
+        has_alpha = image.mode == "RGBA"
+        is_transparent = has_alpha and np.asarray(image)[:, :, 3].min() < 255
         frame_count_from_header = int(getattr(image, "n_frames", 1))
     starts_ms, durations_ms, is_truncated = _chunk_times(path)
     if not starts_ms:
@@ -48,7 +50,7 @@ def probe(path: Path, max_pixels: int | None) -> VideoInfo:
         size_bytes=path.stat().st_size,
         container="webp",
         codec="webp",
-        pixel_format=pixel_format,
+        pixel_format="rgba" if has_alpha else "rgb24",
         bit_depth=8,
         width=width,
         height=height,
@@ -56,6 +58,7 @@ def probe(path: Path, max_pixels: int | None) -> VideoInfo:
         coded_height=height,
         sample_aspect_ratio=Fraction(1),
         rotation_deg=0,
+        has_alpha=bool(is_transparent),
         is_interlaced=False,
         color_transfer=None,
         is_hdr=False,

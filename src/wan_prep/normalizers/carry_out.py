@@ -13,14 +13,12 @@ from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
 from wan_prep.normalizers.verify import verify_copy, verify_decoding, verify_image, verify_video
-from wan_prep.normalizers.write import Prepared, Written
+from wan_prep.normalizers.write import Prepared, Written, refuse_sources
 from wan_prep.planning.model import ImageWork, Plan, VideoWork
+from wan_prep.profile import Profile, default_profile
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and its share done, 0 … 1."""
-
-# The plan names its image by hash: it is the one whose size was checked when it was observed.
-_ANY_SIZE_PX = 2**62
 
 
 def _quiet(_what: str, _share: float) -> None:
@@ -33,30 +31,36 @@ def prepare(
     *,
     overwrite: bool = False,
     also: Sequence[str] = (),
+    profile: Profile | None = None,
     progress: Progress = _quiet,
 ) -> Prepared:
     """Write the files of `plan` aside, and verify everything about them but their decoding.
 
-    also: names of further files that are going to be written beside them.
+    also: names of further files that are going to be written beside them, plan.json apart.
+    profile: holds the limit of pixels, because a plan may come from anywhere.
 
     Raises:
-        InputPathError, SourceChanged: a source is missing, or is not the one planned for.
+        InputPathError: a source is missing, or stands in `folder` under a name that is written.
+        SourceChanged: a source is not the one planned for.
         OutputExists: a file stands where one of these would.
         NormalizeFailed: a file cannot be written or did not come out as planned.
         MediaUnreadable: a source does not decode.
         DependencyMissing: there is no ffmpeg that can do it.
     """
+    refuse_sources(Path(folder), (plan.image.source, plan.video.source))
     image_source = _unchanged(plan.image)
     video_source = _unchanged(plan.video)
+    max_pixels = int((profile or default_profile()).limit("image_pixels_max"))
     prepared = Prepared(Path(folder), overwrite=overwrite)
     try:
         for name in also:
             prepared.aside(name)
         prepared.image = prepared.aside(plan.image.name)
         prepared.videos = tuple(prepared.aside(span.name) for span in plan.video.spans)
+        prepared.earlier()  # raises now what would be in the way of the publication
         progress("writing the image", 0.0)
-        _write_image(plan.image, image_source, prepared.image)
-        _write_videos(plan.video, video_source, prepared, progress)
+        _write_image(plan.image, image_source, prepared.image, max_pixels)
+        _write_videos(plan.video, video_source, prepared, max_pixels, progress)
     except BaseException:
         prepared.discard()
         raise
@@ -78,22 +82,24 @@ def carry_out(
         for path, expected in prepared.expected.items():
             progress("verifying the video", 0.0)
             verify_decoding(path, expected)
-        return prepared.publish()
+        return prepared.publish(plan)
 
 
-def _write_image(work: ImageWork, source: Path, target: Path) -> None:
+def _write_image(work: ImageWork, source: Path, target: Path, max_pixels: int) -> None:
     if work.geometry is None:
         _copy(source, target, work.sha256)
         return
-    write_still(work, work.geometry, source, target, max_pixels=_ANY_SIZE_PX)
-    verify_image(target, work.geometry, max_pixels=_ANY_SIZE_PX)
+    write_still(work, work.geometry, source, target, max_pixels=max_pixels)
+    verify_image(target, work.geometry, max_pixels=max_pixels)
 
 
-def _write_videos(work: VideoWork, source: Path, prepared: Prepared, progress: Progress) -> None:
+def _write_videos(
+    work: VideoWork, source: Path, prepared: Prepared, max_pixels: int, progress: Progress
+) -> None:
     if work.geometry is None:
         _copy(source, prepared.videos[0], work.sha256)
         return
-    info = probe_video(source)
+    info = probe_video(source, max_pixels=max_pixels)
     for index, (span, target) in enumerate(zip(work.spans, prepared.videos, strict=True)):
         on_share = partial(_part_done, progress, index, len(work.spans))
         expected = write_clip(work, work.geometry, span, source, info, target, on_share=on_share)

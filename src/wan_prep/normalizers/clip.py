@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from wan_prep.errors import NormalizeFailed
 from wan_prep.media.colors import ColorTags, color_tags
 from wan_prep.media.frames import decode
-from wan_prep.media.sound import sound_decodes
+from wan_prep.media.sound import mixes_down
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers import ffmpeg, resample, trim
 from wan_prep.normalizers.crop_pad import window_steps
@@ -33,7 +34,8 @@ def write_clip(
     """Write one span and say what the file must be.
 
     Raises:
-        NormalizeFailed, DependencyMissing: see `ffmpeg.run`.
+        NormalizeFailed, DependencyMissing: see `ffmpeg.run`; and the source has no sound, although
+            the plan says so.
         MediaUnreadable: the source does not decode.
     """
     assert work.fps is not None
@@ -44,6 +46,7 @@ def write_clip(
     written = resample.written_colors(colors, is_hdr=work.tone_map)
     times = () if is_piped else trim.video_steps(cut, info)
     steps = (
+        *(() if is_piped else resample.one_form_steps(info, tags)),
         *(resample.deinterlace_steps() if work.deinterlace else ()),
         *resample.tag_steps(colors, tags),
         *times,
@@ -54,12 +57,19 @@ def write_clip(
     arguments = ffmpeg.command(
         ffmpeg.piped_input(info.width, info.height, cut.fps)
         if is_piped
-        else ffmpeg.file_input(source, info.container, trim.seek_s(cut, info)),
+        else ffmpeg.file_input(
+            source,
+            info.container,
+            trim.seek_s(cut, info),
+            is_cropped=any(info.hidden_ltrb),
+        ),
         target,
         steps,
         audio,
         fps=cut.fps,
         colors=written,
+        video_index=0 if is_piped else info.video_index,
+        audio_index=info.audio_index,
     )
     ffmpeg.run(
         arguments,
@@ -72,18 +82,22 @@ def write_clip(
         fps=cut.fps,
         frames=cut.frames,
         has_audio=audio != "none",
-        begin=cut.begin,
     )
 
 
 def _audio(
     work: VideoWork, cut: trim.Cut, source: Path, info: VideoInfo
 ) -> tuple[Filter, ...] | Literal["none", "copy"]:
-    if work.audio == "none" or not trim.has_sound(cut, info) or not sound_decodes(source):
+    if work.audio != "none" and not info.has_audio:
+        raise NormalizeFailed(
+            f"expected sound in {source}, as the plan says, found none that decodes; plan again"
+        )
+    if work.audio == "none" or not trim.has_sound(cut, info):
         return "none"
     if work.audio == "copy" and trim.sound_fits(cut, info):
         return "copy"
-    return trim.audio_steps(cut, info)
+    assert info.audio_index is not None
+    return trim.audio_steps(cut, info, mixes_down=mixes_down(source, info.audio_index))
 
 
 def _pictures(source: Path, info: VideoInfo, cut: trim.Cut) -> Iterator[bytes]:

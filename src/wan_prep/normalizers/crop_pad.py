@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from wan_prep.media.apertures import shown_size
 from wan_prep.media.colors import ColorTags
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Over, Step, pixels_as
@@ -88,29 +89,35 @@ def window_steps(geometry: Geometry, info: VideoInfo, tags: ColorTags) -> tuple[
         raise ValueError("a clip is not rotated")
     cut = _cut(geometry.window, info.width, info.height)
     return (
-        # A stream may change its size halfway; the first frame's counts.
-        Filter("scale", {"w": info.coded_width, "h": info.coded_height}),
         *_exact_pixels(info, tags, cut),
+        *_visible(info),
         *_upright(info),
         *_windowed(geometry, info, cut),
     )
 
 
 def _exact_pixels(info: VideoInfo, tags: ColorTags, cut: _Cut) -> tuple[Step, ...]:
-    """What lets every pixel be cut, turned and padded: no transparency, no shared chroma."""
+    """What lets every pixel be cut, turned and padded: neither shared chroma nor transparency."""
     deep = "" if info.bit_depth <= 8 else "16le"
-    if tags.has_alpha:
-        white = {"r": "maxval", "g": "maxval", "b": "maxval", "a": "maxval"}
-        opaque = Over((Filter("lutrgb", white),))
-        return pixels_as(f"gbrap{deep}"), opaque, pixels_as(f"gbrp{deep}")
     if tags.is_rgb:
         return (pixels_as(f"gbrp{deep}"),)
-    is_plain = info.rotation_deg == 0 and info.sample_aspect_ratio == 1
-    is_even = info.coded_width % 2 == 0 and info.coded_height % 2 == 0 and cut.is_even
-    is_yuv = info.pixel_format.startswith(("yuv4", "yuvj4"))
+    is_turned = info.rotation_deg != 0 or info.is_mirrored
+    is_plain = not is_turned and info.sample_aspect_ratio == 1
+    edges = (info.coded_width, info.coded_height, *info.hidden_ltrb)
+    is_even = not any(edge % 2 for edge in edges) and cut.is_even
+    # Transparency that the prober's decoder leaves out may come out of ffmpeg's (HEVC).
+    is_yuv = info.pixel_format.startswith(("yuv4", "yuvj4")) and not info.has_alpha
     if is_plain and is_even and is_yuv:
         return ()
     return _FULL_CHROMA, pixels_as(f"yuv444p{deep}")
+
+
+def _visible(info: VideoInfo) -> tuple[Step, ...]:
+    if not any(info.hidden_ltrb):
+        return ()
+    left, top, _, _ = info.hidden_ltrb
+    width, height = shown_size(info.coded_width, info.coded_height, info.hidden_ltrb)
+    return (Filter("crop", {"w": width, "h": height, "x": left, "y": top, "exact": 1}),)
 
 
 def _upright(info: VideoInfo) -> tuple[Step, ...]:
@@ -118,15 +125,16 @@ def _upright(info: VideoInfo) -> tuple[Step, ...]:
     if info.rotation_deg in (90, 270):
         width, height = height, width
     steps: list[Step] = []
-    if (width, height) != (info.coded_width, info.coded_height):
+    if (width, height) != shown_size(info.coded_width, info.coded_height, info.hidden_ltrb):
         steps.append(Filter("zscale", {"w": width, "h": height, "f": "lanczos"}))
-    turns = {
+    turns: dict[int, tuple[Step, ...]] = {
         0: (),
         90: (Filter("transpose", {"dir": "clock"}),),
         180: (Filter("hflip"), Filter("vflip")),
         270: (Filter("transpose", {"dir": "cclock"}),),
     }
-    return (*steps, *turns[info.rotation_deg])
+    mirror = (Filter("hflip"),) if info.is_mirrored else ()
+    return (*steps, *turns[info.rotation_deg], *mirror)
 
 
 def _windowed(geometry: Geometry, info: VideoInfo, cut: _Cut) -> tuple[Step, ...]:

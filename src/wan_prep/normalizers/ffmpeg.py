@@ -71,8 +71,14 @@ def binary() -> str:
     )
 
 
-def file_input(path: Path, container: str, seek_s: Fraction | None) -> Any:
-    """A media file, opened as what it was probed as, its time stamps and its turn left alone."""
+def file_input(
+    path: Path, container: str, seek_s: Fraction | None, *, is_cropped: bool = False
+) -> Any:
+    """A media file, opened as what it was probed as, its time stamps and its turn left alone.
+
+    is_cropped: the container hides a border; it is left alone as well, since ffmpeg before 7.1
+    does so anyway, and later ones cut to whole chroma samples.
+    """
     options: dict[str, Any] = {
         "format": {"mp4": "mov"}.get(container, container),
         "protocol_whitelist": "file",
@@ -81,6 +87,8 @@ def file_input(path: Path, container: str, seek_s: Fraction | None) -> Any:
     }
     if seek_s is not None:
         options["ss"] = f"{float(seek_s):.6f}"
+    if is_cropped:
+        options["apply_cropping"] = "codec"
     flags = {"copyts": None, "noautorotate": None, "noaccurate_seek": None}
     return ffmpeg.input(f"file:{path}", **options, **flags)
 
@@ -104,13 +112,16 @@ def command(
     *,
     fps: Fraction,
     colors: Colors,
+    video_index: int = 0,
+    audio_index: int | None = None,
 ) -> list[str]:
     """The arguments of the one run that writes one file: a decode, a filter graph, an encode.
 
     audio: "none" writes no sound, "copy" takes its packets over as they are.
+    video_index, audio_index: numbers of the streams in the source.
     colors: what the encoder is told of them.
     """
-    streams = [_through(source["V:0"], video)]
+    streams = [_through(source[str(video_index)], video)]
     options: dict[str, Any] = {
         "c:v": "libx264",
         "preset": _PRESET,
@@ -132,10 +143,10 @@ def command(
         "format": "mp4",
     }
     if audio == "copy":
-        streams.append(source["a:0"])
+        streams.append(source[str(audio_index)])
         options["c:a"] = "copy"
     elif audio != "none":
-        streams.append(_through(source["a:0"], audio))
+        streams.append(_through(source[str(audio_index)], audio))
         options |= {"c:a": "aac", "b:a": _AUDIO_BITRATE}
     arguments: list[str] = ffmpeg.get_args(ffmpeg.output(*streams, f"file:{target}", **options))
     talk = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")

@@ -49,6 +49,19 @@ def written_rate(fps: Fraction) -> Fraction:
     return fps.limit_denominator(_RATE_DENOMINATOR_MAX)
 
 
+def one_form_steps(info: VideoInfo, tags: ColorTags) -> tuple[Filter, ...]:
+    """Frames in the size, pixels and levels of the first one, should the stream change on the way.
+
+    No other filter may stand before these: most take what comes for what came first. Frames like
+    the first one pass as they are.
+    """
+    form: dict[str, str | int] = {"w": info.coded_width, "h": info.coded_height}
+    if not tags.is_rgb:
+        form["out_range"] = "pc" if tags.is_full_range else "tv"
+    form["flags"] = "bicubic+accurate_rnd+full_chroma_int"
+    return (Filter("scale", form), pixels_as(info.pixel_format))
+
+
 def deinterlace_steps() -> tuple[Filter, ...]:
     """One progressive frame for each pair of fields."""
     return (Filter("bwdif", {"mode": "send_frame", "deint": "all"}),)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from wan_prep.media.frames import frames_at
+from wan_prep.media.frames import decode
+from wan_prep.media.timing import UNKNOWN_RATE, step_ticks
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Step
 from wan_prep.planning.model import Span
@@ -20,9 +23,8 @@ _ROUNDING_FRAMES = Fraction(1, 20)
 # of the file; the keyframe before that moment is never too late.
 _SEEK_LEAD_S = Fraction(10)
 _SEEKABLE = ("mp4", "mov", "matroska")
-# Elementary streams have no time stamps, and AVI only those of storage: frames are counted
-# (as in `media.libav`).
-_COUNTED = ("avi", "h264", "hevc", "vvc", "m4v", "mpegvideo", "vc1", "av1", "obu")
+# AVI has only time stamps of storage, which older releases of FFmpeg take for those of display.
+_COUNTED = ("avi",)
 # The end of a damaged clip may stand still for so long; beyond that it is a failure to report.
 _STILL_MAX_S = Fraction(1, 2)
 # Sound: one rate for every file, and how far it may be off its time stamps before it is cut or
@@ -30,6 +32,8 @@ _STILL_MAX_S = Fraction(1, 2)
 _AUDIO_RATE = 48000
 _STRETCH_MAX_SAMPLES_PER_S = 1000
 _OFF_MAX_S = "0.02"
+# Share of a frame of sound by which two may overlap through rounding.
+_OVERLAP_MIN = 0.25
 
 
 T = TypeVar("T")
@@ -40,7 +44,7 @@ class Cut:
     """What is written of one span."""
 
     begin: Fraction
-    """Time of the first frame, s from the first displayed frame of the source."""
+    """The moment of the source that the file begins with, s from its first displayed frame."""
     frames: int
     fps: Fraction
 
@@ -51,8 +55,19 @@ class Cut:
 
 
 def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> Cut:
-    """Begin `span` with the frame displayed at its start, and count what fits before its end."""
-    begin = Fraction(0) if span.start == 0 else frames_at(path, info, [span.start])[0].time
+    """Begin `span` where it starts, and count what fits before its end.
+
+    The frame displayed at the start is written first, and only for as long as it is still
+    displayed. Where that is less than one frame written, the cut begins that much earlier, though
+    not before that frame: so it is seen, and displaces none of those that follow.
+    """
+    begin = span.start
+    if begin > 0:
+        with closing(decode(path, info, start=begin)) as frames:
+            times = [frame.time for frame in islice(frames, 2)]
+        if len(times) > 1:
+            begin = min(begin, times[1] - 1 / fps)
+        begin = max([begin, *times[:1]])
     return Cut(begin, frame_count(span.end - span.start, fps), fps)
 
 
@@ -70,7 +85,9 @@ def frame_count(length: Fraction, fps: Fraction) -> int:
 
 def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
     """Where reading may begin, in s from the start of the file; None: at its beginning."""
-    if info.container not in _SEEKABLE or cut.begin <= 2 * _SEEK_LEAD_S:
+    is_stamped = info.has_time_stamps and not (info.unstamped_frames or info.unstamped_audio)
+    is_seekable = info.container in _SEEKABLE and is_stamped and not info.splices
+    if not is_seekable or cut.begin <= 2 * _SEEK_LEAD_S:
         return None
     return cut.begin - _SEEK_LEAD_S
 
@@ -78,22 +95,36 @@ def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
 def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
     """Exactly `cut.frames` frames at `cut.fps`, chosen by their time stamps.
 
-    Frame k is the last whose time, rounded to frames of the output, is not after k; the first is
-    the one displayed at `cut.begin`, even if another follows within half a frame.
+    Times count from `cut.begin`. Frame k is the last whose time, rounded to frames of the output,
+    is not after k; the first is the one displayed at the beginning, even if another
+    follows within half a frame.
     """
     ticks_per_s = 1 / info.time_base
-    if info.container in _COUNTED and not info.is_vfr:
-        now = f"N*{_ratio(ticks_per_s / info.fps)}-({round(cut.begin * ticks_per_s)})"
+    begin = round(cut.begin * ticks_per_s)
+    stamped = f"PTS-({info.first_pts + begin})"
+    # As `media.libav` steps over frames without a time stamp.
+    rate = (info.fps_from_header or UNKNOWN_RATE) if info.unstamped_frames else info.fps
+    counted = f"N*{_ratio(ticks_per_s / rate)}-({begin})"
+    if not info.has_time_stamps or (info.container in _COUNTED and _is_even(info)):
+        now = counted
+    elif info.unstamped_frames:
+        now = f"if(lt(N,{info.unstamped_frames}),{counted},{stamped})"
     else:
-        now = f"PTS-({info.first_pts + round(cut.begin * ticks_per_s)})"
+        now = stamped
     soonest = math.ceil(ticks_per_s / cut.fps / 2)
     return (
         Filter("settb", {"expr": _ratio(info.time_base)}),
+        *_joined_pictures(info),
         Filter("setpts", {"expr": f"if(gt({now},0),max({now},{soonest}),{now})"}),
         Filter("fps", {"fps": _ratio(cut.fps), "start_time": 0, "round": "near"}),
         Filter("tpad", {"stop": math.ceil(_STILL_MAX_S * cut.fps), "stop_mode": "clone"}),
         Filter("trim", {"end_frame": cut.frames}),
     )
+
+
+def _is_even(info: VideoInfo) -> bool:
+    """Whether every frame takes exactly its turn."""
+    return not info.is_vfr and info.duration * info.fps == info.frame_count
 
 
 def has_sound(cut: Cut, info: VideoInfo) -> bool:
@@ -115,6 +146,7 @@ def sound_fits(cut: Cut, info: VideoInfo) -> bool:
     return (
         info.container in ("mp4", "mov")
         and info.audio_codec == "aac"
+        and info.has_time_stamps
         and info.first_pts == 0
         and cut.begin == 0
         and info.audio_start >= 0
@@ -122,12 +154,25 @@ def sound_fits(cut: Cut, info: VideoInfo) -> bool:
     )
 
 
-def audio_steps(cut: Cut, info: VideoInfo) -> tuple[Filter, ...]:
-    """The sound of the same span, on the clock of the same first frame."""
+def audio_steps(cut: Cut, info: VideoInfo, *, mixes_down: bool = True) -> tuple[Filter, ...]:
+    """The sound of the same span, on the same clock.
+
+    mixes_down: otherwise no place is known of its channels, or they are those of a sound field;
+    the first one, which of a field is what comes from everywhere, is then taken.
+    """
     first_s = info.first_pts * info.time_base + cut.begin
+    now = f"PTS-({_ratio(first_s)})/TB"
+    if info.unstamped_audio:
+        assert info.audio_start is not None
+        # Sound without time stamps is counted in samples, up to a tick before the first of them.
+        counted = f"NB_CONSUMED_SAMPLES/SR/TB+({_ratio(info.audio_start - cut.begin)})/TB"
+        until = f"({_ratio(info.unstamped_audio - info.time_base)})*SR"
+        now = f"if(lt(NB_CONSUMED_SAMPLES,{until}),{counted},{now})"
     return (
-        Filter("asetpts", {"expr": f"PTS-({_ratio(first_s)})/TB"}),
+        *_joined_sound(info),
+        Filter("asetpts", {"expr": now}),
         Filter("atrim", {"start": 0}),
+        *(() if mixes_down else (Filter("pan", {"args": "mono|c0=c0"}),)),
         Filter(
             "aresample",
             {
@@ -140,6 +185,32 @@ def audio_steps(cut: Cut, info: VideoInfo) -> tuple[Filter, ...]:
         Filter("aformat", {"channel_layouts": "mono|stereo"}),
         Filter("atrim", {"end_sample": math.floor(cut.length * _AUDIO_RATE)}),
     )
+
+
+def _joined_pictures(info: VideoInfo) -> tuple[Filter, ...]:
+    """Times that go on without a gap where stamps start again, as `media.libav.Splices` joins them.
+
+    Variable 0 holds what is added by now.
+    """
+    if not info.splices:
+        return ()
+    step = step_ticks(info.fps_from_header, info.time_base)
+    more = f"if(gt(N,0),if(lte(PTS,PREV_INPTS),PREV_INPTS+{step}-PTS,0),0)"
+    return (Filter("setpts", {"expr": f"PTS+st(0,ld(0)+{more})"}),)
+
+
+def _joined_sound(info: VideoInfo) -> tuple[Filter, ...]:
+    """The same for sound, which is moved by as much as the pictures are.
+
+    Stamps start again where a frame begins clearly before the one before it ends; variable 0
+    counts how often they have.
+    """
+    if not info.splices:
+        return ()
+    again = f"lt(PTS+NB_SAMPLES*{_OVERLAP_MIN}/(SR*TB),PREV_INPTS+NB_SAMPLES/(SR*TB))"
+    steps = (later - before for before, later in pairwise((Fraction(0), *info.splices)))
+    added = "".join(f"+gte(ld(0),{k})*({_ratio(s)})/TB" for k, s in enumerate(steps, start=1))
+    return (Filter("asetpts", {"expr": f"PTS+0*st(0,ld(0)+if(gt(N,0),{again},0)){added}"}),)
 
 
 def paced(timed: Iterable[tuple[Fraction, T]], cut: Cut) -> Iterator[T]:

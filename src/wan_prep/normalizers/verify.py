@@ -40,8 +40,6 @@ class ExpectedVideo:
     fps: Fraction
     frames: int
     has_audio: bool
-    begin: Fraction = Fraction(0)
-    """Time of its first frame in the source, in s."""
 
     @property
     def length(self) -> Fraction:
@@ -82,7 +80,9 @@ def verify_video(path: Path, expected: ExpectedVideo) -> None:
     coding = f"{info.codec} {info.pixel_format} in {info.container}"
     _same(path, "coding", "h264 yuv420p in mp4", coding)
     _same(path, "turn by metadata", 0, info.rotation_deg)
-    _same(path, "sound", expected.has_audio, info.has_audio)
+    _same(path, "mirroring by metadata", False, info.is_mirrored)
+    _same(path, "sound", "aac" if expected.has_audio else "none", info.audio_codec or "none")
+    _same(path, "further streams of pictures", 0, info.other_videos)
     _same(path, "frames", expected.frames, len(stamps.pictures))
     step_s = 1 / expected.fps
     if any(later - earlier != step_s for earlier, later in pairwise(stamps.pictures)):
@@ -122,18 +122,18 @@ def verify_decoding(path: Path, expected: ExpectedVideo) -> None:
 
 
 def verify_subject(
-    before: Evidence, after: Evidence, geometry: Geometry | None, begin: Fraction
+    before: Evidence, after: Evidence, geometry: Geometry | None, start: Fraction
 ) -> None:
     """The subject stands where the plan puts it, its joints inside; raises NormalizeFailed.
 
     before, after: evidence of the source and of what was written; geometry None: of a copy.
-    begin: time of the source's frame that was written first, in s; 0 for an image.
+    start: of the span that was to be written, s of the source; 0 for an image.
     Nothing is said where either shows nobody: that is the re-check's to judge.
     """
     distances = [
         distance
         for written in after.found
-        if (source := _at(before, written.time + begin)) is not None
+        if (source := _at(before, written.time + start)) is not None
         and (distance := _distance(source, written, _size(before), _size(after), geometry))
         is not None
     ]

@@ -1,6 +1,8 @@
-"""Files come to be aside, are verified, and then take their names.
+"""The folder that `fix` writes: files come to be aside, and take their names all together.
 
-The scratch folder lies in the target folder, so that taking a name is a rename.
+What a folder holds is what its plan.json lists, with the hash of every file. While names change
+hands that list is marked incomplete, so that a run killed between two renames leaves a folder that
+says so itself.
 """
 
 from __future__ import annotations
@@ -8,38 +10,107 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import tempfile
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Self
 
-from wan_prep.errors import NormalizeFailed, OutputExists
+from filelock import FileLock, Timeout
+
+from wan_prep.errors import (
+    InputPathError,
+    NormalizeFailed,
+    OutputExists,
+    SourceChanged,
+    WanPrepError,
+)
+from wan_prep.media.files import sha256_of
 from wan_prep.normalizers.verify import ExpectedVideo
+from wan_prep.planning.model import OUTPUT_NAME, PLAN_NAME, Plan, Published, PublishedFile
+from wan_prep.writing import is_same_file, write_text
 
 _SCRATCH = ".wan-prep-"
+_LOCK = ".wan-prep.lock"
+_REPLACED = "replaced"
 
 
 @dataclass(frozen=True)
 class Written:
     """Where the files of a plan are."""
 
+    plan: Plan
+    """With the list of what was written."""
     image: Path
     videos: tuple[Path, ...]
     """One for each span, in order."""
+
+
+def refuse_sources(folder: Path, sources: Iterable[str | Path]) -> None:
+    """Raises InputPathError: one of `sources` stands in `folder` under a name that `fix` writes.
+
+    Found whatever the path says: by links, hard links, another spelling or another case.
+    """
+    outputs = list(_outputs_in(folder))
+    for source in sources:
+        for output in outputs:
+            if is_same_file(output, source):
+                raise InputPathError(
+                    f"{source} would be replaced by the {output.name} that fix writes into "
+                    f"{folder}; inputs are never touched, so choose another folder"
+                )
+
+
+def published_plan(folder: Path) -> Plan:
+    """The plan of a folder that `fix` wrote, once every file it lists was found as listed.
+
+    Raises:
+        InputPathError: no such folder, one without a list of its files, an incomplete one, or one
+            in which a file is missing or not listed.
+        SourceChanged: a file is not the one that was written. WanPrepError: plan.json is no plan.
+    """
+    if not folder.is_dir():
+        raise InputPathError(
+            f"expected a folder written by `wan-prep fix`, found none at {folder}; "
+            "or give IMAGE and VIDEO"
+        )
+    if not (folder / PLAN_NAME).is_file():
+        raise InputPathError(
+            f"{folder}: expected a folder written by `wan-prep fix`, found no {PLAN_NAME} in it; "
+            "run fix again, or give IMAGE and VIDEO"
+        )
+    plan = Plan.load(folder / PLAN_NAME)
+    again = "run fix again, with --overwrite"
+    if plan.published is None:
+        raise InputPathError(f"{folder}: its {PLAN_NAME} does not list the files written; {again}")
+    if not plan.published.complete:
+        raise InputPathError(f"{folder} is incomplete: fix was stopped in it; {again}")
+    listed = {file.name: file.sha256 for file in plan.published.files}
+    for output in _outputs_in(folder):
+        if output.name not in listed:
+            raise InputPathError(
+                f"{folder}: {output.name} is not one of the files that fix wrote; move it away, "
+                f"or {again}"
+            )
+    for name, sha256 in listed.items():
+        if not (folder / name).is_file():
+            raise InputPathError(f"{folder}: {name} is missing; {again}")
+        if sha256_of(folder / name) != sha256:
+            raise SourceChanged(f"{folder}: {name} has changed since fix wrote it; {again}")
+    return plan
 
 
 class Prepared:
     """Files of a plan that are whole, but still aside.
 
     Look at `image` and `videos`, put more beside them (`aside`), then `publish`. As a context
-    manager it discards what was not published.
+    manager it discards what was not published. The folder is locked from the beginning to the end.
     """
 
     def __init__(self, folder: Path, *, overwrite: bool) -> None:
-        """Raises NormalizeFailed: `folder` can be neither made nor written into."""
+        """Raises NormalizeFailed: `folder` cannot be made or written into, or is being written."""
         self.folder = folder
         self.image = Path()
         self.videos: tuple[Path, ...] = ()
@@ -48,15 +119,27 @@ class Prepared:
         self._overwrite = overwrite
         self._is_new = not folder.exists()
         self._aside: list[Path] = []
+        self._lock = FileLock(folder / _LOCK, thread_local=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _remove_left_behind(folder)
-            self._scratch = Path(tempfile.mkdtemp(prefix=f"{_owner()}-", dir=folder))
+            self._lock.acquire(timeout=0)
+            # Whoever holds the lock is alone: any other scratch folder was left by a killed run.
+            for left_behind in folder.glob(f"{_SCRATCH}*"):
+                shutil.rmtree(left_behind, ignore_errors=True)
+            self._scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
+        except Timeout as exc:
+            raise NormalizeFailed(
+                f"another run is writing into {folder}; wait for its end, or choose another folder"
+            ) from exc
         except OSError as exc:
+            self._unlock()
             raise NormalizeFailed(
                 f"expected a folder to write into, but {folder} is none ({exc.strerror}); choose "
                 "another one"
             ) from exc
+        except BaseException:
+            self._unlock()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -74,104 +157,177 @@ class Prepared:
 
         Raises:
             OutputExists: something is called so already, and may not be overwritten.
-            NormalizeFailed: it is no plain file name, or the name of two files.
+            NormalizeFailed: it is not one of the names that `fix` writes, or that of two files.
         """
-        path, target = self._scratch / name, self.folder / name
-        is_plain = Path(name).name == name and name not in ("", "..")
-        if not is_plain or path in self._aside:
+        path = self._scratch / name
+        if not re.fullmatch(OUTPUT_NAME, name) or path in self._aside:
             raise NormalizeFailed(
                 f"expected a file name of its own for every file, found {name!r}; plan again"
             )
-        if not self._overwrite and os.path.lexists(target):
-            raise OutputExists(
-                f"expected no {name} in {self.folder}, found one; choose another folder, or allow "
-                "it to be overwritten (--overwrite)"
-            )
+        self._must_be_free(name)
         self._aside.append(path)
         return path
 
-    def publish(self) -> Written:
-        """Give every file its name; where one can't have it, none does that was not there before.
+    def publish(self, plan: Plan) -> Written:
+        """Give every file its name and write plan.json beside them; all of it appears, or none.
+
+        What an earlier plan wrote here, and this one does not, goes.
 
         Raises:
-            OutputExists: a name was taken meanwhile.
+            OutputExists: a name was taken meanwhile, or a file stands here that would not belong
+                to the pair and that no earlier plan wrote.
             NormalizeFailed: the folder no longer takes them.
         """
-        new: list[Path] = []
-        for path in self._aside:
-            target = self.folder / path.name
-            existed = os.path.lexists(target)
-            try:
-                _rename(path, target, overwrite=self._overwrite)
-            except OSError as exc:
-                for published in new:
-                    published.unlink(missing_ok=True)
-                _raise_unplaced(target, exc)
-            if not existed:
-                new.append(target)
-        written = Written(
-            self.folder / self.image.name, tuple(self.folder / path.name for path in self.videos)
-        )
+        self._must_be_free(PLAN_NAME)
+        files = tuple(PublishedFile(name=p.name, sha256=sha256_of(p)) for p in self._aside)
+        listed = self._listed()
+        earlier = self.earlier(listed)
+        pending = Published(complete=False, files=(*files, *sorted(listed - set(files), key=str)))
+        whole = plan.model_copy(update={"published": Published(complete=True, files=files)})
+        change = _Change(self.folder, self._scratch / _REPLACED, self._aside)
+        try:
+            change.begin(_document(plan.model_copy(update={"published": pending})))
+            if self._overwrite:
+                for name in (*earlier, *(file.name for file in files)):
+                    change.take_away(name)
+            for path in self._aside:
+                change.put(path)
+            change.end(_document(whole))
+        except FileExistsError as exc:
+            change.undo()
+            raise OutputExists(
+                f"{exc.filename2 or exc.filename} came to be while the pair was written; choose "
+                "another folder, or allow it to be overwritten (--overwrite)"
+            ) from exc
+        except OSError as exc:
+            change.undo()
+            raise NormalizeFailed(
+                f"{self.folder} does not take the written files ({exc.strerror}); choose another "
+                "folder"
+            ) from exc
+        except BaseException:
+            change.undo()
+            raise
         self.discard()
-        return written
+        return Written(
+            whole,
+            self.folder / self.image.name,
+            tuple(self.folder / path.name for path in self.videos),
+        )
 
     def discard(self) -> None:
         """Remove what was not published, and the folder if it was made for nothing."""
         shutil.rmtree(self._scratch, ignore_errors=True)
+        self._unlock()
         if self._is_new:
             with suppress(OSError):
                 self.folder.rmdir()  # only where it is empty
 
+    def _unlock(self) -> None:
+        if self._lock.is_locked:
+            # Removed while it is held: whoever waits for it sees that it is no longer the lock.
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+            self._lock.release()
 
-def _raise_unplaced(target: Path, exc: OSError) -> NoReturn:
-    if isinstance(exc, FileExistsError):
-        raise OutputExists(
-            f"expected no {target.name} in {target.parent}, but one came to be meanwhile; choose "
-            "another folder, or allow it to be overwritten (--overwrite)"
-        ) from exc
-    raise NormalizeFailed(
-        f"{target} could not be put into place ({exc.strerror}); choose another folder"
-    ) from exc
+    def _must_be_free(self, name: str) -> None:
+        target = self.folder / name
+        if not os.path.lexists(target):
+            return
+        if not self._overwrite:
+            raise OutputExists(
+                f"expected no {name} in {self.folder}, found one; choose another folder, or allow "
+                "it to be overwritten (--overwrite)"
+            )
+        if target.is_dir() and not target.is_symlink():
+            raise NormalizeFailed(
+                f"{target} is a folder, which is not replaced; choose another place for the pair"
+            )
 
+    def earlier(self, listed: frozenset[PublishedFile] | None = None) -> tuple[str, ...]:
+        """Names that an earlier plan wrote here and this one does not.
 
-def _rename(path: Path, target: Path, *, overwrite: bool) -> None:
-    """Move within one file system; FileExistsError where `target` exists and must stay."""
-    if overwrite:
-        path.replace(target)
-        return
-    try:
-        target.hardlink_to(path)  # unlike a rename it never replaces anything
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        if os.path.lexists(target):
-            raise FileExistsError from None
-        path.rename(target)
-    else:
-        path.unlink()
+        Raises OutputExists: another file has one of the names of a pair, or was changed since.
+        """
+        listed = self._listed() if listed is None else listed
+        names = {path.name for path in self._aside}
+        earlier = []
+        for output in _outputs_in(self.folder):
+            if output.name in names:
+                continue
+            if PublishedFile(name=output.name, sha256=sha256_of(output)) not in listed:
+                raise OutputExists(
+                    f"{output} is not part of the new pair, and not as an earlier fix wrote it; "
+                    "move it away, or choose another folder"
+                )
+            earlier.append(output.name)
+        return tuple(earlier)
 
-
-# ---- what a killed run leaves behind
-
-
-def _owner() -> str:
-    """Begins the name of a scratch folder: whose it is."""
-    host = re.sub(r"\W", "_", socket.gethostname())
-    return f"{_SCRATCH}{host}-{os.getpid()}"
-
-
-def _remove_left_behind(folder: Path) -> None:
-    """Remove scratch folders whose process, on this machine, is no more."""
-    if os.name != "posix":
-        return  # elsewhere signal 0 is not harmless
-    stem = _owner().rpartition("-")[0]
-    for path in folder.glob(f"{stem}-*"):
-        pid = path.name.removeprefix(f"{stem}-").partition("-")[0]
-        if not pid.isdecimal() or int(pid) == os.getpid():
-            continue
+    def _listed(self) -> frozenset[PublishedFile]:
+        """What earlier plans wrote here; nothing where no plan can be read."""
         try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            continue  # it lives, and is somebody else's
+            published = Plan.load(self.folder / PLAN_NAME).published
+        except WanPrepError:
+            return frozenset()
+        return frozenset(published.files if published else ())
+
+
+class _Change:
+    """Names of a folder change hands; `undo` gives them back, wherever it was stopped."""
+
+    def __init__(self, folder: Path, replaced: Path, aside: Sequence[Path]) -> None:
+        self._folder, self._replaced, self._aside = folder, replaced, aside
+        self._plan = folder / PLAN_NAME
+
+    def begin(self, pending: str) -> None:
+        """From here to `end` the folder says that it is incomplete."""
+        self._replaced.mkdir()
+        if self._plan.exists():
+            shutil.copyfile(self._plan, self._replaced / PLAN_NAME)
+        write_text(self._plan, pending)
+
+    def take_away(self, name: str) -> None:
+        if os.path.lexists(self._folder / name):
+            (self._folder / name).rename(self._replaced / name)
+
+    def put(self, path: Path) -> None:
+        """Raises FileExistsError: the name was taken meanwhile."""
+        target = self._folder / path.name
+        try:
+            target.hardlink_to(path)  # unlike a rename it never replaces anything
+        except FileExistsError:
+            raise
+        except OSError as exc:  # a file system without links
+            if os.path.lexists(target):
+                raise FileExistsError(exc.errno, "exists", str(target)) from None
+            path.rename(target)
+
+    def end(self, whole: str) -> None:
+        write_text(self._plan, whole)
+
+    def undo(self) -> None:
+        """As before `begin`; where that fails the folder goes on calling itself incomplete."""
+        if not self._replaced.exists():
+            return
+        with suppress(OSError):
+            for path in self._aside:
+                target = self._folder / path.name
+                if not path.exists() or is_same_file(target, path):  # renamed, or linked
+                    target.unlink(missing_ok=True)
+            for path in self._replaced.iterdir():
+                if path.name != PLAN_NAME:
+                    path.rename(self._folder / path.name)
+            if (self._replaced / PLAN_NAME).exists():
+                (self._replaced / PLAN_NAME).replace(self._plan)
+            else:
+                self._plan.unlink(missing_ok=True)
+
+
+def _document(plan: Plan) -> str:
+    return plan.public_json() + "\n"
+
+
+def _outputs_in(folder: Path) -> Iterable[Path]:
+    """What stands in a folder under a name that `fix` writes, plan.json apart."""
+    if not folder.is_dir():
+        return ()
+    return [path for path in sorted(folder.iterdir()) if re.fullmatch(OUTPUT_NAME, path.name)]

@@ -13,7 +13,6 @@ from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext, Rule, Severity
 from wan_prep.planning.clips import Clip, Part, whole_part
 from wan_prep.planning.foresee import (
-    changed,
     foresee_image,
     foresee_video,
     part_of,
@@ -41,8 +40,8 @@ def make_plan(
     """What `fix` will do to a pair, and why; nothing is touched.
 
     profile: the one the report was made with.
-    observe_at: looks at further frames of the clip where the best start is sought; without it
-        starts are samples.
+    observe_at: looks at further frames of the clip where the best start is sought, and at the one
+        displayed at a start that was asked for; without it starts are samples.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
@@ -91,6 +90,11 @@ def make_plan(
         profile=report.profile,
         mode=report.mode,
         resolution=report.resolution,
+        pose_model=report.pose_model,
+        deselected=report.deselected,
+        checked_from=context.video.start,
+        checked_until=context.video.end,
+        options=options,
         image=image,
         video=video,
         steps=all_steps(change),
@@ -157,8 +161,14 @@ class _StartSearch:
         return self._scored
 
     def video_from(self, start: Fraction) -> Evidence:
-        """The given evidence, and the frame at `start` where only the search looked at it."""
-        found = [o for o in self._context.video.observations if o.time == start]
+        """The given evidence with the frame displayed at `start`, where it can be looked at."""
+        seen = self._context.video.observations
+        found = [o for o in seen if o.time == start]
+        if not found and self._observe_at is not None:
+            scene = max((o.scene for o in seen if o.time < start), default=0)
+            # It may have come earlier; in what is written it comes first.
+            first = {"time": start, "scene": scene}
+            found = [o.model_copy(update=first) for o in self._observe_at([start])]
         return with_observations(self._given, found)
 
 
@@ -168,7 +178,7 @@ def _parts_of(video: Evidence, parts: tuple[Part, ...]) -> Evidence:
     if len(parts) == 1:
         return hull
     kept = (o for o in hull.observations if any(p.start <= o.time < p.end for p in parts))
-    return changed(hull, observations=tuple(kept))
+    return hull.changed(observations=tuple(kept))
 
 
 def _cutting(task: Task, safe: Chosen) -> Chosen | None:

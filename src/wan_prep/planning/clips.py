@@ -89,12 +89,26 @@ def runs(clip: Clip) -> list[Part]:
     """The stretches of one shot with the person in the picture, in order of time.
 
     A run begins with its shot, or with the first sample that shows the person; it ends with its
-    shot, or with the frame of the last such sample. Short absences belong to it.
+    shot, or with the frame of the last such sample. Short absences belong to it; of stretches at
+    its ends in which nothing moves only the frame next to the motion does.
     """
     gap = Fraction(str(clip.profile.limit("absence_in_run_max")))
     edges = [clip.whole.start, *(c for c in clip.video.cuts if within(c, clip.whole))]
     shots = [Part(a, b) for a, b in pairwise([*edges, clip.whole.end])]
-    return [run for shot in shots for run in _runs_of(shot, clip, gap)]
+    return [_moving(run, clip) for shot in shots for run in _runs_of(shot, clip, gap)]
+
+
+def _moving(run: Part, clip: Clip) -> Part:
+    """A run without the stillness at its ends; as it is where nothing would be left."""
+    frame = 1 / clip.fps
+    start, end = run.start, run.end
+    for begin, until in clip.video.still:
+        if begin <= start < until:
+            start = max(start, until - frame)
+        elif begin < end <= until:
+            end = begin + frame
+    least = Fraction(str(clip.profile.limit("motion_min")))
+    return Part(start, end) if end - start >= least else run
 
 
 def within(time: Fraction, part: Part) -> bool:

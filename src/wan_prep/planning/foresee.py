@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Face, Observation, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Floats, Size
-from wan_prep.media.types import ImageInfo, VideoInfo
-from wan_prep.planning.model import Geometry, ImageFormat
+from wan_prep.media.types import Form, ImageInfo, VideoInfo
+from wan_prep.planning.model import Geometry
+from wan_prep.planning.options import ImageFormat
 from wan_prep.pose.body import CROWN_ABOVE_EYES
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import Profile
@@ -37,10 +37,9 @@ def foresee_image(image: Evidence, geometry: Geometry, image_format: ImageFormat
     if info is None:
         raise ValueError(f"{image.path}: evidence of a readable image is needed")
     size = Size(info.width, info.height)
-    return changed(
-        image,
+    return image.changed(
         info=_image_info(info, geometry, image_format),
-        content=_content(geometry, size),
+        content=_content(image.content, geometry, size),
         observations=tuple(_through(o, geometry, size) for o in image.observations),
     )
 
@@ -63,27 +62,20 @@ def foresee_video(
         raise ValueError(f"{video.path}: evidence of a readable video is needed")
     part = part_of(video, start, end)
     size = Size(info.width, info.height)
-    return changed(
-        part,
+    return part.changed(
         info=_video_info(info, geometry, end - start, fps, profile),
-        content=_content(geometry, size),
+        content=_content(video.content, geometry, size),
         start=Fraction(0),
         end=None,
         cuts=tuple(cut - start for cut in part.cuts),
+        still=tuple((begin - start, until - start) for begin, until in part.still),
         observations=tuple(
-            _through(o, geometry, size).model_copy(update={"time": o.time - start})
-            for o in part.observations
+            _through(o, geometry, size).changed(time=o.time - start) for o in part.observations
         ),
+        forms=(),
         decode_errors=0,
         decoded_until=None,
     )
-
-
-def changed(evidence: Evidence, **update: Any) -> Evidence:
-    """The same evidence with other values. Made anew, because a copy would keep what was already
-    derived from the old ones."""
-    values = {name: getattr(evidence, name) for name in Evidence.model_fields}
-    return Evidence.model_validate(values | update)
 
 
 def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:
@@ -94,20 +86,31 @@ def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:
     inside = [o for o in video.observations if start <= o.time < end]
     if not inside:
         before = [o for o in video.observations if o.time <= start] or video.observations[:1]
-        inside = [o.model_copy(update={"time": start}) for o in before[-1:]]
-    return changed(
-        video,
+        inside = [o.changed(time=start) for o in before[-1:]]
+    return video.changed(
         observations=tuple(inside),
         cuts=tuple(cut for cut in video.cuts if start < cut < end),
+        forms=_forms_in(video.forms, start, end),
+        still=tuple(
+            (max(begin, start), min(until, end))
+            for begin, until in video.still
+            if begin < end and until > start
+        ),
         start=start,
         end=end,
     )
 
 
+def _forms_in(forms: tuple[Form, ...], start: Fraction, end: Fraction) -> tuple[Form, ...]:
+    """That of the frame displayed at `start`, and those that follow before `end`."""
+    before = [form for form in forms if form.time <= start]
+    return (*before[-1:], *(form for form in forms if start < form.time < end))
+
+
 def with_observations(video: Evidence, more: Iterable[Observation]) -> Evidence:
     """The same evidence with further samples, each at its own time."""
     by_time = {o.time: o for o in (*more, *video.observations)}
-    return changed(video, observations=tuple(by_time[time] for time in sorted(by_time)))
+    return video.changed(observations=tuple(by_time[time] for time in sorted(by_time)))
 
 
 # ------------------------------------------------------------------ facts of the file
@@ -149,6 +152,11 @@ def _video_info(
             "coded_height": geometry.height,
             "sample_aspect_ratio": Fraction(1),
             "rotation_deg": 0,
+            "is_mirrored": False,
+            "matrix_left_undone": None,
+            "hidden_ltrb": (0, 0, 0, 0),
+            "has_alpha": False,
+            "is_full_range": False,
             "is_interlaced": False,
             "color_transfer": "bt709",
             "is_hdr": False,
@@ -160,9 +168,17 @@ def _video_info(
             "frame_count": max(1, round(duration * fps)),
             "frame_count_from_header": max(1, round(duration * fps)),
             "first_pts": 0,
+            "splices": (),
             "is_truncated": False,
             "audio_start": Fraction(0) if has_audio else None,
             "audio_duration": duration if has_audio else None,
+            "video_index": 0,
+            "other_videos": 0,
+            "audio_index": 1 if has_audio else None,
+            "undecodable_audio": (),
+            "has_time_stamps": True,
+            "unstamped_frames": 0,
+            "unstamped_audio": Fraction(0),
             "size_bytes": int(
                 bytes_per_px(info, profile)
                 * (geometry.width * geometry.height)
@@ -184,25 +200,26 @@ def bytes_per_px(info: VideoInfo, profile: Profile) -> float:
 
 
 def _through(observation: Observation, geometry: Geometry, size: Size) -> Observation:
-    others = (_moved_box(box, geometry, size).clipped(UNIT_BOX) for box in observation.others)
     subject = observation.subject
-    return observation.model_copy(
-        update={
-            "subject": None if subject is None else subject_through(subject, geometry, size),
-            "others": tuple(box for box in others if box.area > 0),
-        }
+    others = (_moved_box(box, geometry, size).clipped(UNIT_BOX) for box in observation.others)
+    return observation.changed(
+        subject=None if subject is None else subject_through(subject, geometry, size),
+        others=tuple(box for box in others if box.area > 0),
     )
 
 
 def subject_through(subject: Subject, geometry: Geometry, size: Size) -> Subject:
-    """The person as a picture of `size` px would show it once the geometry is applied."""
+    """The person as a picture of `size` px would show it once the geometry is applied.
+
+    What a geometry cannot change, such as how far the looks agreed, stays as it is.
+    """
     points = moved_points(subject.keypoints_xy, geometry, size)
     world, view = subject.world_xyz, subject.view_matrix
     if geometry.rotate_deg:
         turn = _turn(geometry.rotate_deg)
         world = world @ turn.T
         view = None if view is None else turn @ view
-    return Subject(
+    return subject.changed(
         keypoints_xy=points,
         # Where the picture is continued beyond its edge, no joint can be seen.
         visibility=np.where(
@@ -214,19 +231,20 @@ def subject_through(subject: Subject, geometry: Geometry, size: Size) -> Subject
         box=_moved_box(subject.box, geometry, size).clipped(UNIT_BOX),
         crown_y=_crown_y(subject, points, geometry, size),
         face=None if subject.face is None else _face(subject.face, geometry, size),
-        looks=subject.looks,
-        repaired=subject.repaired,
     )
 
 
 def moved_points(points_xy: Floats, geometry: Geometry, size: Size) -> Floats:
     """(N, 2) fractions of a picture of `size` px → fractions of the picture written."""
-    window = geometry.window
-    px = np.asarray(points_xy) * size
+    points = np.asarray(points_xy)
     if geometry.rotate_deg:
         middle = np.array([size.width / 2.0, size.height / 2.0])
-        px = (px - middle) @ _turn(geometry.rotate_deg)[:2, :2].T + middle
-    return np.asarray((px - (window.left, window.top)) / (window.width, window.height))
+        px = (points * size - middle) @ _turn(geometry.rotate_deg)[:2, :2].T + middle
+        points = px / size
+    window = geometry.window
+    # In fractions, so that the whole picture's window changes not even the last digit.
+    corner = (window.left / size.width, window.top / size.height)
+    return np.asarray((points - corner) * (size.width / window.width, size.height / window.height))
 
 
 def _turn(degrees: float) -> Floats:
@@ -235,11 +253,26 @@ def _turn(degrees: float) -> Floats:
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _content(geometry: Geometry, size: Size) -> Box:
-    """All of what is written, but for borders that were added in black: they are bars."""
-    if geometry.pad != "color" or max(bytes.fromhex(geometry.pad_color[1:])) > _BLACK_MAX:
-        return UNIT_BOX
-    return _moved_box(UNIT_BOX, geometry, size).clipped(UNIT_BOX)
+def _content(content: Box, geometry: Geometry, size: Size) -> Box:
+    """What of the written picture is not a black bar, given the source's own `content`.
+
+    A side that the window extends beyond the picture gets a bar only where black is added: as the
+    colour of the pad, or as a bar of the source that is continued.
+    """
+    shown, picture = (_moved_box(box, geometry, size) for box in (content, UNIT_BOX))
+    is_color = geometry.pad == "color"
+    is_black = is_color and max(bytes.fromhex(geometry.pad_color[1:])) <= _BLACK_MAX
+    left, top, right, bottom = (
+        limit if is_padded and not is_black and (is_color or not is_barred) else edge
+        for edge, limit, is_padded, is_barred in (
+            (shown.left, 0.0, picture.left > 0.0, content.left > 0.0),
+            (shown.top, 0.0, picture.top > 0.0, content.top > 0.0),
+            (shown.right, 1.0, picture.right < 1.0, content.right < 1.0),
+            (shown.bottom, 1.0, picture.bottom < 1.0, content.bottom < 1.0),
+        )
+    )
+    found = Box(left, top, right, bottom).clipped(UNIT_BOX)
+    return found if found.area > 0 else UNIT_BOX
 
 
 def _scale(geometry: Geometry) -> float:
@@ -265,20 +298,18 @@ def _moved_box(box: Box, geometry: Geometry, size: Size) -> Box:
 
 
 def _face(face: Face, geometry: Geometry, size: Size) -> Face | None:
-    """None where most of it is cut off."""
+    """None where most of what the source shows of it is cut off."""
+    before = _moved_box(face.box.clipped(UNIT_BOX), geometry, size)
     box = _moved_box(face.box, geometry, size)
-    shown = box.clipped(UNIT_BOX)
-    if shown.area < box.area / 2.0:
+    if before.clipped(UNIT_BOX).area < before.area / 2.0:
         return None
     span = None if face.span_px is None else round(face.span_px * _scale(geometry), 3)
-    shown = Box(*(round(v, 5) for v in shown))
-    return face.model_copy(update={"box": shown, "span_px": span})
+    return face.changed(box=Box(*(round(v, 5) for v in box)), span_px=span)
 
 
 def _crown_y(subject: Subject, points: Floats, geometry: Geometry, size: Size) -> float:
-    window = geometry.window
     if not geometry.rotate_deg:
-        return (subject.crown_y * size.height - window.top) / window.height
+        return float(moved_points(np.array([[0.0, subject.crown_y]]), geometry, size)[0, 1])
     eyes_y = float(points[[Joint.LEFT_EYE, Joint.RIGHT_EYE], 1].mean())
     mouth_y = float(points[[Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT], 1].mean())
     return eyes_y - CROWN_ABOVE_EYES * max(mouth_y - eyes_y, 0.0)

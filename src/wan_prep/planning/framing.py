@@ -14,7 +14,7 @@ from wan_prep.findings import PairContext, Rule
 from wan_prep.geometry import Size
 from wan_prep.measures import seat, shot_class, zoom_ratio
 from wan_prep.planning.clips import Part
-from wan_prep.planning.foresee import bytes_per_px, changed, foresee_image, foresee_video
+from wan_prep.planning.foresee import bytes_per_px, foresee_image, foresee_video
 from wan_prep.planning.model import Geometry, Window
 from wan_prep.planning.options import PlanOptions
 from wan_prep.planning.sides import EVERY_JOINT, Side, image_side, joints_of, video_side
@@ -220,7 +220,7 @@ def _thinned(video: Evidence) -> Evidence:
     # typical of the clip.
     chosen = sorted({round(k * (count - 1) / (_SAMPLES - 1)) for k in range(_SAMPLES)})
     kept = tuple(video.observations[k] for k in chosen)
-    return changed(video, observations=kept)
+    return video.changed(observations=kept)
 
 
 def _geometry(

@@ -17,15 +17,27 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from wan_prep.errors import InputPathError, WanPrepError
 from wan_prep.findings import Applicability
 from wan_prep.fragments import badge, card, inert, table
+from wan_prep.planning.options import ImageFormat, PadMethod, PlanOptions
 from wan_prep.profile import Mode, Resolution
-from wan_prep.report.model import CostFigures, Output, ProfileId, Report, Tool, Verdict
+from wan_prep.report.model import (
+    CostFigures,
+    Output,
+    PoseModelId,
+    ProfileId,
+    Report,
+    Tool,
+    Verdict,
+)
 
-PadMethod = Literal["edge", "blur", "color"]
-"""What fills the part of a window beyond the picture: the edge's own pixels drawn out, a blurred
-continuation, or one colour."""
-ImageFormat = Literal["png", "jpeg"]
 Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 Px = Annotated[int, Field(gt=0)]
+
+PLAN_NAME = "plan.json"
+OUTPUT_NAME = (
+    r"^(reference\.(png|jpg)|driving(-\d+)?\.mp4|before\.json|report(-\d+)?\.json|report\.html)$"
+)
+"""Every name that `fix` may give to a file, besides plan.json."""
+OutputName = Annotated[str, Field(pattern=OUTPUT_NAME)]
 
 
 class _Part(BaseModel):
@@ -67,7 +79,7 @@ class ImageWork(_Part):
 
     source: str
     sha256: str
-    name: str
+    name: OutputName
     """File name written: `reference.png` or `reference.jpg`."""
     copy_bytes: bool = False
     """Nothing is needed: the file is copied as it is. The rest is then None or unused."""
@@ -75,8 +87,8 @@ class ImageWork(_Part):
     """None only where bytes are copied."""
     format: ImageFormat = "png"
     jpeg_quality: Annotated[int, Field(ge=95, le=100)] = 95
-    background: Color = "#ffffff"
-    """What shows through transparent parts."""
+    background: Color | None = None
+    """What shows through transparent parts; None: the colours stored under them."""
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -88,7 +100,7 @@ class ImageWork(_Part):
 class Span(_Part):
     """One file cut from the clip: [start, end) in s of the source."""
 
-    name: str
+    name: OutputName
     """File name written: `driving.mp4`, or `driving-01.mp4` …"""
     start: Fraction
     end: Fraction
@@ -125,6 +137,21 @@ class VideoWork(_Part):
         return self
 
 
+class PublishedFile(_Part):
+    """A file that `fix` wrote into a folder."""
+
+    name: OutputName
+    sha256: str
+
+
+class Published(_Part):
+    """What a folder holds besides its plan.json."""
+
+    complete: bool
+    """False while names change hands: the files then may be old, new or missing."""
+    files: tuple[PublishedFile, ...]
+
+
 class Step(_Part):
     """One thing that would help: done by this plan, offered, or left to a person."""
 
@@ -155,6 +182,14 @@ class Plan(_Part):
     mode: Mode
     resolution: Resolution
     """The pair is prepared for this one; at another the service would add bars."""
+    pose_model: PoseModelId
+    deselected: tuple[str, ...]
+    """Codes of the checks that do not count, before or after."""
+    checked_from: Fraction
+    checked_until: Fraction | None
+    """The part of the clip that was checked, in s; None: to its end."""
+    options: PlanOptions
+    """What a person decided."""
     image: ImageWork
     video: VideoWork
     steps: tuple[Step, ...]
@@ -167,6 +202,8 @@ class Plan(_Part):
     cost_before: CostFigures
     cost: CostFigures
     """Of the first span, or of all spans together where the clip is split."""
+    published: Published | None = None
+    """None until the plan was carried out; then what lies in the folder of its plan.json."""
     before: Report | None = Field(default=None, repr=False)
     """The report it was made from; left out of plan.json."""
 

@@ -33,8 +33,14 @@ def keep(clip: Clip, options: PlanOptions) -> Kept:
     """The spans to write.
 
     Raises:
-        WanPrepError: the money does not pay for the shortest clip that is billed.
+        WanPrepError: the money does not pay for the shortest clip that is billed, or the time
+            does not hold one frame.
     """
+    if options.max_seconds is not None and options.max_seconds < 1 / clip.fps:
+        raise WanPrepError(
+            f"max_seconds is {float(options.max_seconds):g}, less than one frame "
+            f"({1 / clip.fps} s); allow more"
+        )
     found = runs(clip)
     if options.split:
         return _split(clip, found, options)
@@ -120,7 +126,8 @@ def _paid_seconds(usd: Decimal, clip: Clip) -> Fraction:
     """What this much money pays for however the service rounds: whole billing steps."""
     step_s = int(clip.profile.limit("billed_min"))
     step_usd = step_s * clip.profile.service.usd_per_s[clip.resolution]
-    steps = int(usd // step_usd)
+    dearest = step_usd * math.ceil(clip.profile.limit("clip_max") / step_s)
+    steps = int(min(usd, dearest) // step_usd)
     if not steps:
         raise WanPrepError(
             f"max_cost is ${usd}, but the shortest clip is billed with ${step_usd:.2f} at "
@@ -139,7 +146,7 @@ def _split(clip: Clip, found: Sequence[Part], options: PlanOptions) -> Kept:
     said = ", ".join(str(part) for part in kept)
     left_out = "" if len(kept) == len(pieces) else f"; {len(pieces) - len(kept)} over the limit"
     step = Step(
-        codes=("WP503", "WP504", "WP601", "WP603", "WP604"),
+        codes=("WP503", "WP504", "WP601", "WP603", "WP604", "WP608"),
         about="video",
         applicability=Applicability.SAFE,
         applied=True,
@@ -211,6 +218,9 @@ def _why_start(clip: Clip, part: Part, begins: str) -> Iterator[tuple[str, tuple
         if clip.whole.start > clip.video.start:
             yield f"it begins at {float(part.start):.2f} s as asked", ()
         return
+    if any(until - 1 / clip.fps == part.start for _, until in clip.video.still):
+        yield f"nothing moves before {float(part.start):.2f} s", ("WP608",)
+        return
     before = [o for o in clip.video.observations if clip.whole.start <= o.time < part.start]
     if any(o.subject is not None for o in before):
         yield f"the longest shot begins at {float(part.start):.2f} s", ("WP604", "WP503")
@@ -223,6 +233,9 @@ def _why_end(clip: Clip, part: Part, limit_reason: str) -> Iterator[tuple[str, t
     if part.end >= clip.whole.end:
         if clip.video.end is None and clip.whole.end < _duration(clip.video):
             yield f"it ends at {end:.2f} s as asked, or where it no longer decodes", ()
+        return
+    if any(begin + 1 / clip.fps == part.end for begin, _ in clip.video.still):
+        yield f"nothing moves from {end:.2f} s on", ("WP608",)
         return
     after = [o for o in clip.video.observations if part.end <= o.time < clip.whole.end]
     if not any(o.subject is not None for o in after) and after:

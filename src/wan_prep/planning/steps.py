@@ -108,7 +108,8 @@ def _odd_in_image(info: ImageInfo, work: ImageWork) -> Iterator[str]:
     if info.exif_orientation != 1:
         yield "its pixels are stored upright"
     if info.has_alpha:
-        yield f"transparent parts become {work.background}"
+        becomes = work.background or "what decoders see there, the colours stored under them"
+        yield f"transparent parts become {becomes}"
     if info.has_icc_profile or info.color_mode not in ("RGB", "RGBA", "L") or info.bit_depth > 8:
         yield "its colours become 8-bit sRGB"
 
@@ -150,7 +151,11 @@ def _video_steps(
         )
     yield _safe(
         "video",
-        ("WP111", "WP112", "WP113", "WP114", "WP117", "WP607"),
+        (
+            *("WP111", "WP112", "WP113", "WP114", "WP117", "WP118", "WP124", "WP125", "WP126"),
+            *("WP131", "WP132", "WP133"),
+            "WP607",
+        ),
         "write the clip as MP4 (H.264, 8 bit)",
         "; ".join(
             [*_odd_in_video(video, info, work)] or ["what was changed has to be encoded again"]
@@ -161,12 +166,33 @@ def _video_steps(
 def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator[str]:
     if info.rotation_deg:
         yield f"its frames are turned by {info.rotation_deg} deg themselves, not by a note"
+    if info.is_mirrored:
+        yield "its frames are mirrored themselves, not by a note"
+    if info.matrix_left_undone:
+        yield f"its display matrix, which asks for {info.matrix_left_undone}, is dropped"
+    if any(info.hidden_ltrb):
+        yield "the border that was to be hidden is gone"
+    if info.has_alpha:
+        yield "transparent parts become what decoders see there, the colours stored under them"
     if info.sample_aspect_ratio != 1:
         yield "its pixels become square"
     if (info.container, info.codec) != ("mp4", "h264"):
         yield f"it is {info.codec} in {info.container}"
+    if len(video.forms) > 1:
+        yield "frames stored in another way are brought to the size and levels of the first"
+    if info.splices:
+        yield "its time goes on without a gap"
     if info.is_truncated or video.decode_errors:
         yield "what still decodes is kept"
+    if info.other_videos:
+        yield "of its streams of pictures only the one that was looked at is kept"
+    if not info.has_time_stamps:
+        yield f"it gets the time stamps it lacks, at {float(info.fps):.5g} frames a second"
+    if info.undecodable_audio:
+        lost = " and ".join(info.undecodable_audio)
+        taken = f"the next one ({info.audio_codec}) is taken"
+        instead = taken if info.has_audio else "it is written without sound"
+        yield f"its sound ({lost}) does not decode: {instead}"
     if work.audio != "none":
         yield "sound and picture begin together"
 

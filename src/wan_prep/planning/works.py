@@ -113,9 +113,13 @@ def _is_ready_video(video: Evidence, info: VideoInfo, fps: Fraction, profile: Pr
         and info.codec == "h264"
         and info.pixel_format == "yuv420p"
         and info.rotation_deg == 0
+        and not info.is_mirrored
+        and info.matrix_left_undone is None
+        and not any(info.hidden_ltrb)
         and (info.coded_width, info.coded_height) == (info.width, info.height)
         and not (info.is_interlaced or info.is_hdr or info.is_vfr or info.is_truncated)
-        and not video.decode_errors
+        and not (video.decode_errors or info.splices or len(video.forms) > 1)
+        and not (info.other_videos or info.undecodable_audio)
         and info.fps == fps
         and info.size_bytes <= profile.limit("video_bytes_max")
         and (not info.has_audio or (info.audio_codec == "aac" and _sound_fits(info, fps, profile)))

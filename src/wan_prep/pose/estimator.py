@@ -1,6 +1,7 @@
 """What the project needs of a pose network, whoever makes it.
 
-An estimator sees one picture and answers with bodies; only `follow` remembers the last one.
+An estimator sees one picture and answers with bodies, whatever it saw before; only a follower,
+made for one clip, remembers the last one.
 Vendor objects stop here: behind this protocol there are only arrays.
 """
 
@@ -50,8 +51,28 @@ class RawFace:
     mesh_xyz: Floats
 
 
+class PoseFollower(Protocol):
+    """Follows one body through the pictures of one clip."""
+
+    def follow(self, rgb: Rgb) -> RawPose | None:
+        """The body of a picture, sought first where the last call found one: cheaper, less sure.
+
+        None where it lost the body.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
 class PoseEstimator(Protocol):
-    """Finds bodies, and the face on a crop around a head."""
+    """Finds bodies, and the face on a crop around a head. Any thread may call it at any time."""
 
     @property
     def name(self) -> str: ...
@@ -63,18 +84,12 @@ class PoseEstimator(Protocol):
         """The bodies of one picture, at most a handful, in no particular order."""
         ...
 
-    def follow(self, rgb: Rgb) -> RawPose | None:
-        """The body of a picture, sought first where the last call found one: cheaper, less sure.
-
-        The one call that remembers; None where it lost the body.
-        """
+    def follower(self) -> PoseFollower:
+        """One that follows the body of one clip, as a context manager."""
         ...
 
     def face(self, rgb: Rgb) -> RawFace | None:
-        """The most evident face of a crop around one head; None where there is none.
-
-        May be called from one thread while another looks for bodies.
-        """
+        """The most evident face of a crop around one head; None where there is none."""
         ...
 
     def __enter__(self) -> Self: ...

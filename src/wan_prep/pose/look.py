@@ -23,7 +23,7 @@ from wan_prep.geometry import (
 )
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import FACE_SEEN, HEAD_SEEN, HEAD_TINY, Body, FaceBox
-from wan_prep.pose.estimator import Floats, PoseEstimator, RawPose, Rgb
+from wan_prep.pose.estimator import Floats, PoseEstimator, PoseFollower, RawPose, Rgb
 from wan_prep.pose.skeleton import BODY, TORSO
 
 LOOK_SIDE_PX = 512
@@ -149,11 +149,11 @@ def look(rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = Fals
     return [bodies.mirrored(_place(raw, flipped, scale, size)) for raw in raws]
 
 
-def follow(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:
+def follow(rgb: Rgb, follower: PoseFollower) -> list[Body]:
     """The body that the last call followed, in px of the picture; none where it is lost."""
     size = size_of(rgb)
     region = whole(size)
-    raw = estimator.follow(cut(rgb, region, LOOK_SIDE_PX))
+    raw = follower.follow(cut(rgb, region, LOOK_SIDE_PX))
     return [] if raw is None else [_place(raw, region, LOOK_SIDE_PX / region.width, size)]
 
 

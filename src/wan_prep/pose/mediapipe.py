@@ -1,19 +1,16 @@
 """The MediaPipe Tasks landmarkers behind `PoseEstimator`; the only importer of mediapipe.
 
-MediaPipe's native code writes log lines to file descriptor 2 while a graph starts.  They say
-nothing a user could act on, so they are held back there and quoted only when loading fails.
+What its native code logs while a graph starts says nothing a user could act on: it is held back,
+and quoted only where something fails.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +20,7 @@ import numpy as np
 
 from wan_prep.errors import DependencyMissing, PoseModelError
 from wan_prep.pose.estimator import Floats, RawFace, RawPose, Rgb
+from wan_prep.pose.native_log import NativeLogHeldBack
 
 POSE_BUNDLE = "pose_landmarker_full.task"
 FACE_BUNDLE = "face_landmarker.task"
@@ -31,7 +29,6 @@ MAX_POSES = 5
 FOLLOW_STEP_MS = 5000
 # What follows are ten iris points, which the shipped face network does not answer.
 MESH_POINTS = 468
-_STDERR_LOCK = threading.Lock()
 
 
 def shipped_model(name: str = POSE_BUNDLE) -> Path:
@@ -40,7 +37,8 @@ def shipped_model(name: str = POSE_BUNDLE) -> Path:
 
 
 class MediapipeEstimator:
-    """Pose and face landmarkers; every call but `follow` stands alone, so runs repeat exactly.
+    """Pose and face landmarkers. Every call stands alone, so runs repeat exactly, whatever was
+    looked at before and from whichever thread.
 
     Raises:
         PoseModelError: the bundle is missing, not a pose bundle, or refused by the runtime.
@@ -52,19 +50,10 @@ class MediapipeEstimator:
         _check_bundle(path)
         self.name = path.name
         self.sha256 = _sha256(path)
-        self._pose_seen = self._face_seen = False
         self._path = path
-        self._follower: Any = None
-        self._followed = 0
-        with _native_log_held_back() as held_back:
-            try:
-                self._mp = _import_mediapipe()
-                self._pose = self._landmarker("IMAGE", MAX_POSES)
-                self._face = self._face_landmarker()
-            except (RuntimeError, ValueError, OSError) as exc:
-                raise PoseModelError(
-                    f"{path}: MediaPipe cannot load this pose model: {exc} {held_back()}".strip()
-                ) from exc
+        self._mp = _import_mediapipe()
+        self._pose = _Landmarker(path, lambda: self._landmarker("IMAGE", MAX_POSES))
+        self._face = _Landmarker(path, self._face_landmarker)
 
     def _landmarker(self, running_mode: str, num_poses: int) -> Any:
         vision = self._mp.tasks.vision
@@ -87,28 +76,23 @@ class MediapipeEstimator:
         )
 
     def poses(self, rgb: Rgb) -> list[RawPose]:
-        """The bodies of one (H, W, 3) uint8 picture; square pictures measure best."""
-        # A graph logs while its threads start and once more at its first landmarks.
-        with nullcontext() if self._pose_seen else _native_log_held_back():
-            result = self._pose.detect(self._image(rgb))
-        self._pose_seen = self._pose_seen or bool(result.pose_landmarks)
+        """The bodies of one (H, W, 3) uint8 picture; square pictures measure best.
+
+        Raises PoseModelError: the runtime failed.
+        """
+        result = self._pose(lambda pose: pose.detect(self._image(rgb)))
         return _raw_poses(result, rgb)
 
-    def follow(self, rgb: Rgb) -> RawPose | None:
-        """The body of one picture, sought first where the last call found one."""
-        with nullcontext() if self._follower else _native_log_held_back():
-            if self._follower is None:
-                self._follower = self._landmarker("VIDEO", 1)
-            # Far apart in its own time, so that it does not smooth one sample with the next.
-            self._followed += FOLLOW_STEP_MS
-            result = self._follower.detect_for_video(self._image(rgb), self._followed)
-        return next(iter(_raw_poses(result, rgb)), None)
+    def follower(self) -> _Follower:
+        """A memory of its own for one clip."""
+        return _Follower(_Landmarker(self._path, lambda: self._landmarker("VIDEO", 1)), self._image)
 
     def face(self, rgb: Rgb) -> RawFace | None:
-        """The face of a crop around one head; the detector misses small faces in full pictures."""
-        with nullcontext() if self._face_seen else _native_log_held_back():
-            result = self._face.detect(self._image(rgb))
-        self._face_seen = self._face_seen or bool(result.face_landmarks)
+        """The face of a crop around one head; the detector misses small faces in full pictures.
+
+        Raises PoseModelError: the runtime failed.
+        """
+        result = self._face(lambda face: face.detect(self._image(rgb)))
         if not result.face_landmarks:
             return None
         height, width = rgb.shape[:2]
@@ -123,10 +107,8 @@ class MediapipeEstimator:
         return self._mp.Image(self._mp.ImageFormat.SRGB, np.ascontiguousarray(rgb))
 
     def close(self) -> None:
-        with _native_log_held_back():
-            for landmarker in (self._pose, self._face, self._follower):
-                if landmarker is not None:
-                    landmarker.close()
+        self._pose.close()
+        self._face.close()
 
     def __enter__(self) -> Self:
         return self
@@ -138,6 +120,80 @@ class MediapipeEstimator:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _native(path: Path, *, logs: bool) -> Iterator[None]:
+    """Around a call of native code: what it logs is held back, what it raises is mapped."""
+    held_back = NativeLogHeldBack()
+    try:
+        with held_back if logs else nullcontext():
+            yield
+    except (RuntimeError, ValueError, OSError) as exc:
+        # The log repeats what the exception says, where it says anything.
+        reason = (str(exc).strip() or held_back.said.strip() or "it gives no reason").splitlines()[
+            0
+        ]
+        raise PoseModelError(f"{path}: MediaPipe cannot use this pose model: {reason}") from exc
+
+
+class _Landmarker:
+    """A landmarker of MediaPipe's, used by one thread at a time."""
+
+    def __init__(self, path: Path, make: Callable[[], Any]) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        # A graph logs while its threads start and once more at its first landmarks.
+        self._logs = True
+        with _native(path, logs=True):
+            self._made = make()
+
+    def __call__(self, use: Callable[[Any], Any]) -> Any:
+        with self._lock, _native(self._path, logs=self._logs):
+            result = use(self._made)
+            found = getattr(result, "pose_landmarks", None) or getattr(
+                result, "face_landmarks", None
+            )
+            self._logs = self._logs and not found
+            return result
+
+    def close(self) -> None:
+        with self._lock:
+            try:
+                with _native(self._path, logs=True):
+                    self._made.close()
+            except PoseModelError:
+                # A graph that failed says so once more when it is closed, and would say it a third
+                # time when it is collected: it is made to believe that it is closed.
+                self._made._handle = None
+
+
+class _Follower:
+    """Sees one picture after the other; only here a call remembers the one before."""
+
+    def __init__(self, landmarker: _Landmarker, image: Callable[[Rgb], Any]) -> None:
+        self._landmarker, self._image = landmarker, image
+        self._time_ms = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._landmarker.close()
+
+    def follow(self, rgb: Rgb) -> RawPose | None:
+        """The body of one picture, sought first where the last call found one."""
+        # Far apart in its own time, so that it does not smooth one sample with the next.
+        self._time_ms += FOLLOW_STEP_MS
+        result = self._landmarker(
+            lambda pose: pose.detect_for_video(self._image(rgb), self._time_ms)
+        )
+        return next(iter(_raw_poses(result, rgb)), None)
 
 
 def _raw_poses(result: Any, rgb: Rgb) -> list[RawPose]:
@@ -177,31 +233,5 @@ def _check_bundle(path: Path) -> None:
         raise PoseModelError(f"{path}: not a pose landmarker bundle, it lacks {missing[0]}")
 
 
-@lru_cache(maxsize=4)
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@contextmanager
-def _native_log_held_back() -> Iterator[Any]:
-    """Point file descriptor 2 at a scratch file; yields a reader of what was written there.
-
-    One at a time: two overlapping spans would restore each other's scratch file.
-    """
-    with _STDERR_LOCK, tempfile.TemporaryFile() as scratch:
-        try:
-            saved = os.dup(2)
-        except OSError:  # no stderr at all, so nothing to hold back
-            yield lambda: ""
-            return
-        os.dup2(scratch.fileno(), 2)
-
-        def written() -> str:
-            scratch.seek(0)
-            return scratch.read().decode(errors="replace").strip()[-300:]
-
-        try:
-            yield written
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -70,6 +70,10 @@ class Selection:
         chosen = not self.select or any(_matches(e, code, name) for e in self.select)
         return chosen and not any(_matches(e, code, name) for e in self.ignore)
 
+    def deselected(self) -> tuple[str, ...]:
+        """The codes of the checks that do not count."""
+        return tuple(rule.code for rule in RULES if not self.wants(rule.code, rule.name))
+
 
 def _matches(entry: str, code: str, name: str) -> bool:
     return bool(entry) and (code.startswith(entry.upper()) or entry.lower() == name)
@@ -126,7 +130,7 @@ def build_report(
             if r.finding is None and not isinstance(r.answer, NotApplicable)
         ),
         not_applicable=tuple(r.rule.code for r in results if isinstance(r.answer, NotApplicable)),
-        deselected=tuple(r.code for r in RULES if not chosen.wants(r.code, r.name)),
+        deselected=chosen.deselected(),
         cost=_cost(context),
         image_evidence=image,
         video_evidence=video,
@@ -189,6 +193,7 @@ def video_facts(video: Evidence) -> VideoFacts:
         frame_count=info.frame_count,
         is_vfr=info.is_vfr,
         rotation_deg=info.rotation_deg,
+        is_mirrored=info.is_mirrored,
         sample_aspect_ratio=round(float(info.sample_aspect_ratio), 6),
         is_interlaced=info.is_interlaced,
         is_hdr=info.is_hdr,

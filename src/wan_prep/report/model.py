@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
 from wan_prep.pose.body import Shot
 from wan_prep.profile import Mode, Resolution
+from wan_prep.writing import refuse_replacing, write_text
 
 Verdict = Literal["ready", "risky", "not_ready"]
 
@@ -77,6 +77,7 @@ class VideoFacts(_Part):
     frame_count: int | None = None
     is_vfr: bool | None = None
     rotation_deg: int | None = None
+    is_mirrored: bool | None = None
     sample_aspect_ratio: float | None = None
     is_interlaced: bool | None = None
     is_hdr: bool | None = None
@@ -261,17 +262,16 @@ class Report(_Part):
         return json.dumps(self.public_dict(), indent=2, allow_nan=False, ensure_ascii=False)
 
     def save(self, path: str | Path) -> None:
-        """Write everything, evidence included; the file appears whole or not at all."""
-        target = Path(path)
-        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        """Write everything, evidence included; the file appears whole or not at all.
+
+        Raises:
+            InputPathError: it cannot be written, or is a file of the pair.
+        """
+        refuse_replacing(path, (self.image.path, self.video.path))
         try:
-            scratch.write_text(self.model_dump_json(), encoding="utf-8")
-            scratch.replace(target)
+            write_text(Path(path), self.model_dump_json())
         except OSError as exc:
             raise InputPathError(f"{path}: cannot write this report ({exc.strerror})") from exc
-        finally:
-            if scratch.exists():
-                scratch.unlink()
 
     @classmethod
     def load(cls, path: str | Path) -> Report:

@@ -51,6 +51,9 @@ def video_line(facts: VideoFacts) -> str:
         f"{facts.codec} in {facts.container}",
         "with sound" if facts.has_audio else "silent",
     ]
-    if facts.rotation_deg:
-        parts.append(f"turned {facts.rotation_deg}° by metadata")
+    told = [f"turned {facts.rotation_deg}°"] if facts.rotation_deg else []
+    if facts.is_mirrored:
+        told.append("mirrored")
+    if told:
+        parts.append(f"{' and '.join(told)} by metadata")
     return ", ".join(parts)

@@ -21,7 +21,14 @@ from wan_prep.submission.journal import Journal
 from wan_prep.submission.reconciling import Reconciled
 from wan_prep.submission.submitting import earlier_jobs, submission
 from wan_prep.submission.transport import FAILURES, LIMITS, Receiver, Wrapper, broken
-from wan_prep.submission.waiting import Progress, all_reconciled, unfinished_jobs, unwatched, waited
+from wan_prep.submission.waiting import (
+    Progress,
+    all_reconciled,
+    overdue_jobs,
+    unfinished_jobs,
+    unwatched,
+    waited,
+)
 from wan_prep.submission.wire import (
     Broken,
     Exchange,
@@ -168,6 +175,10 @@ class Client:
         """Jobs that a wait for everything waits for; see `unfinished_jobs`."""
         return unfinished_jobs(self._context)
 
+    def overdue(self) -> tuple[Job, ...]:
+        """Jobs that a wait for everything leaves out; see `overdue_jobs`."""
+        return overdue_jobs(self._context)
+
     def reconcile(self) -> tuple[Reconciled, ...]:
         """Look every unclear submission up in the service's history; see `all_reconciled`."""
         return self._runner.run(all_reconciled(self._context))
@@ -199,7 +210,7 @@ def fetch(
     uploaded.
 
     Raises:
-        DownloadFailed: not there, not whole, or too large.
+        DownloadFailed: not there, not whole, not media, or too large.
     """
     figures = (profile or default_profile()).submission
     clock = Clock()

@@ -14,10 +14,12 @@ from wan_prep.errors import RateLimited, Rejected, ReplyInvalid, SubmissionError
 from wan_prep.profile import Submission
 from wan_prep.submission.schema import (
     TERMINAL,
+    Envelope,
     Receipt,
     Task,
     data_of,
     message_of,
+    named_task,
     one_line,
     opened,
 )
@@ -76,22 +78,25 @@ def after_post(outcome: Outcome, now: datetime) -> PostStep:
     """Only a clear answer is taken for one; whatever else came back leaves money in doubt."""
     if isinstance(outcome, Broken):
         return Unclear(outcome.reason) if outcome.may_have_arrived else NotSent(outcome.reason)
-    if 400 <= outcome.status < 500:
-        return Refused(refusal(outcome, now))
-    said = f"HTTP {outcome.status}"
+    said, is_2xx = f"HTTP {outcome.status}", 200 <= outcome.status < 300
+    is_named, service_id = named_task(outcome.content)
+    envelope, reason = Envelope(), "no reason given"
     try:
         envelope = opened(outcome.content)
-        if envelope.is_refusal and outcome.status < 300:
-            return Refused(refusal(outcome, now, code=envelope.code))
-        if envelope.code is not None and envelope.code != outcome.status:
-            said += f" with code {envelope.code}"
-        service_id = data_of(envelope, Receipt).id
+        data_of(envelope, Receipt)
     except ReplyInvalid as exc:
-        return Unclear(f"{said}: {message_of(outcome.content) or exc}")
-    if not (200 <= outcome.status < 300 and envelope.is_success):
-        return Unclear(f"{said}: {message_of(outcome.content) or 'no reason given'}", service_id)
-    status = envelope.data.get("status")
-    return Accepted(service_id, (isinstance(status, str) and one_line(status)) or None)
+        reason = str(exc)
+    # A no beside a task is not a clear one.
+    if not is_named and 400 <= outcome.status < 500:
+        return Refused(refusal(outcome, now))
+    if not is_named and is_2xx and envelope.is_refusal:
+        return Refused(refusal(outcome, now, code=envelope.code))
+    if is_2xx and envelope.is_success and envelope.data is not None and service_id is not None:
+        status = envelope.data.get("status")
+        return Accepted(service_id, (isinstance(status, str) and one_line(status)) or None)
+    if envelope.code is not None and envelope.code != outcome.status:
+        said += f" with code {envelope.code}"
+    return Unclear(f"{said}: {message_of(outcome.content) or reason}", service_id)
 
 
 def refusal(answer: Answer, now: datetime, code: int | None = None) -> Rejected | RateLimited:
@@ -189,8 +194,8 @@ PollStep = Running | Ended | Later | Stop
 def after_poll(
     outcome: Outcome, service_id: str, *, age_s: float, now: datetime, figures: Submission
 ) -> PollStep:
-    """`age_s`: since the submission; a task just accepted may not be found yet, and one that is
-    older than the service's memory not any more."""
+    """`age_s`: since the submission, by clocks that may be wrong; a task just accepted may not be
+    found yet, and one that is older than the service's memory not any more."""
     step = after_question(outcome, now)
     if isinstance(step, Later):
         return step
@@ -199,7 +204,14 @@ def after_poll(
         if is_not_found and age_s < figures.limit("not_found_grace"):
             return Later("HTTP 404: not found yet")
         if is_not_found and age_s > figures.limit("history_kept"):
-            return Ended(Task(status="deleted", error="the service keeps it no longer"))
+            # Not an end: the clock that makes it so old may be wrong, and an end is for good.
+            kept_days = figures.limit("history_kept") / 86400
+            return Stop(
+                SubmissionError(
+                    f"HTTP 404: not found; by this machine's clock it is older than the "
+                    f"{kept_days:.0f} days for which the service keeps a task"
+                )
+            )
         return Stop(step.error)
     try:
         task = data_of(opened(step.answer.content), Task)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from wan_prep.errors import ApiKeyError, SubmissionError
 from wan_prep.profile import default_profile
+from wan_prep.submission.addresses import service_root
 
 KEY_VARIABLE = "WAVESPEED_API_KEY"
 URL_VARIABLE = "WAVESPEED_BASE_URL"
@@ -25,8 +26,11 @@ class Connection:
     """Where submissions go, and with which key. The key never shows itself."""
 
     base_url: str
-    """Without a slash at its end."""
+    """In its one spelling; see `service_root`."""
     api_key: SecretStr
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", service_root(self.base_url))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Connection:
@@ -83,7 +87,7 @@ def base_url(environ: Mapping[str, str] = os.environ) -> str:
             f"{URL_VARIABLE}: expected https:// (http:// only for this machine, because the key "
             f"would travel readable), found {given!r}"
         )
-    return given.rstrip("/")
+    return service_root(given)
 
 
 def home_folder(environ: Mapping[str, str] = os.environ) -> Path:

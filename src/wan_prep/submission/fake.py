@@ -31,7 +31,16 @@ _FIGURES = default_profile()
 _PATHS = _FIGURES.submission.paths
 _SUBMIT = _PATHS.submit.format(model=_FIGURES.service.model_path)
 _RESULT_START, _, _RESULT_END = _PATHS.result.partition("{id}")
-_STAND_IN = b"This is no video: start the rehearsal server with --video FILE.\n"
+
+
+def clip(grey: int = 128, *, size_px: int = 16, frames: int = 2) -> bytes:
+    """A square clip of one grey (0 … 255), 16 frames a second, as uncompressed YUV4MPEG2."""
+    head = f"YUV4MPEG2 W{size_px} H{size_px} F16:1 Ip A1:1 C420jpeg\n".encode()
+    plane = size_px * size_px
+    return head + frames * (b"FRAME\n" + bytes([grey]) * plane + bytes([128]) * (plane // 2))
+
+
+_STAND_IN = clip()
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ class FakeService:
     port: int = 0
     on_seen: Callable[[Seen], None] = field(default=lambda _: None)
     """Called for every request before it is worked on."""
+    on_worked: Callable[[Seen], None] = field(default=lambda _: None)
+    """Called for every request once it was worked on, before it is answered."""
     seen: list[Seen] = field(default_factory=list)
     tasks: dict[str, _FakeTask] = field(default_factory=dict)
 
@@ -116,6 +127,11 @@ class FakeService:
         with self._lock:
             self._faults += [Fault.parse(text) for text in faults]
 
+    def clear_faults(self) -> None:
+        """Go wrong no more."""
+        with self._lock:
+            self._faults = []
+
     def count(self, step: str) -> int:
         """How many requests of one step arrived."""
         return sum(seen.step == step for seen in self.seen)
@@ -129,6 +145,7 @@ class FakeService:
             self.seen.append(seen)
             fault = self._next_fault(seen.step)
             proper = self._reply(seen) if fault is None or fault.needs_work else _done({})
+        self.on_worked(seen)
         if fault is None:
             send(handler, proper)
         else:
@@ -267,7 +284,8 @@ def _not_found(_seen: Seen) -> Reply:
     return _refused(404, "not found")
 
 
-def _step_of(method: str, path: str) -> str:
+def step_of(method: str, path: str) -> str:
+    """Which step of a submission a request is; "other" for none."""
     exact = {
         ("POST", _SUBMIT): "submit",
         ("POST", _PATHS.history): "history",
@@ -294,7 +312,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.close_connection = True
-        step = _step_of(self.command, path)
+        step = step_of(self.command, path)
         try:
             self.server.fake.handle(self, Seen(step, self.command, path, headers, content))
         except OSError:
@@ -345,7 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
             video=video,
             polls_until_completed=given.polls,
             port=given.port,
-            on_seen=_say,
+            on_worked=_say,
         )
         with service:
             _print(f"export WAVESPEED_BASE_URL={service.base_url} WAVESPEED_API_KEY=not-a-real-key")

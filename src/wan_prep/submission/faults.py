@@ -124,6 +124,9 @@ EDITS: dict[str, Edit] = {
     "bad-id": _in_data(id="../../models"),
     "other-id": _in_data(id="somebodyelses"),
     "recode": lambda proper, code: _edited(proper, lambda doc: doc.update(code=int(code))),
+    # Whole by its header, and yet not the whole file.
+    "half-file": lambda proper, _: replace(proper, content=proper.content[:60]),
+    "status": lambda proper, code: replace(proper, status=int(code)),
     "is": lambda proper, word: _in_data(status=word, outputs=[], error=f"ended as {word}")(
         proper, ""
     ),

@@ -18,6 +18,7 @@ from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError, UploadNot
 from wan_prep.media.files import open_check, sha256_of
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report, Verdict
+from wan_prep.submission.addresses import canonical
 from wan_prep.submission.jobs import JobCost
 from wan_prep.submission.schema import Parameters, body, checked_parameters
 
@@ -67,7 +68,9 @@ def local_input(path: str | Path, kind: Kind) -> Input:
 
 
 def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
-    """sha256: of what was fetched for the check, if it was.
+    """An address in its one spelling, which is the one that is sent; see `canonical`.
+
+    sha256: of what was fetched for the check, if it was.
 
     Raises:
         SubmissionError: not a usable address.
@@ -81,7 +84,7 @@ def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
         raise SubmissionError(
             f"{kind}: expected an address such as https://example.com/clip.mp4, without spaces"
         )
-    return Input(kind, url, sha256=sha256)
+    return Input(kind, canonical(url), sha256=sha256)
 
 
 def must_be_allowed(inputs: Iterable[Input], *, upload: bool) -> None:
@@ -216,9 +219,10 @@ def intend(
     chosen = submission.seed.default if seed is None else seed
     parameters = checked_parameters(mode=mode, resolution=resolution, prompt=prompt, seed=chosen)
     last = chosen + count - 1 if chosen >= 0 else chosen
-    if count < 1 or last > submission.seed.high:
+    most = int(submission.limit("variations_max"))
+    if not 1 <= count <= most or last > submission.seed.high:
         raise SubmissionError(
-            f"count: expected 1 or more variations, with seeds up to {submission.seed.high}, "
+            f"count: expected 1 to {most} variations, with seeds up to {submission.seed.high}, "
             f"found {count} from seed {chosen}"
         )
     notes = [note for given in (image, video) if (note := _size_note(given, figures))]

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
 from wan_prep.profile import Mode, Resolution
+from wan_prep.submission.addresses import is_same_address, service_root
+from wan_prep.submission.schema import Prompt
 
 State = Literal[
     "submitting",  # on disk before the POST: it may or may not have been sent
@@ -48,15 +50,17 @@ class JobInput(_Part):
     """One of the two inputs. `sha256` is None for a URL whose content was not looked at."""
 
     source: str
-    """Path or URL as it was given."""
+    """Path as it was given, or URL."""
     url: str
     """What the service was told."""
     sha256: str | None = None
+    path: str | None = None
+    """Where a local file was, absolute; None for a URL."""
 
     def is_same_as(self, other: JobInput) -> bool:
         if self.sha256 is not None and other.sha256 is not None:
             return self.sha256 == other.sha256
-        return self.url == other.url
+        return is_same_address(self.url, other.url)
 
 
 class Output(_Part):
@@ -77,16 +81,20 @@ class Job(_Part):
     """Shared by the wanted variations of one call."""
     state: State
     service_id: str | None = None
+    is_found: bool = False
+    """Whether `service_id` was found in the service's history, not told by the POST itself."""
     status: str | None = None
     """The service's latest word, whatever it was."""
     error: str | None = None
-    base_url: str
+    note: str | None = None
+    """What else somebody should know: a task that was taken for this one, and is not."""
+    base_url: Annotated[str, AfterValidator(service_root)]
     model: str
     image: JobInput
     video: JobInput
     mode: Mode
     resolution: Resolution
-    prompt: str | None = None
+    prompt: Prompt = None
     seed: int
     cost: JobCost | None = None
     created_at: AwareDatetime
@@ -113,7 +121,9 @@ class Job(_Part):
         """What became of it, in a few words."""
         said = self.status if self.state == "submitted" and self.status else self.state
         when = self.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return f"{self.id} of {when}: {said}" + (f" ({self.error})" if self.error else "")
+        error = f" ({self.error})" if self.error else ""
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.id} of {when}: {said}{error}{note}"
 
 
 _PARAMETERS = ("base_url", "model", "mode", "resolution", "prompt", "seed")

@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from wan_prep.errors import AlreadySubmitted, JobNotFound, JournalError
+from wan_prep.errors import AlreadySubmitted, InputPathError, JobNotFound, JournalError
 from wan_prep.submission.environment import home_folder
-from wan_prep.submission.jobs import OPEN, Job, Output, State, utc_now
+from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, Output, State, utc_now
+from wan_prep.writing import written_whole
 
 FILE_NAME = "journal.sqlite3"
 _VERSION = 1
@@ -28,20 +30,29 @@ _BUSY_S = 30.0
 # a power cut: FULL does not sync the folder after the commit.
 _SYNCHRONOUS = "EXTRA"
 _TABLES = """
-CREATE TABLE IF NOT EXISTS jobs (
+CREATE TABLE jobs (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, service_id TEXT, job TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state);
-CREATE TABLE IF NOT EXISTS uploads (
+CREATE INDEX jobs_by_state ON jobs (state);
+CREATE TABLE uploads (
     sha256 TEXT NOT NULL, base_url TEXT NOT NULL, url TEXT NOT NULL, expires_at TEXT NOT NULL,
     PRIMARY KEY (sha256, base_url)
 );
 """
+_TABLE_NAMES = {"jobs", "uploads"}
+# What an entry loses with a task that was only found.
+_UNFOUND: dict[str, Any] = {
+    "service_id": None, "is_found": False, "status": None, "error": None, "outputs": ()
+}  # fmt: skip
 
 
 def new_id() -> str:
     """A local name for a job, or for a call's batch of jobs."""
     return f"wp-{uuid.uuid4().hex[:12]}"
+
+
+def _is_open(job: Job) -> bool:
+    return job.state in OPEN
 
 
 class Journal:
@@ -86,29 +97,89 @@ class Journal:
         if earlier := self.earlier(job):
             raise AlreadySubmitted(_refusal(earlier[-1]), job_id=earlier[-1].id)
 
-    def change(self, job_id: str, *, only_from: Collection[State] = OPEN, **changes: Any) -> Job:
-        """Update an entry and return it; unchanged where its state is not in `only_from`.
+    def change(
+        self, job_id: str, *, only_if: Callable[[Job], bool] = _is_open, **changes: Any
+    ) -> Job:
+        """Update an entry and return it; unchanged where it is not, or no more, as `only_if` wants.
 
         Raises:
             JobNotFound: no such entry. JournalError: it could not be written.
         """
         with self._writing() as base:
             job = self._one(base, job_id)
-            if job.state not in only_from:
-                return job
-            changed = job.model_copy(update={**changes, "updated_at": self._now()})
-            self._put(base, changed)
-        return changed
+            return self._changed(base, job, **changes) if only_if(job) else job
+
+    def settle(
+        self, job: Job, *, state: State, service_id: str | None = None, **changes: Any
+    ) -> Job:
+        """Write what the answer to a POST says of its entry, whatever became of that meanwhile.
+
+        service_id: the id in the answer; None where it says that there is no task.
+
+        A look-up in another process may have taken another task for this one, or this one's task
+        for that of another entry. The answer knows better: what was only found gives way, with its
+        outputs and its end, and a note on either entry names it. An entry that is gone is written
+        again.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        with self._writing() as base:
+            now = self._found(base, job.id) or job
+            if service_id is not None and now.service_id == service_id:  # it was found rightly
+                told = {**changes, "state": state} if now.state in UNCLEAR else {}
+                return self._changed(base, now, **told, is_found=False)
+            notes = []
+            if now.service_id is not None:
+                notes.append(f"{_freed(now)} and is free again")
+            for other in self._holders(base, service_id):
+                if other.is_found and other.id != job.id:
+                    note = f"{_freed(other)} and belongs to {job.id}"
+                    self._changed(base, other, **_UNFOUND, state="unknown", note=note)
+                    notes.append(f"its own task had been taken for {other.id}, unknown again now")
+            own = {"service_id": service_id, "state": state, "note": "; ".join(notes) or None}
+            return self._changed(base, now, **{**_UNFOUND, **own, **changes})
+
+    def doubt(self, job: Job, error: str) -> Job:
+        """Write that nobody knows what became of a POST, unless a look-up has found it meanwhile.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        with self._writing() as base:
+            now = self._found(base, job.id) or job
+            if now.state not in UNCLEAR:
+                return now
+            return self._changed(base, now, state="unknown", error=error)
+
+    def attach(self, job_id: str, service_ids: Collection[str]) -> tuple[Job, int]:
+        """Give an unclear entry the one id that no other entry has; else leave it as it is.
+
+        Returns the entry, and how many of `service_ids` could be its own. An entry whose POST was
+        answered meanwhile keeps what the answer said.
+
+        Raises:
+            JobNotFound: no such entry. JournalError: it could not be written.
+        """
+        with self._writing() as base:
+            job = self._one(base, job_id)
+            if job.service_id is not None:
+                return job, 1
+            own = [one for one in service_ids if not self._holders(base, one)]
+            if len(own) != 1 or job.state not in UNCLEAR:
+                return job, len(own)
+            changes = {"service_id": own[0], "is_found": True, "state": "submitted"}
+            return self._changed(base, job, **changes, error=None), 1
 
     def keep_output(self, job_id: str, position: int, output: Output) -> Job:
-        """Write where an output was put, and what it is."""
+        """Write where an output was put, and what it is; unless it is the entry's no more."""
         with self._writing() as base:
             job = self._one(base, job_id)
             outputs = list(job.outputs)
+            if [other.url for other in outputs[position : position + 1]] != [output.url]:
+                return job
             outputs[position] = output
-            changed = job.model_copy(update={"outputs": tuple(outputs), "updated_at": self._now()})
-            self._put(base, changed)
-        return changed
+            return self._changed(base, job, outputs=tuple(outputs))
 
     def job(self, name: str) -> Job:
         """The entry of a local or a service's id.
@@ -124,24 +195,23 @@ class Journal:
         with self._reading() as base:
             return self._some(base, states)
 
-    def is_attached(self, service_id: str) -> bool:
-        """Whether some entry has this id already."""
-        with self._reading() as base:
-            query = "SELECT 1 FROM jobs WHERE service_id = ?"
-            return base.execute(query, (service_id,)).fetchone() is not None
-
     # -------------------------------------------------------------- uploads
 
-    def upload_url(self, sha256: str, base_url: str) -> str | None:
-        """Where these bytes are kept already; None where they are not, or no longer."""
+    def upload_url(self, sha256: str, base_url: str, *, reused_s: float) -> str | None:
+        """Where these bytes are kept already; None where they are not, or no longer.
+
+        One that would be good for more than `reused_s` seconds was noted by a clock that was wrong,
+        or is now.
+        """
         with self._reading() as base:
             row = base.execute(
                 "SELECT url, expires_at FROM uploads WHERE sha256 = ? AND base_url = ?",
                 (sha256, base_url),
             ).fetchone()
-        if row is None or datetime.fromisoformat(row[1]) <= self._now():
+        if row is None:
             return None
-        return str(row[0])
+        left_s = (datetime.fromisoformat(row[1]) - self._now()).total_seconds()
+        return str(row[0]) if 0 < left_s <= reused_s else None
 
     def keep_upload(self, sha256: str, base_url: str, url: str, *, reused_s: float) -> None:
         """Remember an upload for `reused_s` seconds, and forget those that have expired."""
@@ -164,11 +234,20 @@ class Journal:
         )
 
     def _one(self, base: sqlite3.Connection, name: str) -> Job:
+        job = self._found(base, name)
+        if job is None:
+            raise JobNotFound(f"no job is called {name!r}; `wan-prep jobs` lists them")
+        return job
+
+    def _found(self, base: sqlite3.Connection, name: str) -> Job | None:
         query = "SELECT job FROM jobs WHERE id = ? OR service_id = ? ORDER BY rowid DESC"
         row = base.execute(query, (name, name)).fetchone()
-        if row is None:
-            raise JobNotFound(f"no job is called {name!r}; `wan-prep jobs` lists them")
-        return self._parsed(row[0])
+        return None if row is None else self._parsed(row[0])
+
+    def _holders(self, base: sqlite3.Connection, service_id: str | None) -> tuple[Job, ...]:
+        """The entries that have this id: one, unless the service gave it twice."""
+        rows = base.execute("SELECT job FROM jobs WHERE service_id = ?", (service_id,)).fetchall()
+        return tuple(self._parsed(row[0]) for row in rows)
 
     def _some(self, base: sqlite3.Connection, states: Collection[State] | None) -> tuple[Job, ...]:
         if states is None:
@@ -178,6 +257,11 @@ class Journal:
             query = f"SELECT job FROM jobs WHERE state IN ({marks}) ORDER BY rowid"
             rows = base.execute(query, tuple(states))
         return tuple(self._parsed(row[0]) for row in rows)
+
+    def _changed(self, base: sqlite3.Connection, job: Job, **changes: Any) -> Job:
+        changed = job.model_copy(update={**changes, "updated_at": self._now()})
+        self._put(base, changed)
+        return changed
 
     def _put(self, base: sqlite3.Connection, job: Job) -> None:
         base.execute(
@@ -198,13 +282,13 @@ class Journal:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """A look at the journal makes no file: where there is none, it is empty."""
-        with self._opened(self.path if self.path.exists() else ":memory:") as base:
+        with self._opened(make=False) as base:
             yield base
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that has the only right to write from its beginning on."""
-        with self._opened(self.path) as base:
+        with self._opened(make=True) as base:
             base.execute("BEGIN IMMEDIATE")
             try:
                 yield base
@@ -214,43 +298,86 @@ class Journal:
             base.commit()
 
     @contextmanager
-    def _opened(self, path: Path | str) -> Iterator[sqlite3.Connection]:
+    def _opened(self, *, make: bool) -> Iterator[sqlite3.Connection]:
         try:
-            if path == self.path:
+            is_there = self._is_there()
+            if make and not is_there:
                 self._make()
-            with closing(self._connected(path)) as base:
+                is_there = True
+            with closing(self._connected() if is_there else _new(":memory:")) as base:
                 yield base
-        except (OSError, sqlite3.Error) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else exc
+        except (OSError, sqlite3.Error, Timeout, InputPathError) as exc:
+            reason = (isinstance(exc, OSError) and exc.strerror) or exc
             raise JournalError(
                 f"{self.path}: the journal cannot be used ({reason}); nothing is submitted "
                 "without it; make room, mend its permissions, or set WAN_PREP_HOME"
             ) from exc
 
-    def _connected(self, path: Path | str) -> sqlite3.Connection:
-        base = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    def _is_there(self) -> bool:
+        """Raises OSError: it is out of reach, which is not empty. So is what a link led to."""
+        try:
+            self.path.lstat()
+        except FileNotFoundError:
+            if any(folder.is_symlink() and not folder.exists() for folder in self.path.parents):
+                raise
+            return False
+        return True
+
+    def _connected(self) -> sqlite3.Connection:
+        """The journal that is there. SQLite would make a file, or fill an empty one, by itself."""
+        uri = f"{self.path.absolute().as_uri()}?mode=rw"
+        base = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
         try:
             base.execute(f"PRAGMA synchronous = {_SYNCHRONOUS}")
-            self._migrate(base)
+            self._must_be_a_journal(base)
         except BaseException:
             base.close()
             raise
         return base
 
-    def _migrate(self, base: sqlite3.Connection) -> None:
+    def _must_be_a_journal(self, base: sqlite3.Connection) -> None:
         version = base.execute("PRAGMA user_version").fetchone()[0]
-        if version == _VERSION:
-            return
         if version > _VERSION:
             raise JournalError(f"{self.path} was written by a newer wan-prep; use that one")
-        base.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+        if version == _VERSION and _tables(base) >= _TABLE_NAMES:
+            return
+        found = "has no jobs in it" if self.path.stat().st_size else "is empty"
+        raise JournalError(
+            f"{self.path} {found}, as no journal of wan-prep is, so what was submitted is not "
+            "known and nothing more is: put a copy back in its place; without one, look at the "
+            "history on the service's site, then move this file away"
+        )
 
     def _make(self) -> None:
-        """The file holds addresses that may be private: nobody else reads it."""
-        if self.path.exists():
-            return
+        """An empty journal, whole before it has its name: an empty file is never one of ours.
+
+        It holds addresses that may be private: nobody else reads it.
+        """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_BUSY_S):
+            if os.path.lexists(self.path):
+                return  # somebody else was quicker
+            with written_whole(self.path) as scratch:
+                os.close(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+                _new(scratch).close()
+
+
+def _new(path: Path | str) -> sqlite3.Connection:
+    base = sqlite3.connect(path, isolation_level=None)
+    base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+    return base
+
+
+def _tables(base: sqlite3.Connection) -> set[str]:
+    rows = base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {str(name) for (name,) in rows}
+
+
+def _freed(job: Job) -> str:
+    """The task that was taken for a job's, and the files that came from it."""
+    kept = [output.path for output in job.outputs if output.path is not None]
+    files = f" ({', '.join(kept)} came from it)" if kept else ""
+    return f"the service's task {job.service_id} had been taken for this job{files}"
 
 
 def _refusal(job: Job) -> str:

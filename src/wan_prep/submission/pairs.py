@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wan_prep.errors import InputPathError
+from wan_prep.normalizers.write import published_plan
 from wan_prep.profile import Mode, Resolution
-
-_IMAGES = ("reference.png", "reference.jpg")
-_VIDEO = "driving.mp4"
-_PARTS = "driving-*.mp4"
-_REPORT = "report.json"
-_PLAN = "plan.json"
 
 
 class Target(NamedTuple):
@@ -30,38 +25,29 @@ class Target(NamedTuple):
 class FixedPair:
     image: Path
     video: Path
-    report: Path | None
-    """Of the written files; counts only if its hashes are theirs."""
-    plan: Path | None
-    """What was done to them, and for which mode and resolution."""
+    report: Path
+    """Of the written files."""
+    target: Target
 
 
 def fixed_pair(folder: str | Path) -> FixedPair:
-    """The pair in a folder.
+    """The pair in a folder, once all of it was found as `fix` wrote it.
 
     Raises:
-        InputPathError: no such folder, or one without exactly one image and one video of `fix`.
+        InputPathError, SourceChanged: see `published_plan`. InputPathError: a clip in parts.
     """
     where = Path(folder)
-    if not where.is_dir():
+    plan = published_plan(where)
+    parts = [span.name for span in plan.video.spans]
+    if len(parts) != 1:
         raise InputPathError(
-            f"expected a folder written by `wan-prep fix`, found none at {folder}; "
-            "or give IMAGE and VIDEO"
+            f"{folder}: the clip is split; submit its parts one by one: {', '.join(parts)}"
         )
-    images = [where / name for name in _IMAGES if (where / name).is_file()]
-    video = where / _VIDEO
-    if len(images) != 1 or not video.is_file():
-        parts = sorted(part.name for part in where.glob(_PARTS))
-        hint = f"submit its parts one by one: {', '.join(parts)}" if parts else "give IMAGE VIDEO"
-        raise InputPathError(
-            f"{folder}: expected one of {' and '.join(_IMAGES)}, and {_VIDEO}; {hint}"
-        )
-    report, plan = where / _REPORT, where / _PLAN
     return FixedPair(
-        images[0],
-        video,
-        report if report.is_file() else None,
-        plan if plan.is_file() else None,
+        where / plan.image.name,
+        where / parts[0],
+        where / "report.json",
+        Target(plan.mode, plan.resolution),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from wan_prep.submission.addresses import is_same_address
 from wan_prep.submission.flows import Context, asked
 from wan_prep.submission.jobs import UNCLEAR, Job
 from wan_prep.submission.schema import HistoryItem, HistoryPage, data_of, opened
@@ -21,7 +22,7 @@ class Reconciled:
 
     @property
     def is_clear(self) -> bool:
-        return self.job.service_id is not None
+        return self.job.service_id is not None or self.job.state not in UNCLEAR
 
 
 def reconciled(job: Job, context: Context) -> Flow[Reconciled]:
@@ -39,14 +40,14 @@ def reconciled(job: Job, context: Context) -> Flow[Reconciled]:
         found += [item for item in items if fits(item, job, after, before)]
         if is_last:
             break
-    own = {item.id for item in found if not context.journal.is_attached(item.id)}
-    if len(own) != 1:
-        return Reconciled(job, len(own), _unclear(job, len(own), context))
-    (service_id,) = own
-    attached = context.journal.change(
-        job.id, only_from=UNCLEAR, state="submitted", service_id=service_id, error=None
-    )
-    return Reconciled(attached, 1, f"{job.id}: found, the service calls it {service_id}")
+    now, matches = context.journal.attach(job.id, {item.id for item in found})
+    if now.service_id is not None:
+        said = f"{job.id}: found, the service calls it {now.service_id}"
+    elif now.state not in UNCLEAR:
+        said = now.summary()
+    else:
+        said = _unclear(job, matches, context)
+    return Reconciled(now, matches, said)
 
 
 def window(job: Job, context: Context) -> tuple[datetime, datetime]:
@@ -64,15 +65,18 @@ def fits(item: HistoryItem, job: Job, after: datetime, before: datetime) -> bool
     told = item.inputs
     if item.model not in ("", job.model):
         return False
-    if (told.get("image"), told.get("video")) != (job.image.url, job.video.url):
-        return False
+    for name, url in (("image", job.image.url), ("video", job.video.url)):
+        if not is_same_address(str(told.get(name)), url):
+            return False
     created = _moment(item.created_at)
     if created is not None and not after <= created <= before:
         return False
     ours = {"mode": job.mode, "resolution": job.resolution, "prompt": job.prompt or ""}
     if job.seed >= 0:  # the service may show the seed it drew for a random one
         ours["seed"] = str(job.seed)
-    return all(str(told[name]) == value for name, value in ours.items() if told.get(name))
+    return all(
+        str(told[name]) == value for name, value in ours.items() if told.get(name) is not None
+    )
 
 
 def _page(

@@ -53,11 +53,19 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _given(text: object) -> object:
+    """To the service an empty prompt is none."""
+    return None if text == "" else text
+
+
+Prompt = Annotated[Annotated[str, AfterValidator(_encodable)] | None, BeforeValidator(_given)]
+
+
 class Parameters(BaseModel):
     """The request's fields beside the two files."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    prompt: Annotated[str, AfterValidator(_encodable)] | None = None
+    prompt: Prompt = None
     mode: Mode = "animate"
     resolution: Resolution = "480p"
     seed: Seed = _SEED.default
@@ -248,6 +256,25 @@ def data_of(envelope: Envelope, kind: type[Data]) -> Data:
         found = "null" if envelope.data is None else f"a {type(envelope.data).__name__}"
         raise ReplyInvalid(f"expected an object in the answer's data, found {found}")
     return _read(kind, envelope.data, "answer's data")
+
+
+def named_task(content: bytes) -> tuple[bool, str | None]:
+    """Whether an answer names a task where its id belongs, and the id if it can be one.
+
+    However odd the rest is: an id may be all that is left of a payment.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return False, None
+    data = document.get("data") if isinstance(document, dict) else None
+    named = data.get("id") if isinstance(data, dict) else None
+    if named is None or named == "":
+        return False, None
+    try:
+        return True, Receipt(id=named).id
+    except _Invalid:
+        return True, None
 
 
 def message_of(content: bytes) -> str:

@@ -11,10 +11,17 @@ from wan_prep.errors import (
     SubmissionError,
     SubmissionUnknown,
 )
-from wan_prep.submission.decisions import Accepted, NotSent, PostStep, Refused, after_post
+from wan_prep.submission.decisions import (
+    Accepted,
+    NotSent,
+    PostStep,
+    Refused,
+    Unclear,
+    after_post,
+)
 from wan_prep.submission.flows import Context
 from wan_prep.submission.intent import Input, Intent, must_be_allowed
-from wan_prep.submission.jobs import UNCLEAR, Job, JobInput
+from wan_prep.submission.jobs import Job, JobInput, State
 from wan_prep.submission.journal import new_id
 from wan_prep.submission.schema import AnimateRequest, Parameters
 from wan_prep.submission.uploads import address_of
@@ -106,7 +113,8 @@ def _draft(
 
 
 def _as_job_input(given: Input, url: str) -> JobInput:
-    return JobInput(source=given.source, url=url, sha256=given.sha256)
+    path = None if given.path is None else str(given.path.absolute())
+    return JobInput(source=given.source, url=url, sha256=given.sha256, path=path)
 
 
 def _submitted(
@@ -124,35 +132,19 @@ def _submitted(
         # Ctrl-C, or a fault of ours, while the POST may be on its way. Should the journal fail as
         # well, "submitting" is on disk and means the same.
         with suppress(JournalError):
-            journal.change(
-                job.id, only_from=UNCLEAR, state="unknown", error="interrupted while it was sent"
-            )
+            journal.doubt(job, "interrupted while it was sent")
         raise
     if isinstance(step, Accepted):
         return _accepted(job, step, context)
     if isinstance(step, Refused):
-        journal.change(job.id, only_from=UNCLEAR, state="rejected", error=str(step.error))
-        raise step.error
+        raise _noted(step.error, job, context, state="rejected", error=str(step.error))
     if isinstance(step, NotSent):
-        journal.change(job.id, only_from=UNCLEAR, state="not_sent", error=step.reason)
-        raise ServiceUnreachable(
+        unreachable = ServiceUnreachable(
             f"the service cannot be reached ({step.reason}); nothing was sent; check the network "
             "and WAVESPEED_BASE_URL, then submit again"
         )
-    with suppress(JournalError):
-        journal.change(
-            job.id,
-            only_from=UNCLEAR,
-            state="unknown",
-            service_id=step.service_id,
-            error=step.reason,
-        )
-    raise SubmissionUnknown(
-        f"it is not known whether the service accepted this ({step.reason}); do not submit again: "
-        f"`wan-prep wait {job.id}` looks it up and waits for it, `wan-prep jobs --reconcile` "
-        "looks it up",
-        job_id=job.id,
-    )
+        raise _noted(unreachable, job, context, state="not_sent", error=step.reason)
+    raise _in_doubt(job, step, context)
 
 
 def _posted(request: AnimateRequest, model: str, context: Context) -> Flow[PostStep]:
@@ -171,13 +163,8 @@ def _posted(request: AnimateRequest, model: str, context: Context) -> Flow[PostS
 
 def _accepted(job: Job, step: Accepted, context: Context) -> Job:
     try:
-        return context.journal.change(
-            job.id,
-            only_from=UNCLEAR,
-            state="submitted",
-            service_id=step.service_id,
-            status=step.status,
-            error=None,
+        return context.journal.settle(
+            job, state="submitted", service_id=step.service_id, status=step.status
         )
     except JournalError as exc:
         raise SubmissionUnknown(
@@ -185,3 +172,46 @@ def _accepted(job: Job, step: Accepted, context: Context) -> Job:
             f"({exc}); do not submit again: mend that, then `wan-prep jobs --reconcile`",
             job_id=job.id,
         ) from exc
+
+
+def _noted(
+    refusal: SubmissionError, job: Job, context: Context, *, state: State, error: str
+) -> SubmissionError:
+    """A clear no, once it is in the journal; with what else its reader must know."""
+    try:
+        note = context.journal.settle(job, state=state, error=error).note
+    except JournalError as exc:
+        refusal.__cause__ = exc
+        note = (
+            f"the journal could not note that ({exc}), so {job.id} still counts as perhaps sent: "
+            "mend that, then submit with --resubmit"
+        )
+    if note is not None:
+        refusal.args = (f"{refusal}; {note}",)
+    return refusal
+
+
+def _in_doubt(job: Job, step: Unclear, context: Context) -> SubmissionUnknown:
+    """What is to be raised once the doubt is in the journal, with the id if there is one."""
+    reason = step.reason
+    if step.service_id is not None:
+        reason += f"; it may be the service's task {step.service_id}"
+    cause = None
+    try:
+        if step.service_id is None:
+            context.journal.doubt(job, step.reason)
+        else:
+            context.journal.settle(
+                job, state="unknown", service_id=step.service_id, error=step.reason
+            )
+    except JournalError as exc:
+        cause = exc
+        reason += f"; the journal could not note that: {exc}"
+    unknown = SubmissionUnknown(
+        f"it is not known whether the service accepted this ({reason}); do not submit again: "
+        f"`wan-prep wait {job.id}` looks it up and waits for it, `wan-prep jobs --reconcile` "
+        "looks it up",
+        job_id=job.id,
+    )
+    unknown.__cause__ = cause
+    return unknown

@@ -44,7 +44,8 @@ def address_of(given: Input, context: Context) -> Flow[str]:
     if given.path is None or given.sha256 is None:
         return given.source
     base_url = context.connection.base_url
-    kept = context.journal.upload_url(given.sha256, base_url)
+    reused_s = context.limit("upload_reused")
+    kept = context.journal.upload_url(given.sha256, base_url, reused_s=reused_s)
     if kept is not None:
         return kept
     try:
@@ -53,7 +54,6 @@ def address_of(given: Input, context: Context) -> Flow[str]:
             url = yield from _by_form(given, context)
     except OSError as exc:
         raise InputPathError(f"{given.source}: cannot be read any more ({exc.strerror})") from exc
-    reused_s = context.limit("upload_reused")
     context.journal.keep_upload(given.sha256, base_url, url, reused_s=reused_s)
     return url
 

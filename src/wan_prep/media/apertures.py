@@ -1,0 +1,190 @@
+"""The border that a container hides: `clap` of MP4 and QuickTime, PixelCrop of Matroska.
+
+libav reads both, but PyAV hands on neither, and what libav prints of a file is to be had only by
+switching on the log of the whole process. So the few bytes are read here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+Ltrb = tuple[int, int, int, int]
+"""Left, top, right, bottom; px."""
+NOTHING_HIDDEN: Ltrb = (0, 0, 0, 0)
+
+# (start, end) of the content of a box or an element, in bytes from the file's beginning.
+_Span = tuple[int, int]
+
+_ISO_SAMPLES = (b"mdia", b"minf", b"stbl", b"stsd")
+# What stands before the boxes of a list of sample entries, and of a visual sample entry.
+_ENTRIES_AT = 8
+_ENTRY_BOXES_AT = 78
+
+_SEGMENT, _TRACKS, _TRACK, _VIDEO, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675
+_CROPS = {0x54CC: 0, 0x54BB: 1, 0x54DD: 2, 0x54AA: 3}
+"""PixelCropLeft, …Top, …Right and …Bottom, and their places."""
+
+
+def hidden_ltrb(
+    path: Path, container: str, *, track_id: int, video_index: int, coded_wh: tuple[int, int]
+) -> Ltrb:
+    """Px at each side of decoded frames that are not to be shown.
+
+    container: the demuxer's first name. track_id: of an MP4's track. video_index: which of the
+    video tracks it is, in Matroska. A border that leaves nothing, or lies outside, is none.
+    """
+    width, height = coded_wh
+    found = None
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        try:
+            if container == "mov":
+                found = _clean_aperture(file, (0, end), track_id, width, height)
+            elif container == "matroska":
+                found = _pixel_crop(file, (0, end), video_index)
+        except (struct.error, IndexError, ValueError, ZeroDivisionError):
+            return NOTHING_HIDDEN  # damaged: libav has the last word on whether it plays
+    if found is None:
+        return NOTHING_HIDDEN
+    is_inside = min(found) >= 0 and min(shown_size(width, height, found)) > 0
+    return found if is_inside else NOTHING_HIDDEN
+
+
+def shown_size(coded_width: int, coded_height: int, hidden: Ltrb) -> tuple[int, int]:
+    """(width, height) in px of what is left of a decoded frame, not turned yet."""
+    left, top, right, bottom = hidden
+    return coded_width - left - right, coded_height - top - bottom
+
+
+# ---- MP4 and QuickTime
+
+
+def _clean_aperture(
+    file: BinaryIO, whole: _Span, track_id: int, width: int, height: int
+) -> Ltrb | None:
+    movie = _box(file, whole, b"moov")
+    for kind, track in _boxes(file, movie):
+        if kind != b"trak" or _track_id(file, track) != track_id:
+            continue
+        at = track
+        for name in _ISO_SAMPLES:
+            at = _box(file, at, name)
+        _, entry = next(_boxes(file, (at[0] + _ENTRIES_AT, at[1])))
+        for name, content in _boxes(file, (entry[0] + _ENTRY_BOXES_AT, entry[1])):
+            if name == b"clap":
+                return _hidden_by(struct.unpack(">8i", _read(file, content[0], 32)), width, height)
+    return None
+
+
+def _hidden_by(clap: tuple[int, ...], width: int, height: int) -> Ltrb:
+    """Width, height, and how far their middle lies right of and below the picture's, as ratios.
+
+    Fractions of a pixel are left to the picture, as FFmpeg does.
+    """
+    wide, high, right, down = (Fraction(clap[k], clap[k + 1]) for k in range(0, 8, 2))
+    if wide <= 0 or high <= 0:
+        raise ValueError("an aperture without a size")
+    left_px, top_px = (width - wide) / 2 + right, (height - high) / 2 + down
+    if min(left_px, top_px, width - wide - left_px, height - high - top_px) < 0:
+        raise ValueError("an aperture beyond the picture")
+    return (int(left_px), int(top_px), int(width - wide - left_px), int(height - high - top_px))
+
+
+def _track_id(file: BinaryIO, track: _Span) -> int:
+    start, _ = _box(file, track, b"tkhd")
+    is_long = _read(file, start, 1)[0] == 1  # times of 64 bits
+    return int.from_bytes(_read(file, start + (20 if is_long else 12), 4), "big")
+
+
+def _box(file: BinaryIO, inside: _Span, name: bytes) -> _Span:
+    for kind, content in _boxes(file, inside):
+        if kind == name:
+            return content
+    raise ValueError(f"no {name!r}")
+
+
+def _boxes(file: BinaryIO, inside: _Span) -> Iterator[tuple[bytes, _Span]]:
+    position, end = inside
+    while position + 8 <= end:
+        size, kind = struct.unpack(">I4s", _read(file, position, 8))
+        begin = position + 8
+        if size == 1:
+            size = int.from_bytes(_read(file, begin, 8), "big")
+            begin += 8
+        following = end if size == 0 else position + size
+        if not begin <= following <= end:
+            return
+        yield kind, (begin, following)
+        position = following
+
+
+# ---- Matroska
+
+
+def _pixel_crop(file: BinaryIO, whole: _Span, video_index: int) -> Ltrb | None:
+    found = 0
+    for kind, segment in _elements(file, whole):
+        if kind != _SEGMENT:
+            continue
+        for name, tracks in _elements(file, segment):
+            if name == _CLUSTER:
+                return None
+            if name != _TRACKS:
+                continue
+            for track_name, track in _elements(file, tracks):
+                videos = [
+                    video
+                    for part, video in (_elements(file, track) if track_name == _TRACK else ())
+                    if part == _VIDEO
+                ]
+                if videos and found == video_index:
+                    return _crops(file, videos[0])
+                found += len(videos)
+    return None
+
+
+def _crops(file: BinaryIO, video: _Span) -> Ltrb:
+    hidden = [0, 0, 0, 0]
+    for kind, (start, end) in _elements(file, video):
+        if kind in _CROPS and end - start <= 8:
+            hidden[_CROPS[kind]] = int.from_bytes(_read(file, start, end - start), "big")
+    left, top, right, bottom = hidden
+    return (left, top, right, bottom)
+
+
+def _elements(file: BinaryIO, inside: _Span) -> Iterator[tuple[int, _Span]]:
+    position, end = inside
+    while position < end:
+        kind, position = _number(file, position, keeps_marker=True)
+        size, position = _number(file, position, keeps_marker=False)
+        # All ones: of unknown size, to the end; so live streams leave their segment.
+        following = end if size is None else position + size
+        if kind is None or following > end:
+            following = end
+        yield kind or 0, (position, following)
+        position = following
+
+
+def _number(file: BinaryIO, position: int, *, keeps_marker: bool) -> tuple[int | None, int]:
+    """An EBML number of 1 to 8 bytes (None: all its bits are ones), and where it ends."""
+    first = _read(file, position, 1)[0]
+    length = 9 - first.bit_length()
+    if length > 8:
+        raise ValueError("no EBML number")
+    number = int.from_bytes(_read(file, position, length), "big")
+    if keeps_marker:
+        return number, position + length
+    number &= (1 << 7 * length) - 1
+    return (None if number == (1 << 7 * length) - 1 else number), position + length
+
+
+def _read(file: BinaryIO, position: int, size: int) -> bytes:
+    file.seek(position)
+    found = file.read(size)
+    if len(found) < size:
+        raise ValueError("the file ends")
+    return found

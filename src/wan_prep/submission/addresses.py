@@ -1,0 +1,119 @@
+"""One spelling for what is one address, so that another spelling does not pay a second time."""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
+from urllib.parse import quote, unquote
+
+import idna
+
+_PARTS = re.compile(
+    r"(?P<scheme>https?)://(?:(?P<user>[^/?#]*)@)?(?P<host>\[[^]/?#]*]|[^:/?#@]*)(?::(?P<port>[0-9]*))?"
+    r"(?P<rest>(?:[/?][^#]*)?)(?:#.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
+_RESERVED_OR_ESCAPED = ":/?#[]@!$&'()*+,;=%"
+
+
+@dataclass(frozen=True)
+class _Parts:
+    scheme: str
+    user: str | None
+    host: str
+    port: int | None
+    """None for the scheme's own."""
+    rest: str
+    """Path and query; begins with a slash."""
+
+    @classmethod
+    def of(cls, url: str) -> _Parts | None:
+        found = _PARTS.fullmatch(url)
+        if found is None:
+            return None
+        scheme = found["scheme"].lower()
+        port = int(found["port"]) if found["port"] else None
+        if port == _DEFAULT_PORTS[scheme]:
+            port = None
+        rest = found["rest"]
+        if not rest.startswith("/"):
+            rest = f"/{rest}"
+        return cls(scheme, found["user"], found["host"].lower(), port, rest)
+
+    def __str__(self) -> str:
+        user = "" if self.user is None else f"{self.user}@"
+        port = "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{user}{self.host}{port}{self.rest}"
+
+
+def canonical(url: str) -> str:
+    """An http address in RFC 3986's normal form, as far as no signature can depend on it.
+
+    Scheme and host are in lower case; the scheme's own port, an empty path and the fragment, which
+    no server sees, make no difference. Path and query stay as they are: signed addresses are signed
+    letter by letter. What is no http address stays as it is.
+    """
+    parts = _Parts.of(url)
+    return url if parts is None else str(parts)
+
+
+def is_same_address(url: str, other: str) -> bool:
+    """Whether two addresses are one by RFC 3986: dot segments and escapes are compared, too.
+
+    A wrong yes asks a person once more before paying, a wrong no pays twice.
+    """
+    return _compared(url) == _compared(other)
+
+
+def service_root(url: str) -> str:
+    """Where a service is, in the spelling that `is_same_address` compares, without slashes at the
+    end: no signature is over it."""
+    return _compared(url).rstrip("/")
+
+
+def _compared(url: str) -> str:
+    parts = _Parts.of(url)
+    if parts is None:
+        return url
+    path, mark, query = re.sub("%([0-9a-fA-F]{2})", _escape, parts.rest).partition("?")
+    rest = quote(f"{_without_dots(path)}{mark}{query}", safe=_RESERVED_OR_ESCAPED)
+    return str(replace(parts, host=_one_host(parts.host), rest=rest))
+
+
+def _one_host(host: str) -> str:
+    """A host as it is looked up: in ASCII (IDNA 2008), an address in its short form, no dot after
+    it. What is no host stays as it is."""
+    if host.startswith("["):
+        try:
+            return f"[{IPv6Address(host[1:-1]).compressed}]"
+        except ValueError:
+            return host
+    named = unquote(host).lower()
+    try:
+        named = named if named.isascii() else idna.encode(named, uts46=True).decode()
+    except idna.IDNAError:
+        return host
+    return named.rstrip(".") if re.fullmatch(r"[^\s/?#@:\[\]%]+", named) else host
+
+
+def _escape(found: re.Match[str]) -> str:
+    """An unreserved character as itself, any other escape in capitals."""
+    character = chr(int(found[1], 16))
+    return character if character in _UNRESERVED else found[0].upper()
+
+
+def _without_dots(path: str) -> str:
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
