@@ -881,8 +881,23 @@ def test_who_is_seen_only_when_the_main_one_is_covered_is_counted(person: Any) -
     estimator = OneEyed(lambda n, r: [person(170.0), person(50.0, 55.0)])
     body, others = people_of_still(painted(1), estimator)
     assert (neck_x(body), [neck_x(other) for other in others]) == (170, [50])
-    # The whole picture, five closer looks; the covered one, two closer looks at the other.
-    assert len(estimator.looks) == 1 + 5 + 1 + 2
+    # The whole picture, nine closer looks; the covered one, two closer looks at the other.
+    assert len(estimator.looks) == 1 + 9 + 1 + 2
+
+
+def test_who_is_found_only_when_a_larger_other_is_covered_too_is_counted(person: Any) -> None:
+    """Looks around the small one answer with the large one, until that is covered as well."""
+
+    class Crowd(Facing):
+        def poses(self, rgb: np.ndarray) -> list[RawPose]:
+            everywhere = np.ones(rgb.shape[:2], bool)
+            seen = [raw for raw in super().poses(rgb) if at_neck(everywhere, raw)]
+            is_whole = whole_picture(self.looks[-1][1])
+            return seen[::-1] if is_whole and len(seen) == 2 else seen[:1]
+
+    estimator = Crowd(lambda n, r: [person(210.0), person(80.0, 45.0), person(50.0, 25.0)])
+    body, others = people_of_still(painted(1), estimator)
+    assert (neck_x(body), [neck_x(other) for other in others]) == (210, [80, 50])
 
 
 def test_both_ends_of_a_wide_still_are_looked_at_closer(person: Any) -> None:

@@ -146,15 +146,15 @@ def look_beside(
     known, found = list(people), []
     hidden = covered(rgb, known)
     for region in regions:
-        if len(known) > MOST_OTHERS:
-            break
-        new = [b for b in looking.look(hidden, region, estimator) if not doubts(b)]
-        for body in merge(known, new)[len(known) :]:
-            other = candidate(rgb, body)
-            if share(body) < SPECK:
-                continue
-            if expected(other) or seen_again(hidden, body, estimator):
-                found.append(replace(other, beside=True, confirmed=True))
-                known.append(body)
-        hidden = covered(rgb, known)
+        is_settled = False
+        while not is_settled and len(known) <= MOST_OTHERS:
+            seen = [b for b in looking.look(hidden, region, estimator) if not doubts(b)]
+            new = [b for b in merge(known, seen)[len(known) :] if share(b) >= SPECK]
+            others = [candidate(rgb, body) for body in new]
+            there = [c for c in others if expected(c) or seen_again(hidden, c.body, estimator)]
+            found += [replace(other, beside=True, confirmed=True) for other in there]
+            known += [other.body for other in there]
+            hidden = covered(rgb, known)
+            # Looks at a smaller one answer with a larger one, until that is covered as well.
+            is_settled = not there or len(there) == len(new)
     return found
