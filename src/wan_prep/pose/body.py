@@ -198,8 +198,11 @@ def body_box(body: Body) -> Box:
 
 
 def widest_box(body: Body) -> Box:
-    """`body_box` around joints that are hardly seen, too: where to look whether they are."""
-    return _box(body, ramp(body.visibility, VISIBLE / 2.0, VISIBLE / 2.0))
+    """`body_box` around all joints that lie in the picture, seen or not: where to look for them.
+
+    Looks that leave out what the first one did not see can only agree with it.
+    """
+    return _box(body, np.ones(skeleton.JOINT_COUNT))
 
 
 def _box(body: Body, weights: Floats) -> Box:

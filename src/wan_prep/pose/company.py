@@ -104,7 +104,7 @@ def covered(rgb: Rgb, people: Iterable[Body]) -> Rgb:
     hidden = rgb.copy()
     mean = cv2.mean(rgb)
     for body in people:
-        box = bodies.widest_box(body)
+        box = bodies.body_box(body)
         corner = (ceil(box.right), ceil(box.bottom))
         cv2.rectangle(hidden, (int(box.left), int(box.top)), corner, mean, cv2.FILLED)
     return hidden
