@@ -24,6 +24,7 @@ import pytest
 import wan_prep
 from wan_prep import errors
 from wan_prep.analyzers import RULES
+from wan_prep.analyzers.explanations import explanation_of
 from wan_prep.cli import run
 from wan_prep.findings import Rule
 from wan_prep.submission.fake import FakeService
@@ -242,7 +243,7 @@ def test_a_rule_is_complete(rule: Rule) -> None:
     assert rule.about in ("image", "video", "pair")
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", rule.name), "kebab-case"
     assert rule.name.split("-")[0] not in NOT_FIRST, "a name states the problem"
-    texts = rule.explanation
+    texts = explanation_of(rule.code)
     for heading in ("measures", "why", "fix", "limit"):
         text = getattr(texts, heading)
         assert text.strip(), heading

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wan_prep.analyzers import RULES
+from wan_prep.analyzers.explanations import explanation_of
 from wan_prep.findings import Rule
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "checks.md"
@@ -31,7 +32,7 @@ def checks_page(rules: Sequence[Rule]) -> str:
     """The page as Markdown: one row a rule, in the order given."""
     return _HEAD + "".join(
         f"| {rule.code} | {rule.name} | {rule.family} | {rule.about} | {rule.cap.value} "
-        f"| {rule.explanation.measures} |\n"
+        f"| {explanation_of(rule.code).measures} |\n"
         for rule in rules
     )
 

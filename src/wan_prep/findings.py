@@ -6,7 +6,6 @@ gives a score, and the profile's severities do the rest, the same way for every 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -280,22 +279,6 @@ Check = Callable[[PairContext], Answer]
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """The same four headings for every check."""
-
-    measures: str
-    why: str
-    fix: str
-    limit: str
-    """Names the profile's entries in backticks."""
-
-    def figures(self, profile: Profile) -> tuple[str, ...]:
-        """The entries of the profile that `limit` names, with their values and sources."""
-        names = re.findall(r"`(\w+)`", self.limit)
-        return tuple(said for name in names for said in profile.described(name))
-
-
-@dataclass(frozen=True)
 class Rule:
     """One line of the rule table.
 
@@ -308,6 +291,5 @@ class Rule:
     family: Family
     about: About
     check: Check
-    explanation: Explanation
     cap: Severity = Severity.ERROR
     at_start: bool = False

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from wan_prep.analyzers import BY_CODE, RULES
+from wan_prep.analyzers.explanations import explanation_of
 from wan_prep.findings import Inconclusive, Judged, NotApplicable, Rule, Severity
 from wan_prep.report.scoring import evaluate
 
@@ -35,7 +36,7 @@ def test_a_rule_is_well_formed(rule: Rule) -> None:
     assert re.fullmatch(r"WP[1-6]\d\d", rule.code)
     assert rule.family == FAMILY_OF[rule.code[2]]
     assert re.fullmatch(r"[a-z]+(-[a-z]+)+", rule.name)
-    headings = rule.explanation
+    headings = explanation_of(rule.code)
     for text in (headings.measures, headings.why, headings.fix, headings.limit):
         assert text.endswith(".")
         assert len(text) > 10

@@ -9,7 +9,6 @@ from wan_prep.findings import (
     PASSED,
     Answer,
     Applicability,
-    Explanation,
     Fix,
     Judged,
     NotApplicable,
@@ -137,79 +136,9 @@ def extreme_aspect(context: PairContext) -> Answer:
 
 
 RULES = (
-    Rule(
-        "WP201",
-        "aspect-mismatch",
-        "aspect",
-        "pair",
-        aspect_mismatch,
-        Explanation(
-            "The larger of the two display aspect ratios (width / height in square pixels, black "
-            "bars excluded) over the smaller one.",
-            "One medium decides the result's shape: the image in `animate`, the video in "
-            "`replace`. The other is letterboxed, cropped or stretched, by code that differs from "
-            "host to host; equal ratios are the only remedy that works everywhere.",
-            "Crop or pad both to one ratio.",
-            "The endpoint's page asks for equal ratios; the tolerance stands in the profile as "
-            "`aspect_gap`.",
-        ),
-    ),
-    Rule(
-        "WP202",
-        "output-bars",
-        "aspect",
-        "pair",
-        output_bars,
-        Explanation(
-            "The size that the official preprocessing gives the deciding medium, and the black "
-            "pixels it adds, which follow from flooring both sides to multiples of 16.",
-            "Bars are animated along with the picture and cost sharpness.",
-            "Scale to a size that the rule leaves as it is, at the resolution you submit with.",
-            "Wan2.2's open source; the tolerance is `bars` in the profile. A prediction: never an "
-            "error.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    Rule(
-        "WP203",
-        "image-black-bars",
-        "aspect",
-        "image",
-        bars_in_image,
-        Explanation(
-            "Black borders of the image.",
-            "They take part of the result's area and shift the person in the frame.",
-            "Cut them off.",
-            "`bars_in_media` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    Rule(
-        "WP204",
-        "video-black-bars",
-        "aspect",
-        "video",
-        bars_in_video,
-        Explanation(
-            "Black borders that stay through all looked-at frames.",
-            "They take part of the result's area and shift the person in the frame.",
-            "Cut them off.",
-            "`bars_in_media` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    Rule(
-        "WP205",
-        "aspect-extreme",
-        "aspect",
-        "pair",
-        extreme_aspect,
-        Explanation(
-            "Each medium's own aspect ratio.",
-            "Very long or tall pictures leave the model few pixels across the person.",
-            "Crop the long side.",
-            "Another host's published limit, `aspect_max` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
+    Rule("WP201", "aspect-mismatch", "aspect", "pair", aspect_mismatch),
+    Rule("WP202", "output-bars", "aspect", "pair", output_bars, cap=Severity.WARNING),
+    Rule("WP203", "image-black-bars", "aspect", "image", bars_in_image, cap=Severity.WARNING),
+    Rule("WP204", "video-black-bars", "aspect", "video", bars_in_video, cap=Severity.WARNING),
+    Rule("WP205", "aspect-extreme", "aspect", "pair", extreme_aspect, cap=Severity.WARNING),
 )

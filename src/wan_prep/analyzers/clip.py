@@ -13,7 +13,6 @@ from wan_prep.findings import (
     PASSED,
     Answer,
     Applicability,
-    Explanation,
     Fix,
     Judged,
     NotApplicable,
@@ -244,89 +243,19 @@ def motionless(info: VideoInfo, video: Evidence, context: PairContext) -> Answer
 
 
 RULES = (
+    Rule("WP601", "clip-too-long", "clip", "video", _of_clip(over_length)),
+    Rule("WP602", "clip-too-short", "clip", "video", _of_clip(too_short), cap=Severity.WARNING),
     Rule(
-        "WP601",
-        "clip-too-long",
-        "clip",
-        "video",
-        _of_clip(over_length),
-        Explanation(
-            "The duration of the part that counts, by time stamps.",
-            "The endpoint takes at most 120 s.",
-            "Trim the clip.",
-            "The endpoint's own page; `clip_max` in the profile.",
-        ),
+        "WP603", "clip-long-enough-to-drift", "clip", "video", _of_clip(drift), cap=Severity.WARNING
     ),
-    Rule(
-        "WP602",
-        "clip-too-short",
-        "clip",
-        "video",
-        _of_clip(too_short),
-        Explanation(
-            "The duration of the part that counts.",
-            "Another host asks for two seconds; five are billed in any case.",
-            "Use a longer clip.",
-            "`video_s_min` and `billed_min` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    Rule(
-        "WP603",
-        "clip-long-enough-to-drift",
-        "clip",
-        "video",
-        _of_clip(drift),
-        Explanation(
-            "The duration, and how many segments of 77 frames the model renders it in.",
-            "Each segment starts from the last one's end: colours and shapes drift. 120 s is a "
-            "limit, not a recommendation.",
-            "Split the clip, or trim it to what you need.",
-            "User reports; `clip_drift` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    Rule(
-        "WP604",
-        "clip-has-cuts",
-        "clip",
-        "video",
-        _of_clip(cuts),
-        Explanation(
-            "Hard cuts, by PySceneDetect's adaptive detector on every decoded frame.",
-            "The template of the first shot is laid over the next.",
-            "Trim the clip to one shot.",
-            "Another host asks for one shot; `shot_cuts` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    Rule(
-        "WP605",
-        "frame-rate-low",
-        "clip",
-        "video",
-        _of_clip(low_rate),
-        Explanation(
-            "Frames a second, measured on the content.",
-            "The model resamples to 30; few frames repeat and stutter.",
-            "Use a clip filmed at a higher rate.",
-            "Another host's published limit, `video_fps_min` in the profile.",
-        ),
-        cap=Severity.WARNING,
-    ),
+    Rule("WP604", "clip-has-cuts", "clip", "video", _of_clip(cuts), cap=Severity.WARNING),
+    Rule("WP605", "frame-rate-low", "clip", "video", _of_clip(low_rate), cap=Severity.WARNING),
     Rule(
         "WP606",
         "frame-rate-variable",
         "clip",
         "video",
         _of_clip(variable_rate),
-        Explanation(
-            "Whether the distances between frames differ by more than rounding explains.",
-            "The official code picks frames by index at the mean rate: a 20 s clip was seen to "
-            "drift by 4.9 s.",
-            "Resample to a constant rate.",
-            "Wan2.2's open source; `variable_rate` in the profile.",
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
@@ -335,43 +264,12 @@ RULES = (
         "clip",
         "video",
         _of_clip(audio_in_time),
-        Explanation(
-            "When the sound starts relative to the first frame.",
-            "The result carries the clip's sound; readers that ignore time stamps shift it.",
-            "Write picture and sound from one start.",
-            "`audio_offset_max` in the profile.",
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
-        "WP608",
-        "clip-stands-still",
-        "clip",
-        "video",
-        _of_clip(stands_still),
-        Explanation(
-            "Stretches in which all frames are the same picture but for their coding: a frame that "
-            "is held, a pause, a recording that froze. A person who stands still before a camera "
-            "is none, since a camera has noise.",
-            "Every second is billed, and a still one transfers nothing.",
-            "Cut it off; in the middle, choose a part that moves.",
-            "`still_min`, `still_neighbour_max`, `still_drift_max`, `still_redrawn_max` and "
-            "`still_share` in the profile.",
-        ),
-        cap=Severity.WARNING,
+        "WP608", "clip-stands-still", "clip", "video", _of_clip(stands_still), cap=Severity.WARNING
     ),
     Rule(
-        "WP609",
-        "clip-without-motion",
-        "clip",
-        "video",
-        _of_clip(motionless),
-        Explanation(
-            "Whether the clip is a still stretch as a whole, or one frame.",
-            "The model transfers the motion of the clip; without any, the result is a still.",
-            "Use a clip in which the person moves.",
-            "`motion_min`, `still_min` and `no_motion` in the profile.",
-        ),
-        cap=Severity.WARNING,
+        "WP609", "clip-without-motion", "clip", "video", _of_clip(motionless), cap=Severity.WARNING
     ),
 )

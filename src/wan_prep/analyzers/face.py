@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, StrEnum, auto
 
 import numpy as np
@@ -11,10 +11,8 @@ from wan_prep.analyzers.spans import Spans, spans_in_words, spans_where
 from wan_prep.evidence import Face, Subject
 from wan_prep.findings import (
     PASSED,
-    About,
     Answer,
     Applicability,
-    Explanation,
     Fix,
     Inconclusive,
     Judged,
@@ -259,86 +257,10 @@ def _in_models_frame(subject: Subject, context: PairContext) -> tuple[Box, Size]
 
 # ------------------------------------------------------------------ the rules
 
-
-def _rule(
-    code: str,
-    name: str,
-    about: About,
-    check: Callable[[PairContext], Answer],
-    explanation: Explanation,
-) -> Rule:
-    return Rule(code, name, "subject", about, check, explanation, Severity.WARNING)
-
-
-_IN_PROFILE = "The tolerance stands in the profile as `{}`, with its source."
-
 RULES = (
-    _rule(
-        "WP508",
-        "face-small-in-image",
-        "image",
-        face_size_image,
-        Explanation(
-            "The side of the face's box in px, in the image at the output's size.",
-            "A face of few pixels loses its likeness.",
-            "Use a closer picture, or crop.",
-            _IN_PROFILE.format("face_px"),
-        ),
-    ),
-    _rule(
-        "WP509",
-        "face-small-in-video",
-        "video",
-        face_size_video,
-        Explanation(
-            "The side of the face's box in px: in the file's own pixels for `animate`, which takes "
-            "the face from them, and at the output's size for `replace`, which scales first.",
-            "The expression is read from a 512 px crop of the face; few pixels carry little of it.",
-            "Use a closer clip, and do not shrink it.",
-            _IN_PROFILE.format("face_px"),
-        ),
-    ),
-    _rule(
-        "WP510",
-        "face-turned-in-image",
-        "image",
-        face_turned,
-        Explanation(
-            "The face's turn away from the camera, from a face mesh.",
-            "The makers ask for a face towards the camera, clear and unobstructed.",
-            "Use a picture from the front.",
-            _IN_PROFILE.format("face_turn"),
-        ),
-    ),
-    _rule(
-        "WP511",
-        "face-unseen-in-video",
-        "video",
-        face_seen,
-        Explanation(
-            "The share of looked-at frames in which no face is recognised on the main person, and "
-            "why: the back is turned, the face lies outside the frame, or it is turned away, "
-            "hidden or not recognised. Frames in which it is too small to tell do not count.",
-            "Expression comes from the face of every frame.",
-            "Use a clip in which the face stays in view.",
-            "The tolerance stands in the profile as `face_absence`, with its source; from "
-            "`back_turned` on a body is seen from behind.",
-        ),
-    ),
-    _rule(
-        "WP514",
-        "face-crop-empty",
-        "video",
-        face_crop_empty,
-        Explanation(
-            "The frames in which the model's own face crop (the box of 68 face points, its area "
-            "1.3 times as large, clipped to the frame) would be empty, a few px large, or mostly "
-            "clipped away.",
-            "The official preprocessing stretches that crop to 512 x 512 px in every frame, and "
-            "stops at an empty one.",
-            "Use a clip, or a part of it, that keeps the face in the frame.",
-            "`face_crop_side_min` and `face_crop_share_min` in the profile, the score as "
-            "`face_crop_empty`.",
-        ),
-    ),
+    Rule("WP508", "face-small-in-image", "subject", "image", face_size_image, cap=Severity.WARNING),
+    Rule("WP509", "face-small-in-video", "subject", "video", face_size_video, cap=Severity.WARNING),
+    Rule("WP510", "face-turned-in-image", "subject", "image", face_turned, cap=Severity.WARNING),
+    Rule("WP511", "face-unseen-in-video", "subject", "video", face_seen, cap=Severity.WARNING),
+    Rule("WP514", "face-crop-empty", "subject", "video", face_crop_empty, cap=Severity.WARNING),
 )

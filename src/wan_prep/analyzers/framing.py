@@ -8,7 +8,6 @@ from collections.abc import Callable
 from wan_prep.findings import (
     Answer,
     Applicability,
-    Explanation,
     Fix,
     Inconclusive,
     NotApplicable,
@@ -201,100 +200,25 @@ def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
     )
 
 
-_IN_PROFILE = "The tolerance stands in the profile as `{}`, with its source."
-
 RULES = (
-    Rule(
-        "WP301",
-        "zoom-mismatch",
-        "framing",
-        "pair",
-        at_first(zoom, "zoom_ratio"),
-        Explanation(
-            "How many metres of the person's plane each frame shows from top to bottom, the "
-            "video's over the image's. It comes from the joints' weak-perspective scale, so it "
-            "does not depend on the pose.",
-            "The driver's joints are laid over the character: at another size limbs stretch, or "
-            "the face lands elsewhere.",
-            "Crop the wider of the two.",
-            _IN_PROFILE.format("zoom"),
-        ),
-        at_start=True,
-    ),
+    Rule("WP301", "zoom-mismatch", "framing", "pair", at_first(zoom, "zoom_ratio"), at_start=True),
     Rule(
         "WP302",
         "placement-mismatch",
         "framing",
         "pair",
         at_first(placement, "offset"),
-        Explanation(
-            "Where the neck lies, as fractions of width and height, image minus video.",
-            "The makers ask for the same composition; a person elsewhere in the frame drags the "
-            "background along.",
-            "Crop both to one framing.",
-            _IN_PROFILE.format("placement"),
-        ),
         at_start=True,
     ),
-    Rule(
-        "WP303",
-        "shot-mismatch",
-        "framing",
-        "pair",
-        at_first(shot),
-        Explanation(
-            "The shot class of each, by the lowest joints seen: face, bust, half, three-quarter, "
-            "full; and the joints that only one side shows. Joints that are hardly seen, or lie on "
-            "the frame's edge, count by parts of a class.",
-            "What the image does not show must be invented: legs for a bust, a body for a face.",
-            "Crop the wider one, or use a picture that shows as much of the body.",
-            _IN_PROFILE.format("shot"),
-        ),
-        at_start=True,
-    ),
-    Rule(
-        "WP304",
-        "view-mismatch",
-        "framing",
-        "pair",
-        at_first(view, "view_angle"),
-        Explanation(
-            "The angle between the two torso frames (shoulder line, spine and their cross "
-            "product), each turned into its own camera.",
-            "A side or back view cannot be driven by a front view: the strongest cause of failure.",
-            "Use a picture taken from the same side, or start the clip where they agree.",
-            _IN_PROFILE.format("view"),
-        ),
-        at_start=True,
-    ),
-    Rule(
-        "WP305",
-        "tilt-mismatch",
-        "framing",
-        "pair",
-        at_first(tilt, "view_angle"),
-        Explanation(
-            "The spine's lean in the picture, image minus video. Where both bodies are seen from "
-            "shoulders to feet, the line from the feet to the centre of mass tells how much of it "
-            "is the camera's.",
-            "A tilted camera against a level one makes the character fall over.",
-            "Straighten the tilted one.",
-            _IN_PROFILE.format("roll"),
-        ),
-        at_start=True,
-    ),
+    Rule("WP303", "shot-mismatch", "framing", "pair", at_first(shot), at_start=True),
+    Rule("WP304", "view-mismatch", "framing", "pair", at_first(view, "view_angle"), at_start=True),
+    Rule("WP305", "tilt-mismatch", "framing", "pair", at_first(tilt, "view_angle"), at_start=True),
     Rule(
         "WP306",
         "cut-off-differently",
         "framing",
         "pair",
         at_first(cut_off),
-        Explanation(
-            "Which edges of the frame cut the body, in the image and in the first frame.",
-            "A limb that one side cuts and the other shows is hidden or invented.",
-            "Crop both to one framing.",
-            _IN_PROFILE.format("cut_edges"),
-        ),
         cap=Severity.WARNING,
         at_start=True,
     ),
@@ -304,13 +228,6 @@ RULES = (
         "framing",
         "pair",
         at_typical(typical_zoom, "zoom_ratio"),
-        Explanation(
-            "The zoom ratio of WP301 as the median over the clip.",
-            "A person who comes to the camera, or a camera that zooms, leaves the framing of the "
-            "first frame.",
-            "Choose a part of the clip with steady framing.",
-            _IN_PROFILE.format("typical_zoom"),
-        ),
         cap=Severity.WARNING,
     ),
 )

@@ -10,7 +10,6 @@ from wan_prep.findings import (
     About,
     Answer,
     Applicability,
-    Explanation,
     Fix,
     Judged,
     NotApplicable,
@@ -420,78 +419,20 @@ def video_sound(info: VideoInfo, context: PairContext) -> Answer:
     )
 
 
-_IN_PROFILE = "The profile has the figures: {}."
-
 RULES = (
-    Rule(
-        "WP101",
-        "image-unreadable",
-        "media",
-        "image",
-        image_readable,
-        Explanation(
-            "Whether one picture can be had from the image file, within the limit of pixels.",
-            "Without a picture there is nothing to animate; the service fails after the upload.",
-            "Export the image again as PNG or JPEG.",
-            _IN_PROFILE.format("`unreadable`, `image_pixels_max`"),
-        ),
-    ),
-    Rule(
-        "WP102",
-        "video-unreadable",
-        "media",
-        "video",
-        video_readable,
-        Explanation(
-            "Whether at least one frame can be decoded from the video file.",
-            "Without frames there is no motion; the service fails after the upload.",
-            "Export the clip again as MP4 with H.264.",
-            _IN_PROFILE.format("`unreadable`, `image_pixels_max`"),
-        ),
-    ),
-    Rule(
-        "WP103",
-        "image-animated",
-        "media",
-        "image",
-        _of_image(image_still),
-        Explanation(
-            "The number of frames in the image file.",
-            "Which frame of an animation the service takes is not documented.",
-            "Save the frame you mean as PNG.",
-            _IN_PROFILE.format("`animated_image`"),
-        ),
-        cap=Severity.WARNING,
-    ),
+    Rule("WP101", "image-unreadable", "media", "image", image_readable),
+    Rule("WP102", "video-unreadable", "media", "video", video_readable),
+    Rule("WP103", "image-animated", "media", "image", _of_image(image_still), cap=Severity.WARNING),
     Rule(
         "WP104",
         "image-format-uncommon",
         "media",
         "image",
         _of_image(image_format),
-        Explanation(
-            "The image's file format.",
-            "Formats outside the documented ones may be refused, or read in other colours.",
-            "Write it as PNG.",
-            _IN_PROFILE.format("`odd_image_format`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
-        "WP105",
-        "image-over-limits",
-        "media",
-        "image",
-        _of_image(image_size),
-        Explanation(
-            "Sides in px and file size in bytes.",
-            "The endpoint publishes no limits; another host of the same model does.",
-            "Scale it; a picture that is too small needs a larger original.",
-            _IN_PROFILE.format(
-                "`image_side_min`, `image_side_max`, `image_bytes_max`, `over_image_limit`"
-            ),
-        ),
-        cap=Severity.WARNING,
+        "WP105", "image-over-limits", "media", "image", _of_image(image_size), cap=Severity.WARNING
     ),
     Rule(
         "WP106",
@@ -499,14 +440,6 @@ RULES = (
         "media",
         "image",
         _of_image(image_colors),
-        Explanation(
-            "Transparency, colour model and bits a channel.",
-            "The model sees 8-bit RGB. Decoders drop transparency: the colours stored under it "
-            "show, whatever they are; a person sees the picture on some background instead.",
-            "Flatten to 8-bit sRGB, on a background that you choose if what shows is not what you "
-            "mean.",
-            _IN_PROFILE.format("`transparent`, `flattened_image`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
@@ -515,12 +448,6 @@ RULES = (
         "media",
         "image",
         _of_image(image_upright),
-        Explanation(
-            "The EXIF orientation.",
-            "Readers that ignore it see a person lying on the side.",
-            "Store the pixels upright.",
-            _IN_PROFILE.format("`rotated_by_exif`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
@@ -529,29 +456,10 @@ RULES = (
         "media",
         "video",
         _of_video(video_format),
-        Explanation(
-            "Container and codec of the video.",
-            "Forms outside the documented ones may be refused.",
-            "Write it as MP4 with H.264.",
-            _IN_PROFILE.format("`odd_video_format`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
-        "WP112",
-        "video-over-limits",
-        "media",
-        "video",
-        _of_video(video_size),
-        Explanation(
-            "Sides in px and file size in bytes.",
-            "The endpoint publishes no limits; another host of the same model does.",
-            "Scale it; a clip that is too small needs a larger original.",
-            _IN_PROFILE.format(
-                "`video_side_min`, `video_side_max`, `video_bytes_max`, `over_video_limit`"
-            ),
-        ),
-        cap=Severity.WARNING,
+        "WP112", "video-over-limits", "media", "video", _of_video(video_size), cap=Severity.WARNING
     ),
     Rule(
         "WP113",
@@ -559,13 +467,6 @@ RULES = (
         "media",
         "video",
         _of_video(video_upright),
-        Explanation(
-            "The quarter turn and the mirroring noted in the container or in the stream.",
-            "OpenCV and decord obey a turn, other readers do not; a mirror they leave out or take "
-            "for a turn; a person on the side is no template.",
-            "Turn and mirror the frames themselves.",
-            _IN_PROFILE.format("`rotated_by_metadata`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
@@ -574,27 +475,10 @@ RULES = (
         "media",
         "video",
         _of_video(video_square_pixels),
-        Explanation(
-            "The sample aspect ratio.",
-            "The model's code ignores it, so that bodies come out wide or thin.",
-            "Scale to square pixels.",
-            _IN_PROFILE.format("`non_square_pixels`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
-        "WP115",
-        "video-hdr",
-        "media",
-        "video",
-        _of_video(video_dynamic_range),
-        Explanation(
-            "The transfer characteristics.",
-            "HDR read as ordinary video is grey and flat, in the result too.",
-            "Tone-map to BT.709.",
-            _IN_PROFILE.format("`hdr`"),
-        ),
-        cap=Severity.WARNING,
+        "WP115", "video-hdr", "media", "video", _of_video(video_dynamic_range), cap=Severity.WARNING
     ),
     Rule(
         "WP116",
@@ -602,56 +486,16 @@ RULES = (
         "media",
         "video",
         _of_video(video_progressive),
-        Explanation(
-            "Whether frames consist of two fields of different times.",
-            "Combed limbs mislead the pose network.",
-            "Deinterlace.",
-            _IN_PROFILE.format("`interlaced`"),
-        ),
         cap=Severity.WARNING,
     ),
-    Rule(
-        "WP117",
-        "video-damaged",
-        "media",
-        "video",
-        _of_video(video_intact),
-        Explanation(
-            "Decode errors, and whether the content ends before its header says.",
-            "A damaged part may stop the service's decoder, or repeat frames.",
-            "Export or download the clip again.",
-            _IN_PROFILE.format("`damaged`"),
-        ),
-        cap=Severity.WARNING,
-    ),
-    Rule(
-        "WP118",
-        "video-size-changes",
-        "media",
-        "video",
-        video_one_size,
-        Explanation(
-            "The stored size of every decoded frame.",
-            "The model's code makes one block of all frames, which must be of one size; other "
-            "readers end at the change, or go on with a wrong picture.",
-            "Scale all of it to the first size.",
-            _IN_PROFILE.format("`size_changes`"),
-        ),
-        cap=Severity.WARNING,
-    ),
+    Rule("WP117", "video-damaged", "media", "video", _of_video(video_intact), cap=Severity.WARNING),
+    Rule("WP118", "video-size-changes", "media", "video", video_one_size, cap=Severity.WARNING),
     Rule(
         "WP131",
         "video-streams-several",
         "media",
         "video",
         _of_video(video_alone),
-        Explanation(
-            "The streams of moving pictures in the file, cover art and thumbnails left out.",
-            "Players show one: the one flagged as default, then the largest, then the first. Other "
-            "readers take the first, which may show something else.",
-            "Write a file with one stream.",
-            _IN_PROFILE.format("`several_videos`"),
-        ),
         cap=Severity.INFO,
     ),
     Rule(
@@ -660,13 +504,6 @@ RULES = (
         "media",
         "video",
         _of_video(video_timed),
-        Explanation(
-            "Whether the file says when its frames are shown.",
-            "A bare stream of coded frames has no time. Its own headers may state a rate; where "
-            "they do not, every reader assumes one, and motion is as fast as that happens to be.",
-            "Write it into a container with time stamps, at the rate it was filmed at.",
-            _IN_PROFILE.format("`no_time_stamps`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
@@ -675,14 +512,6 @@ RULES = (
         "media",
         "video",
         _of_video(video_matrix_plain),
-        Explanation(
-            "Whether the display matrix asks for more than quarter turns and mirroring: another "
-            "angle, a scale, a shear, a perspective.",
-            "Some players do it, some do a part of it; OpenCV and decord leave an odd angle "
-            "undone, and so do the check and the fix.",
-            "Write the frames without that matrix; if you mean the turn, make it in an editor.",
-            _IN_PROFILE.format("`odd_display_matrix`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
@@ -691,13 +520,6 @@ RULES = (
         "media",
         "video",
         _of_video(video_shown_whole),
-        Explanation(
-            "The clean aperture (MP4, QuickTime) or pixel crop (Matroska) of the container.",
-            "QuickTime and ffmpeg from 7.1 on cut the border off, OpenCV and decord show it, so "
-            "that size and framing are not what you see.",
-            "Cut the border off the frames themselves.",
-            _IN_PROFILE.format("`hidden_border`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
@@ -706,28 +528,9 @@ RULES = (
         "media",
         "video",
         _of_video(video_opaque),
-        Explanation(
-            "Whether a pixel of the first frames is transparent, or the stream has an alpha layer.",
-            "ffmpeg, OpenCV and decord drop transparency: the colours stored under it show, "
-            "whatever they are, where a person sees a cut-out.",
-            "Write the clip without transparency; if what shows is not what you mean, lay it over "
-            "a background in an editor first.",
-            _IN_PROFILE.format("`transparent`"),
-        ),
         cap=Severity.WARNING,
     ),
     Rule(
-        "WP133",
-        "sound-undecodable",
-        "media",
-        "video",
-        _of_video(video_sound),
-        Explanation(
-            "Whether the sound that comes first decodes, and whether another one does.",
-            "The result carries the clip's sound. What does not decode here may not decode there.",
-            "Export the clip with sound in AAC.",
-            _IN_PROFILE.format("`sound_passed_over`, `sound_undecodable`"),
-        ),
-        cap=Severity.WARNING,
+        "WP133", "sound-undecodable", "media", "video", _of_video(video_sound), cap=Severity.WARNING
     ),
 )

@@ -9,7 +9,6 @@ from wan_prep.findings import (
     PASSED,
     Answer,
     Applicability,
-    Explanation,
     Fix,
     Inconclusive,
     Judged,
@@ -136,67 +135,17 @@ def elsewhere_better(context: PairContext) -> Answer:
 
 
 RULES = (
-    Rule(
-        "WP401",
-        "pose-mismatch",
-        "pose",
-        "pair",
-        at_first(pose, "pose_angle"),
-        Explanation(
-            "The mean angle between the directions of limbs visible in both, in the torso frame, "
-            "so that turning the whole body does not count here.",
-            "The first frame is the model's template: a pose far from the image's is retargeted "
-            "wrongly in every frame after it.",
-            "Use a picture in that pose, or start the clip where they agree.",
-            "The tolerance stands in the profile as `pose`, with its source.",
-        ),
-        at_start=True,
-    ),
+    Rule("WP401", "pose-mismatch", "pose", "pair", at_first(pose, "pose_angle"), at_start=True),
     Rule(
         "WP402",
         "pose-mismatch-typical",
         "pose",
         "pair",
         at_typical(typical_pose, "pose_angle"),
-        Explanation(
-            "The pose angle of WP401 as the median over the clip.",
-            "A clip that spends its time far from the image's pose shows sides of the character "
-            "that the image does not.",
-            "Choose a calmer clip, or a picture in a pose typical of it.",
-            "The tolerance stands in the profile as `typical_pose`, with its source.",
-        ),
         cap=Severity.WARNING,
     ),
+    Rule("WP403", "better-start-inside", "pose", "pair", elsewhere_better, cap=Severity.INFO),
     Rule(
-        "WP403",
-        "better-start-inside",
-        "pose",
-        "pair",
-        elsewhere_better,
-        Explanation(
-            "The score of the pair at every sampled frame, if the clip began there.",
-            "The first frame is the model's template; a clip may match the image better a little "
-            "later.",
-            "Trim the clip to that start.",
-            "`best_start_gain` in the profile, in points of the overall score.",
-        ),
-        cap=Severity.INFO,
-    ),
-    Rule(
-        "WP404",
-        "proportions-differ",
-        "pose",
-        "pair",
-        at_typical(proportions),
-        Explanation(
-            "Head, shoulders, torso and legs, each measured by the scale of the whole body, and "
-            "the width of the trunk by its length, image over video, where both show them "
-            "un-foreshortened.",
-            "Retargeting handles small differences; in `replace` it is off, and they show as "
-            "stretched limbs.",
-            "Choose a driver built like the character.",
-            "The tolerance stands in the profile as `proportions`, with its source.",
-        ),
-        cap=Severity.WARNING,
+        "WP404", "proportions-differ", "pose", "pair", at_typical(proportions), cap=Severity.WARNING
     ),
 )

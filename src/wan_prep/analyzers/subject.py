@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,6 @@ from wan_prep.findings import (
     PASSED,
     Answer,
     Applicability,
-    Explanation,
     Fix,
     Inconclusive,
     Judged,
@@ -260,141 +259,53 @@ def absent_spans(video: Evidence) -> Spans:
     return spans_where(video, lambda o: o.subject is None)
 
 
-def _rule(
-    code: str,
-    name: str,
-    about: str,
-    check: Callable[[PairContext], Answer],
-    explanation: Explanation,
-    *,
-    cap: Severity = Severity.ERROR,
-    at_start: bool = False,
-) -> Rule:
-    return Rule(code, name, "subject", about, check, explanation, cap, at_start)  # type: ignore[arg-type]
-
-
-_IN_PROFILE = "The tolerance stands in the profile as `{}`, with its source."
-
 RULES = (
-    _rule(
-        "WP501",
-        "no-person-in-image",
-        "image",
-        person_in_image,
-        Explanation(
-            "Whether a plausible human body is recognised in the image.",
-            "Without one neither pose nor framing can be compared. A stylised character may still "
-            "work: so this is inconclusive, not a failure.",
-            "Use a picture that shows the person, upright and not too small.",
-            "No limit: a body is recognised or it is not.",
-        ),
-        cap=Severity.WARNING,
-    ),
-    _rule(
-        "WP502",
-        "no-person-in-video",
-        "video",
-        person_in_video,
-        Explanation(
-            "Whether a plausible human body is recognised in any looked-at frame.",
-            "Where the model's detector finds nobody, it makes up a pose on the whole frame.",
-            "Choose a clip that shows a person.",
-            "`no_person_in_video` in the profile.",
-        ),
-    ),
-    _rule(
-        "WP503",
-        "person-absent-in-part",
-        "video",
-        presence,
-        Explanation(
-            "The share of the clip without a recognised person, with its spans.",
-            "For those frames the model makes up a pose on the whole frame.",
-            "Trim to the part with the person in it.",
-            _IN_PROFILE.format("absence"),
-        ),
-    ),
-    _rule(
+    Rule("WP501", "no-person-in-image", "subject", "image", person_in_image, cap=Severity.WARNING),
+    Rule("WP502", "no-person-in-video", "subject", "video", person_in_video),
+    Rule("WP503", "person-absent-in-part", "subject", "video", presence),
+    Rule(
         "WP504",
         "first-frame-empty",
+        "subject",
         "video",
         late_entry,
-        Explanation(
-            "Whether the person is in the first frame.",
-            "The first frame is the model's template; another host asks for the person from frame "
-            "0 on.",
-            "Trim the head off.",
-            "`late_entry` in the profile.",
-        ),
         cap=Severity.WARNING,
         at_start=True,
     ),
-    _rule(
+    Rule(
         "WP505",
         "several-people-in-image",
+        "subject",
         "image",
         others_in_image,
-        Explanation(
-            "The largest other person, by area relative to the main one.",
-            "The model animates one person; which one is not yours to choose.",
-            "Crop to the main person, or use another picture.",
-            _IN_PROFILE.format("other_person"),
-        ),
         cap=Severity.WARNING,
     ),
-    _rule(
+    Rule(
         "WP506",
         "several-people-in-video",
+        "subject",
         "video",
         others_in_video,
-        Explanation(
-            "The largest other person over the clip, by area relative to the main one.",
-            "The model takes the largest box of each frame by itself and does not track.",
-            "Crop to the main person, or choose another clip.",
-            _IN_PROFILE.format("other_person"),
-        ),
         cap=Severity.WARNING,
     ),
-    _rule(
-        "WP507",
-        "largest-person-is-another",
-        "video",
-        largest_box,
-        Explanation(
-            "The moments at which the model's own rule, the largest box of the frame, would pick "
-            "somebody other than the main person.",
-            "The identity then jumps between two people.",
-            "Crop to the main person.",
-            "`largest_person_swap` in the profile.",
-        ),
-        cap=Severity.WARNING,
+    Rule(
+        "WP507", "largest-person-is-another", "subject", "video", largest_box, cap=Severity.WARNING
     ),
-    _rule(
+    Rule(
         "WP512",
         "template-limbs-hidden",
+        "subject",
         "video",
         template_hidden,
-        Explanation(
-            "The share of limbs inside the first frame that are hidden or point at the camera.",
-            "The first frame is the retargeting template: a hidden or foreshortened limb distorts "
-            "every frame.",
-            "Start the clip where the limbs are seen and stretched.",
-            _IN_PROFILE.format("template_hidden"),
-        ),
         cap=Severity.WARNING,
         at_start=True,
     ),
-    _rule(
+    Rule(
         "WP513",
         "template-turned",
+        "subject",
         "video",
         template_turned,
-        Explanation(
-            "The body's turn away from the camera in the first frame.",
-            "The makers' guide asks for a front-facing first frame.",
-            "Start the clip where the person faces the camera.",
-            _IN_PROFILE.format("template_turn"),
-        ),
         cap=Severity.WARNING,
         at_start=True,
     ),

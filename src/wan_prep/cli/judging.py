@@ -213,6 +213,8 @@ def explain(
 
 
 def _described(rule: Rule, profile: Profile | None = None) -> dict[str, Any]:
+    from wan_prep.analyzers.explanations import explanation_of
+
     described: dict[str, Any] = {
         "code": rule.code,
         "name": rule.name,
@@ -221,7 +223,7 @@ def _described(rule: Rule, profile: Profile | None = None) -> dict[str, Any]:
         "at_most": rule.cap.value,
     }
     if profile is not None:
-        texts = rule.explanation
+        texts = explanation_of(rule.code)
         described |= {
             "measures": texts.measures,
             "why": texts.why,

@@ -16,6 +16,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from wan_prep.analyzers.explanations import explanation_of
 from wan_prep.findings import Finding, Rule, Severity
 
 # Re-exported: whoever prints in a terminal needs it.
@@ -309,7 +310,7 @@ def render_explanation(rule: Rule, profile: Profile, console: Console) -> None:
     """Print one check in full, with the figures that decide it."""
     _print(console, Text(f"{rule.code} {rule.name}", style="bold"))
     _print(console, Text(f"family {rule.family}, about the {rule.about}, at most {rule.cap.value}"))
-    texts = rule.explanation
+    texts = explanation_of(rule.code)
     for title, text in (
         ("What it measures", texts.measures),
         ("Why it matters", texts.why),
