@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from wan_prep.analyzers import BY_CODE
 from wan_prep.analyzers.explanations import Explanation, explanation_of
-from wan_prep.findings import Finding, Severity
+from wan_prep.findings import Finding, Rule, Severity
 from wan_prep.fragments import printable
 from wan_prep.planning.model import Plan
 from wan_prep.profile import Profile
@@ -148,6 +148,7 @@ class _Entry:
     word: str
     measured: str
     how: str
+    rule: Rule
     explanation: Explanation
 
 
@@ -159,6 +160,7 @@ def _described(findings: Iterable[Finding]) -> list[_Entry]:
             word="unknown" if finding.status == "inconclusive" else finding.severity.value,
             measured=_figures(finding),
             how="" if finding.fix is None else APPLICABILITY_WORDS[finding.fix.applicability],
+            rule=BY_CODE[codes[0]],
             explanation=explanation_of(codes[0]),
         )
         for codes, finding in grouped(findings)
