@@ -135,25 +135,21 @@ def by_tolerance(
 
 
 def believed(
-    answer: Answer, confidence: float | None, profile: Profile, *, required: bool = True
+    answer: Answer, confidence: float | None, profile: Profile, unknown: Inconclusive
 ) -> Answer:
-    """The answer as far as enough is seen to stand by it, `Inconclusive` where too little is.
+    """The answer as far as enough is seen to stand by it, `unknown` where too little is.
 
     From `confidence_full` down to `confidence_min` the score goes over from the measured one to
-    that of an inconclusive answer: the unknown one, or none where it is not `required`.  So a
-    joint that is seen a little better or worse moves the score a little.
+    that of an inconclusive answer, so that a joint which is seen a little better or worse moves the
+    score a little. confidence: 0 … 1; None where the measure has none, and is believed.
     """
     least, full = profile.limit("confidence_min"), profile.limit("confidence_full")
     if not isinstance(answer, Judged) or confidence is None or confidence >= full:
         return answer
     if confidence < least:
-        return Inconclusive(
-            f"too little is seen to be sure that {answer.message} (confidence {confidence:.2f}, "
-            f"{least:g} is asked)",
-            required=required,
-        )
+        return unknown
     share = (confidence - least) / (full - least)
-    return as_far_as(answer, share, profile, required=required)
+    return as_far_as(answer, share, profile, required=unknown.required)
 
 
 def as_far_as(answer: Judged, share: float, profile: Profile, *, required: bool = True) -> Judged:
@@ -161,7 +157,7 @@ def as_far_as(answer: Judged, share: float, profile: Profile, *, required: bool 
     unknown = profile.severity.unknown_score if required else 1.0
     score = answer.score**share * unknown ** (1.0 - share)
     if answer.score >= profile.severity.pass_from > score:
-        doubt = f"it is not quite sure that {answer.message}"
+        doubt = f"{answer.message}; too little is visible to be sure that this is close enough"
         return replace(answer, score=score, message=doubt)
     return replace(answer, score=score)
 

@@ -45,8 +45,8 @@ def test_the_message_says_who_decides(make: Any) -> None:
     image = make.image(width=1080, height=1350)
     animate = make.result("WP201", make.pair(image)).finding.message
     replace = make.result("WP201", make.pair(image, mode="replace")).finding.message
-    assert "in animate mode the image decides" in animate
-    assert "in replace mode the video decides" in replace
+    assert "in animate mode the result gets the image's shape" in animate
+    assert "in replace mode the result gets the video's shape" in replace
 
 
 def test_bars_are_excluded_from_the_ratio(make: Any) -> None:
@@ -60,8 +60,8 @@ def test_bars_are_excluded_from_the_ratio(make: Any) -> None:
 @pytest.mark.parametrize(
     ("mode", "image", "video", "words"),
     [
-        ("animate", (1440, 1080), (720, 1280), ["the image's shape", "1104 x 816", "16 px"]),
-        ("replace", (720, 1280), (1440, 1080), ["the video's shape", "1104 x 816", "16 px"]),
+        ("animate", (1440, 1080), (720, 1280), ["the image into", "1104 x 816", "16 px"]),
+        ("replace", (720, 1280), (1440, 1080), ["the video into", "1104 x 816", "16 px"]),
     ],
 )
 def test_predicted_bars(make: Any, mode: str, image: tuple, video: tuple, words: list[str]) -> None:
@@ -74,7 +74,9 @@ def test_predicted_bars(make: Any, mode: str, image: tuple, video: tuple, words:
     assert finding.severity is Severity.INFO
     assert (finding.measured, finding.unit) == (16, "px")
     assert all(word in finding.message for word in words)
-    assert finding.message.startswith("if the service runs the official preprocessing")
+    assert finding.message.startswith(
+        "the result gets 16 px of black bars in all, if the service runs"
+    )
 
 
 def test_a_prediction_is_never_an_error(make: Any) -> None:
@@ -116,7 +118,7 @@ def test_extreme_ratios(make: Any, width: int, height: int, found: bool) -> None
 
 def test_an_extreme_video_counts_too(make: Any) -> None:
     finding = make.result("WP205", make.pair(video=make.video(width=2000, height=400))).finding
-    assert finding.message.startswith("the video is 5.00:1")
+    assert finding.message.startswith("the video is very wide (5.00:1)")
 
 
 @pytest.mark.parametrize("code", ["WP201", "WP202", "WP205"])

@@ -75,7 +75,7 @@ def test_drift(make: Any, seconds: int, severity: Any, segments: int) -> None:
     assert result.score == pytest.approx(SCORES["clip_drift"](seconds))
     assert (result.finding and result.finding.severity) == severity
     if result.finding is not None:
-        assert f"lasts {seconds} s and is rendered in {segments} segments" in result.finding.message
+        assert f"20 to 30 s ({segments} segments are rendered)" in result.finding.message
         assert result.finding.fix.applicability is Applicability.UNSAFE
 
 
@@ -167,7 +167,7 @@ def test_a_still_stretch_says_where_and_what_it_costs(make: Any) -> None:
     assert finding.fix.applicability is Applicability.SAFE
     # 720p: 32 s for $2.56 to $2.80, 2 s for $0.40.
     assert finding.message == (
-        "nothing moves at 2.0-32.0 s, 30.0 of 32.0 s; that costs $2.16 to $2.40"
+        "nothing moves for 30.0 of 32.0 s (2.0-32.0 s); that costs $2.16 to $2.40"
     )
 
 

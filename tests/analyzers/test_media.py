@@ -34,7 +34,7 @@ def test_good_files_pass(make: Any, code: str) -> None:
         ("WP106", {"has_alpha": True, "color_mode": "RGBA"}, ["transparent"], "RGBA", 0.4),
         ("WP106", {"color_mode": "CMYK"}, ["CMYK"], "CMYK", 0.7),
         ("WP106", {"color_mode": "I;16", "bit_depth": 16}, ["16 bits"], "I;16", 0.7),
-        ("WP107", {"exif_orientation": 6}, ["orientation 6"], 6, 0.4),
+        ("WP107", {"exif_orientation": 6}, ["EXIF orientation (6)"], 6, 0.4),
     ],
 )
 def test_what_is_odd_about_an_image(
@@ -64,14 +64,14 @@ def test_what_is_odd_about_an_image(
         (
             "WP113",
             {"rotation_deg": 270, "is_mirrored": True},
-            ["mirrored, turned 270 deg before"],
+            ["mirrored and turned by 270 deg"],
             270,
             0.4,
         ),
         (
             "WP124",
             {"matrix_left_undone": "a turn of 10 deg clockwise"},
-            ["a turn of 10 deg clockwise", "left undone"],
+            ["a turn of 10 deg clockwise", "it was ignored here"],
             "a turn of 10 deg clockwise",
             0.4,
         ),
@@ -198,7 +198,7 @@ def test_other_streams_of_pictures_are_a_note(make: Any) -> None:
     video = make.video(other_videos=1, video_index=2)
     finding = make.result("WP131", make.pair(video=video)).finding
     assert (finding.severity, finding.measured, finding.limit) == (Severity.INFO, 2, 1)
-    assert "(720 x 1280 px, stream 2) was looked at" in finding.message
+    assert "(720 x 1280 px, stream 2) was checked" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -220,10 +220,12 @@ def test_sound_that_does_not_decode(make: Any) -> None:
     passed_over = make.video(undecodable_audio=("unknown codec",))
     finding = make.result("WP133", make.pair(video=passed_over)).finding
     assert finding.severity is Severity.INFO
-    assert "(unknown codec) does not decode; the next one that does (aac)" in finding.message
+    assert (
+        "(unknown codec) cannot be decoded; the next one that can (aac) is used" in finding.message
+    )
     facts = {"has_audio": False, "audio_codec": None, "audio_start": None}
     silent = make.video(undecodable_audio=("eac3", "aac"), audio_duration=None, **facts)
     finding = make.result("WP133", make.pair(video=silent)).finding
     assert finding.message == (
-        "no sound of the video (eac3, aac) decodes; what fix writes of it is silent"
+        "the audio (eac3, aac) cannot be decoded; fix writes the clip without sound"
     )

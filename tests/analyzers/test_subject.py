@@ -44,8 +44,7 @@ def test_nobody_in_the_image_is_a_warning_and_no_failure(make: Any) -> None:
     finding = make.result("WP501", make.pair(make.image(None))).finding
     assert (finding.severity, finding.status) == (Severity.WARNING, "inconclusive")
     assert finding.message.startswith(
-        "no human body recognised in the image; if this is a stylised character, its pose could "
-        "not be checked"
+        "no human body is recognised in the image; stylised characters are often missed"
     )
 
 
@@ -118,7 +117,7 @@ def test_a_late_entry(make: Any) -> None:
     late = make.pair(video=make.video([None, None, None, "adult", "adult"]))
     finding = make.result("WP504", late).finding
     assert (finding.severity, finding.measured) == (Severity.WARNING, 1.5)
-    assert "from 1.50 s on" in finding.message
+    assert "the person appears at 1.50 s" in finding.message
     assert finding.span_s == (0.0, 1.5)
     started = late.starting_at(late.video.observations[3])
     assert make.result("WP504", started).finding is None
@@ -172,7 +171,7 @@ def test_others_beside_the_subject(
     assert result.score == pytest.approx(SCORES["other_person"](share))
     assert (result.finding and result.finding.severity) == severity
     if result.finding is not None:
-        assert f"{share:.0%} of the main person's size" in result.finding.message
+        assert f"{share:.0%} as large as the main person" in result.finding.message
         assert f"{other.area:.0%} of the frame" in result.finding.message
         assert ("most at 1.50 s" in result.finding.message) == (code == "WP506")
         assert result.finding.measured == pytest.approx(share, abs=1e-3)

@@ -306,7 +306,7 @@ def test_a_mark_leads_to_its_finding(browser: Browser, marked: Path) -> None:
     page, mark = marked, ".mark[href='#WP403']"
     browser.show(page)
     title = browser.run(f'document.querySelector("{mark}").title')
-    assert title.startswith("1.30 s: from 1.30 s on the pair would score")
+    assert title.startswith("1.30 s: a clip that starts at 1.30 s would score")
     browser.run(f'document.querySelector("{mark}").focus()')
     browser.press("Enter")
     assert browser.becomes("location.hash", "#WP403")

@@ -63,7 +63,7 @@ def test_findings_stand_where_they_happen(check: Check, make: Any) -> None:
     assert rows["WP503"].name == "person-absent-in-part"
     (swap,) = rows["WP507"].marks
     assert (swap.left, swap.width) == (0.125, 0.0)
-    assert swap.title.startswith("1.00 s: the model takes the largest person")
+    assert swap.title.startswith("1.00 s: the model follows the largest person")
     assert rows["WP304"].marks == (Mark(0.0, 0.0, rows["WP304"].marks[0].title),)
     assert t.cuts == ((0.25, "cut at 2.00 s"),)
     assert t.best is not None

@@ -43,8 +43,9 @@ def aspect_mismatch(context: PairContext) -> Answer:
     return by_tolerance(
         tolerance,
         math.log(gap),
-        f"the image is {a:.3f}:1 wide and the video {b:.3f}:1; in {context.mode} mode the {which} "
-        f"decides the result's shape, and the {other} is padded, cropped or stretched to it",
+        f"the aspect ratios differ: the image is {a:.3f}:1, the video {b:.3f}:1; in "
+        f"{context.mode} mode the result gets the {which}'s shape, and the {other} is padded, "
+        "cropped or stretched",
         shown=gap,
         limit=math.exp(tolerance.fine),
         unit="ratio",
@@ -65,9 +66,9 @@ def output_bars(context: PairContext) -> Answer:
     return by_tolerance(
         tolerance,
         size.bars_share,
-        f"if the service runs the official preprocessing, the {which}'s shape becomes "
-        f"{size.width} x {size.height} at {context.resolution} with {size.bars_px} px of black "
-        "bars in all",
+        f"the result gets {size.bars_px} px of black bars in all, if the service runs the "
+        f"official preprocessing: it turns the {which} into {size.width} x {size.height} at "
+        f"{context.resolution}",
         shown=size.bars_px,
         limit=0,
         unit="px",
@@ -124,8 +125,8 @@ def extreme_aspect(context: PairContext) -> Answer:
             flaw = context.profile.flaws["extreme_aspect"]
             return Judged(
                 score=flaw.score,
-                message=f"the {which} is {aspect:.2f}:1; another host of this model takes 1:3 to "
-                "3:1",
+                message=f"the {which} is very {'wide' if aspect > 1 else 'tall'} "
+                f"({aspect:.2f}:1); another host of this model takes 1:3 to 3:1",
                 measured=round(wide, 4),
                 limit=limit.value,
                 unit="ratio",

@@ -65,8 +65,8 @@ def too_short(_info: VideoInfo, video: Evidence, context: PairContext) -> Answer
     flaw = context.profile.flaws["too_short"]
     return Judged(
         score=flaw.score,
-        message=f"the clip lasts {length:.2f} s; another host of this model asks for "
-        f"{limit.value:.0f} s, and {billed.value:.0f} s are billed in any case",
+        message=f"the clip lasts {length:.2f} s; {billed.value:.0f} s are billed in any case, and "
+        f"another host of this model asks for {limit.value:.0f} s",
         measured=round(length, 3),
         limit=limit.value,
         unit="s",
@@ -81,9 +81,11 @@ def drift(_info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
     return by_tolerance(
         tolerance,
         length,
-        f"the clip lasts {length:.0f} s and is rendered in {segments(length, context.profile)} "
-        f"segments; colour and shape are reported to drift from {tolerance.fine:.0f} to 30 s on",
-        fix=Fix(applicability=Applicability.UNSAFE, title="split it, or trim it to what you need"),
+        f"the clip lasts {length:.0f} s; users report that colours and shapes drift after "
+        f"{tolerance.fine:.0f} to 30 s ({segments(length, context.profile)} segments are rendered)",
+        fix=Fix(
+            applicability=Applicability.UNSAFE, title="trim the clip to what you need, or split it"
+        ),
     )
 
 
@@ -96,13 +98,13 @@ def cuts(_info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
     plural = "s" if len(times) > 1 else ""
     return Judged(
         score=flaw.score,
-        message=f"the clip has {len(times)} cut{plural}, at {said} s; the model takes it as one "
+        message=f"the clip has {len(times)} cut{plural}, at {said} s; the model treats it as one "
         "shot",
         measured=len(times),
         limit=0,
         unit="cuts",
         source=flaw.source,
-        fix=Fix(applicability=Applicability.SAFE, title="trim it to one shot"),
+        fix=Fix(applicability=Applicability.SAFE, title="trim the clip to one shot"),
         spans_s=tuple((t, t) for t in times[:20]),
     )
 
@@ -118,8 +120,8 @@ def low_rate(info: VideoInfo, _video: Evidence, context: PairContext) -> Answer:
     return by_tolerance(
         tolerance,
         math.log(limit.value / rate),
-        f"the clip has {rate:.2f} frames a second; fewer than {limit.value:.0f} repeat poses when "
-        f"the model resamples to {context.profile.limit('model_fps'):.0f}",
+        f"the clip has {rate:.2f} frames a second; the model resamples to "
+        f"{context.profile.limit('model_fps'):.0f}, and below {limit.value:.0f} poses are repeated",
         shown=rate,
         limit=limit.value,
         unit="fps",
@@ -133,8 +135,8 @@ def variable_rate(info: VideoInfo, _video: Evidence, context: PairContext) -> An
     flaw = context.profile.flaws["variable_rate"]
     return Judged(
         score=flaw.score,
-        message="the time between frames varies; if the service runs the official preprocessing, "
-        "it counts frames instead, and motion and sound drift apart",
+        message="the time between frames varies; motion and sound drift apart if the service runs "
+        "the official preprocessing, which counts frames instead",
         measured=round(float(info.fps), 3),
         limit="constant",
         unit="fps",
@@ -154,7 +156,7 @@ def audio_in_time(info: VideoInfo, _video: Evidence, context: PairContext) -> An
     return Judged(
         score=flaw.score,
         message=f"the sound begins {abs(offset):.2f} s {'after' if offset > 0 else 'before'} the "
-        "picture; readers that ignore time stamps put it out of sync",
+        "picture; software that ignores time stamps plays them out of sync",
         measured=round(offset, 3),
         limit=limit.value,
         unit="s",
@@ -185,9 +187,9 @@ def _is_motionless(info: VideoInfo, video: Evidence, context: PairContext) -> bo
 
 def stands_still(info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
     if video.sample_interval is None:
-        return NotApplicable("single moments do not tell whether the clip moves between them")
+        return NotApplicable("only single frames were looked at, which do not show motion")
     if _is_motionless(info, video, context):
-        return NotApplicable("nothing moves in the whole clip, which is a finding of its own")
+        return NotApplicable("nothing moves in the whole clip (WP609)")
     spans = _still_spans(video, context)
     if not spans:
         return PASSED
@@ -198,7 +200,7 @@ def stands_still(info: VideoInfo, video: Evidence, context: PairContext) -> Answ
     return by_tolerance(
         context.profile.tolerances["still_share"],
         seconds / float(length),
-        f"nothing moves at {spans_in_words(spans_s)}, {seconds:.1f} of {float(length):.1f} s; "
+        f"nothing moves for {seconds:.1f} of {float(length):.1f} s ({spans_in_words(spans_s)}); "
         f"{_price(length, moving, context)}",
         shown=seconds,
         limit=context.profile.limit("still_min"),
@@ -225,7 +227,7 @@ def _price(length: Fraction, moving: Fraction, context: PairContext) -> str:
 
 def motionless(info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
     if video.sample_interval is None:
-        return NotApplicable("single moments do not tell whether the clip moves between them")
+        return NotApplicable("only single frames were looked at, which do not show motion")
     if not _is_motionless(info, video, context):
         return PASSED
     flaw = context.profile.flaws["no_motion"]

@@ -34,10 +34,12 @@ from wan_prep.sizing import output_size
 def face_size_image(context: PairContext) -> Answer:
     seat = context.image_seat
     if seat is None:
-        return NotApplicable("nobody was recognised in the image")
+        return NotApplicable("nobody is recognised in the image")
     face = seat.subject.face
     if face is None:
-        return Inconclusive("the face lies outside the image", required=False)
+        return Inconclusive(
+            "the size of the face could not be measured: it lies outside the image", required=False
+        )
     px = face_px(face, seat.size) * _to_output(context, seat.size)
     return _face_size(px, "image", "at the output's size", context, [face])
 
@@ -47,7 +49,7 @@ def face_size_video(context: PairContext) -> Answer:
     info = context.video.video_info
     faces = [o.subject.face for o in context.video.found if o.subject and o.subject.face]
     if info is None or not faces:
-        return NotApplicable("no face was seen in the video")
+        return NotApplicable("no face is seen in the video")
     size = Size(info.width, info.height)
     faces = [face for face in faces if face.is_sure] or faces
     px = float(np.median([face_px(face, size) for face in faces]))
@@ -64,7 +66,8 @@ def _face_size(
     judged = by_tolerance(
         context.tolerance("face_px"),
         px,
-        f"the face in the {which} is only {px:.0f} px across {where}; the model looks at 512 px",
+        f"the face in the {which} is only {px:.0f} px across {where}; the model enlarges it to "
+        "512 px",
         fix=Fix(applicability=Applicability.MANUAL, title=f"use a closer {which}"),
     )
     # A tiny head has a tiny face, recognised or not.
@@ -72,7 +75,7 @@ def _face_size(
     if known > 0.0 or judged.score >= context.profile.severity.pass_from:
         return as_far_as(judged, known, context.profile, required=False)
     return Inconclusive(
-        f"no face is recognised in the {which}; where the head is, one would be {px:.0f} px across",
+        f"no face is recognised in the {which}; by the head's size it would be {px:.0f} px across",
         required=False,
     )
 
@@ -89,15 +92,14 @@ def _to_output(context: PairContext, size: Size) -> float:
 def face_turned(context: PairContext) -> Answer:
     seat = context.image_seat
     if seat is None:
-        return NotApplicable("nobody was recognised in the image")
+        return NotApplicable("nobody is recognised in the image")
     face = seat.subject.face
     fix = Fix(applicability=Applicability.MANUAL, title="use a picture with a clear face")
     if face is not None and face.is_tiny:
         return Inconclusive("the face in the image is too small to tell where it looks", fix=fix)
     if face is None or face.yaw_deg is None or face.pitch_deg is None:
         return Inconclusive(
-            "no face is recognised in the image; if this is a stylised character, it could not be "
-            "checked",
+            "no face is recognised in the image; stylised faces are often missed",
             fix=fix,
         )
     turned = abs(face.yaw_deg)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
+from wan_prep.analyzers.spans import in_words
 from wan_prep.findings import (
     Answer,
     Applicability,
@@ -24,6 +26,10 @@ _RETAKE = Fix(
     applicability=Applicability.MANUAL,
     title="use a picture taken from the same side, or start the clip where they agree",
 )
+_SHOW_BODY = Fix(
+    applicability=Applicability.MANUAL,
+    title="use a picture and a first frame that show the person's body",
+)
 _STRAIGHTEN = Fix(applicability=Applicability.MANUAL, title="straighten the image")
 _SHOT_NAMES = {
     "full": "the whole body",
@@ -37,19 +43,26 @@ _SHOT_NAMES = {
 def at_first(
     judge: Callable[[PairMeasures, PairContext], Answer], measure: str | None = None
 ) -> Callable[[PairContext], Answer]:
-    """A check of the measures at the template, believed as far as `measure` deserves it."""
+    """A check of the measures at the first frame, believed as far as `measure` is seen.
+
+    measure: a key of `PairMeasures.confidence`; None where all of it is seen, or nothing is.
+    """
 
     def check(context: PairContext) -> Answer:
         if not context.readable:
             return NotApplicable("a file cannot be read")
         if context.image_seat is None:
-            return Inconclusive("no body was recognised in the image, so this was not measured")
+            return Inconclusive("not measured: no body is recognised in the image", fix=_SHOW_BODY)
         if context.first is None:
             return Inconclusive(
-                "no body was recognised in the first frame, so this was not measured"
+                "not measured: no body is recognised in the first frame", fix=_SHOW_BODY
             )
         answer = judge(context.first, context)
-        return believed(answer, context.first.confidence.get(measure or ""), context.profile)
+        if measure is None:
+            return answer
+        seen = context.first.confidence.get(measure)
+        unknown = _unmeasured(measure, "in the first frame", "too little of {} is visible")
+        return believed(answer, seen, context.profile, unknown)
 
     return check
 
@@ -63,12 +76,35 @@ def at_typical(
         if not context.readable:
             return NotApplicable("a file cannot be read")
         if context.typical is None:
-            return NotApplicable("no body was recognised in both")
+            return NotApplicable("no body is recognised in image and video")
         answer = judge(context.typical, context)
-        seen = context.typical.confidence.get(measure or "")
-        return believed(answer, seen, context.profile, required=False)
+        if measure is None:
+            return answer
+        seen = context.typical.confidence.get(measure)
+        unknown = _unmeasured(measure, "over the whole clip", "{} are visible in too few frames")
+        return believed(answer, seen, context.profile, replace(unknown, required=False))
 
     return check
+
+
+_WHAT_IS_SEEN = {
+    "zoom_ratio": ("the person's size", "joints"),
+    "offset": ("placement", "neck and shoulders"),
+    "view_angle": ("the direction of view", "shoulders and hips"),
+    "pose_angle": ("pose", "arms and legs"),
+}
+"""Of each measure: what it is called, and what must be visible to take it."""
+
+
+def _unmeasured(measure: str, where: str, why: str) -> Inconclusive:
+    what, parts = _WHAT_IS_SEEN[measure]
+    return Inconclusive(
+        f"{what} {where} could not be measured: {why.format(parts)}",
+        fix=Fix(
+            applicability=Applicability.MANUAL,
+            title=f"use a picture and a clip that show {parts} clearly",
+        ),
+    )
 
 
 def zoom(measures: PairMeasures, context: PairContext) -> Answer:
@@ -82,7 +118,7 @@ def typical_zoom(measures: PairMeasures, context: PairContext) -> Answer:
 def _zoom(measures: PairMeasures, context: PairContext, tolerance_name: str, when: str) -> Answer:
     ratio = measures.zoom_ratio
     if ratio is None:
-        return Inconclusive("too few joints are seen to tell the distance of the camera")
+        return Inconclusive("the person's size could not be compared: too few joints are visible")
     tolerance = context.tolerance(tolerance_name)
     larger = "image" if ratio > 1 else "video"
     factor = max(ratio, 1.0 / ratio)
@@ -100,7 +136,7 @@ def _zoom(measures: PairMeasures, context: PairContext, tolerance_name: str, whe
 def placement(measures: PairMeasures, context: PairContext) -> Answer:
     x, y, distance = measures.offset_x, measures.offset_y, measures.placement
     if x is None or y is None or distance is None:
-        return Inconclusive("the neck is not seen in both")
+        return Inconclusive("placement could not be measured: the neck is out of the picture")
     where = []
     if abs(x) >= 0.01:
         where.append(f"{abs(x):.0%} further {'right' if x > 0 else 'left'}")
@@ -109,11 +145,11 @@ def placement(measures: PairMeasures, context: PairContext) -> Answer:
     image, video = context.image_seat, context.template_seat
     room = ""
     if image is not None and video is not None:
-        room = f" (room above the head {headroom(image):.0%} against {headroom(video):.0%})"
+        room = f"; the room above the head is {headroom(image):.0%} and {headroom(video):.0%}"
     return by_tolerance(
         context.tolerance("placement"),
         distance,
-        f"in the image the person stands {' and '.join(where) or 'elsewhere'} than in the first "
+        f"the person stands {' and '.join(where) or 'elsewhere'} in the image than in the first "
         f"frame{room}",
         fix=_CROP,
     )
@@ -122,13 +158,13 @@ def placement(measures: PairMeasures, context: PairContext) -> Answer:
 def shot(measures: PairMeasures, context: PairContext) -> Answer:
     distance = measures.shot_distance
     if distance is None or measures.shot_image is None or measures.shot_video is None:
-        return Inconclusive("the shot of one side could not be told")
+        return Inconclusive("how much of the body is in the picture could not be told")
     hidden = measures.only_video or measures.only_image
     side = "video" if measures.only_video else "image"
     more = f"; only the {side} shows {_listed(hidden)}" if hidden and distance else ""
     tolerance = context.tolerance("shot")
     alike = measures.shot_image == measures.shot_video
-    doubt = " too, but one of them hardly" if alike else ""
+    doubt = " too, but part of it is hardly visible in one of them" if alike else ""
     return by_tolerance(
         tolerance,
         distance,
@@ -144,25 +180,28 @@ def shot(measures: PairMeasures, context: PairContext) -> Answer:
 
 
 def _listed(labels: tuple[str, ...], most: int = 4) -> str:
-    shown = ", ".join(labels[:most])
-    return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"
+    if len(labels) <= most:
+        return in_words(labels)
+    return f"{', '.join(labels[:most])} and {len(labels) - most} more"
 
 
 def view(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.view_angle is None or measures.yaw is None or measures.pitch is None:
-        return Inconclusive("the torso is not seen well enough to tell the direction of view")
+        return Inconclusive(
+            "the direction of view could not be measured: the torso is hardly visible"
+        )
     return by_tolerance(
         context.tolerance("view"),
         measures.view_angle,
-        f"the body is seen from another side: {measures.view_angle:.0f} deg between image and "
-        f"first frame (turned {measures.yaw:+.0f}, tipped {measures.pitch:+.0f})",
+        f"image and first frame show the body from different sides, {measures.view_angle:.0f} deg "
+        f"apart ({abs(measures.yaw):.0f} deg around, {abs(measures.pitch):.0f} deg up or down)",
         fix=_RETAKE,
     )
 
 
 def tilt(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.roll is None:
-        return Inconclusive("the spine is not seen well enough to tell a tilt")
+        return Inconclusive("tilt could not be measured: the torso is hardly visible")
     return by_tolerance(
         context.tolerance("roll"),
         abs(measures.roll),
@@ -174,27 +213,34 @@ def tilt(measures: PairMeasures, context: PairContext) -> Answer:
 
 
 def _whose_roll(measures: PairMeasures) -> str:
-    if measures.camera_roll is None:
+    camera, roll = measures.camera_roll, measures.roll
+    if camera is None or roll is None:
         return ""
-    return f"; by the balance of both bodies the camera's part is {measures.camera_roll:+.0f} deg"
+    if camera * roll < 0.0:
+        return f"; its camera is tilted {abs(camera):.0f} deg the other way"
+    return f"; about {abs(camera):.0f} deg of it come from a tilted camera"
 
 
 def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
     image, video = context.image_seat, context.template_seat
     if image is None or video is None:
-        return Inconclusive("no body was recognised in both")
+        return Inconclusive("not measured: no body is recognised in image and first frame")
     here, there = cuts(image), cuts(video)
     differing = {edge: here[edge] - there[edge] for edge in sorted(here)}
     tolerance = context.tolerance("cut_edges")
     said = [
-        f"the {'image' if more > 0 else 'first frame'} cuts it at the {edge}"
-        for edge, more in differing.items()
-        if abs(more) >= 0.5
+        f"the {which} at the {in_words(edges)}"
+        for which, edges in (
+            ("image", [edge for edge, more in differing.items() if more >= 0.5]),
+            ("first frame", [edge for edge, more in differing.items() if more <= -0.5]),
+        )
+        if edges
     ]
     return by_tolerance(
         tolerance,
         sum(abs(more) for more in differing.values()),
-        f"the frame cuts the body at different edges: {'; '.join(said) or 'each a little'}",
+        "image and first frame cut the body off at different edges: "
+        f"{', '.join(said) or 'each a little'}",
         unit="edges",
         fix=_CROP,
     )

@@ -20,7 +20,7 @@ from wan_prep.findings import (
 from wan_prep.media.types import ImageInfo, VideoInfo
 
 _UNREADABLE = NotApplicable("the file cannot be read")
-_RE_ENCODE = Fix(applicability=Applicability.SAFE, title="write it again in the expected form")
+_RE_ENCODE = Fix(applicability=Applicability.SAFE, title="convert it to a documented format")
 _IMAGE_FORMATS = frozenset({"PNG", "JPEG", "BMP", "WEBP"})
 _VIDEO_CONTAINERS = frozenset({"mp4", "mov", "avi"})
 _VIDEO_CODECS = frozenset({"h264", "hevc"})
@@ -75,8 +75,8 @@ def image_still(info: ImageInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "animated_image",
-        f"the image file holds {info.frame_count} frames; only the first (of HEIC: the main one) "
-        "was looked at, and which one the service takes is not documented",
+        f"the image file holds {info.frame_count} frames; which one the service takes is not "
+        "documented, and only the first (of HEIC: the main one) was checked",
         measured=info.frame_count,
         limit=1,
         unit="frames",
@@ -90,7 +90,7 @@ def image_format(info: ImageInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "odd_image_format",
-        f"the image is {info.format}; PNG, JPEG, BMP and WEBP are the documented formats",
+        f"the image is {info.format}; the documented formats are PNG, JPEG, BMP and WEBP",
         measured=info.format,
         limit="PNG, JPEG, BMP, WEBP",
         fix=Fix(applicability=Applicability.SAFE, title="write it as PNG"),
@@ -103,9 +103,8 @@ def image_colors(info: ImageInfo, context: PairContext) -> Answer:
         return _flaw(
             context,
             "transparent",
-            "the image has transparent parts: decoders like OpenCV drop transparency and see the "
-            "colours stored under it, which is what was judged here, a person sees what lies "
-            "behind",
+            "the image has transparent parts; software like OpenCV ignores transparency and shows "
+            "the colours stored underneath, which is what was checked",
             measured=info.color_mode,
             limit="RGB",
             fix=fix,
@@ -120,7 +119,8 @@ def image_colors(info: ImageInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "flattened_image",
-        f"the image {' and '.join(odd)}; the model sees 8-bit RGB, made in a way you do not choose",
+        f"the image {' and '.join(odd)}; the model sees 8-bit RGB, and how the service converts "
+        "it is not known",
         measured=info.color_mode,
         limit="RGB",
         fix=fix,
@@ -133,8 +133,8 @@ def image_upright(info: ImageInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "rotated_by_exif",
-        "the image is stored turned or mirrored and stands upright only where EXIF orientation "
-        f"{info.exif_orientation} is obeyed",
+        "the image is stored turned or mirrored; software that ignores its EXIF orientation "
+        f"({info.exif_orientation}) shows it wrong",
         measured=info.exif_orientation,
         limit=1,
         unit="EXIF orientation",
@@ -187,8 +187,8 @@ def video_format(info: VideoInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "odd_video_format",
-        f"the video is {info.codec} in {info.container}; H.264 or H.265 in MP4, MOV or AVI are the "
-        "documented forms",
+        f"the video is {info.codec} in {info.container}; the documented formats are H.264 or H.265 "
+        "in MP4, MOV or AVI",
         measured=f"{info.codec}/{info.container}",
         limit="h264, hevc in mp4, mov, avi",
         fix=_RE_ENCODE,
@@ -199,15 +199,15 @@ def video_upright(info: VideoInfo, context: PairContext) -> Answer:
     if info.rotation_deg == 0 and not info.is_mirrored:
         return PASSED
     if info.is_mirrored:
-        turned = f", turned {info.rotation_deg} deg before" if info.rotation_deg else ""
+        turned = f" and turned by {info.rotation_deg} deg" if info.rotation_deg else ""
         message = (
-            f"the video is shown mirrored{turned} only where its display matrix is obeyed as a "
-            "whole; decoders differ in that, and some take a mirror for a turn"
+            f"the video is stored unmirrored and is mirrored{turned} by its display matrix; some "
+            "software ignores that or turns it instead"
         )
     else:
         message = (
-            f"the video stands upright only where its rotation note ({info.rotation_deg} deg) is "
-            "obeyed; decoders differ in that"
+            f"the video is stored turned; software that ignores its rotation metadata "
+            f"({info.rotation_deg} deg) shows it on its side"
         )
     return _flaw(
         context,
@@ -231,8 +231,8 @@ def video_matrix_plain(info: VideoInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "odd_display_matrix",
-        f"the video's display matrix asks for {info.matrix_left_undone}; players differ in "
-        "whether they do that: here it is left undone, in what was judged and in what is written",
+        f"the video's display matrix asks for {info.matrix_left_undone}, which players do or "
+        "ignore; it was ignored here, and is in what fix writes",
         measured=info.matrix_left_undone,
         limit="quarter turns and mirroring",
         fix=Fix(applicability=Applicability.SAFE, title="write the frames without that matrix"),
@@ -247,8 +247,8 @@ def video_shown_whole(info: VideoInfo, context: PairContext) -> Answer:
         context,
         "hidden_border",
         f"the video hides a border (left {left}, top {top}, right {right}, bottom {bottom} px of "
-        f"{info.coded_width} x {info.coded_height}); players cut it off, as was done here, "
-        "decoders like OpenCV show it",
+        f"{info.coded_width} x {info.coded_height}); players cut it off, as was done here, and "
+        "software like OpenCV shows it",
         measured=f"{left},{top},{right},{bottom}",
         limit="0,0,0,0",
         unit="px",
@@ -262,9 +262,8 @@ def video_opaque(info: VideoInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "transparent",
-        "the video has transparent parts: decoders (ffmpeg, OpenCV, decord) drop transparency and "
-        "see the colours stored under it, which is what was judged here, a person sees what lies "
-        "behind",
+        "the video has transparent parts; software like ffmpeg and OpenCV ignores transparency "
+        "and shows the colours stored underneath, which is what was checked",
         measured=info.pixel_format,
         limit="without alpha",
         fix=Fix(applicability=Applicability.SAFE, title="write it without transparency"),
@@ -279,8 +278,8 @@ def video_square_pixels(info: VideoInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "non_square_pixels",
-        f"the video's pixels are {ratio.numerator}:{ratio.denominator}, not square; shown it is "
-        f"{info.width} x {info.height}, stored {info.coded_width} x {info.coded_height}",
+        f"the video's pixels are not square ({ratio.numerator}:{ratio.denominator}): it is stored "
+        f"as {info.coded_width} x {info.coded_height} and shown as {info.width} x {info.height}",
         measured=round(float(ratio), 4),
         limit=1,
         unit="ratio",
@@ -294,7 +293,8 @@ def video_dynamic_range(info: VideoInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "hdr",
-        f"the video is HDR ({info.color_transfer}); read as ordinary video it looks grey and flat",
+        f"the video is HDR ({info.color_transfer}); software that expects ordinary video shows it "
+        "grey and flat",
         measured=info.color_transfer,
         limit="bt709",
         fix=Fix(applicability=Applicability.SAFE, title="tone-map to BT.709"),
@@ -307,7 +307,7 @@ def video_progressive(info: VideoInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "interlaced",
-        "the video is interlaced; moving limbs come out as combs",
+        "the video is interlaced; moving arms and legs show comb-like edges",
         measured="interlaced",
         limit="progressive",
         fix=Fix(applicability=Applicability.SAFE, title="deinterlace"),
@@ -324,7 +324,7 @@ def video_intact(info: VideoInfo, context: PairContext) -> Answer:
         told = "" if claimed is None else f" of {float(claimed):.2f} s"
         parts.append(f"it ends after {float(info.duration):.2f} s{told}")
     if errors:
-        parts.append(f"{errors} parts of it do not decode")
+        parts.append(f"{errors} parts of it cannot be decoded")
     return _flaw(
         context,
         "damaged",
@@ -353,8 +353,8 @@ def video_one_size(context: PairContext) -> Answer:
         context,
         "size_changes",
         f"the picture's size changes from {before.width} x {before.height} to {after.width} x "
-        f"{after.height} px at {times[0]:.2f} s{more}; readers stop there, stretch it, or show "
-        "the rest in a corner",
+        f"{after.height} px at {times[0]:.2f} s{more}; software stops there, stretches it, or "
+        "shows the rest in a corner",
         measured=len(changes),
         limit=0,
         unit="changes",
@@ -370,12 +370,12 @@ def video_alone(info: VideoInfo, context: PairContext) -> Answer:
     return _flaw(
         context,
         "several_videos",
-        f"the file holds {number} streams of moving pictures; the one that players show "
-        f"({info.width} x {info.height} px, stream {info.video_index}) was looked at",
+        f"the file holds {number} video streams; the one that players show "
+        f"({info.width} x {info.height} px, stream {info.video_index}) was checked",
         measured=number,
         limit=1,
         unit="streams",
-        fix=Fix(applicability=Applicability.SAFE, title="write a file with this stream alone"),
+        fix=Fix(applicability=Applicability.SAFE, title="write a file with this stream only"),
     )
 
 
@@ -403,16 +403,18 @@ def video_sound(info: VideoInfo, context: PairContext) -> Answer:
         return _flaw(
             context,
             "sound_passed_over",
-            f"the first sound of the video ({lost}) does not decode; the next one that does "
-            f"({info.audio_codec}) is taken",
+            f"the first audio stream ({lost}) cannot be decoded; the next one that can "
+            f"({info.audio_codec}) is used",
             measured=lost,
             limit="sound that decodes",
-            fix=Fix(applicability=Applicability.SAFE, title="write the sound that decodes alone"),
+            fix=Fix(
+                applicability=Applicability.SAFE, title="keep only the audio that can be decoded"
+            ),
         )
     return _flaw(
         context,
         "sound_undecodable",
-        f"no sound of the video ({lost}) decodes; what fix writes of it is silent",
+        f"the audio ({lost}) cannot be decoded; fix writes the clip without sound",
         measured=lost,
         limit="sound that decodes",
         fix=Fix(applicability=Applicability.MANUAL, title="export the clip with AAC sound"),

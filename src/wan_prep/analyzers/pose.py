@@ -28,11 +28,14 @@ _RETAKE = Fix(
 
 def pose(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.pose_angle is None:
-        return Inconclusive("no limb is seen in both the image and the first frame")
+        return Inconclusive(
+            "pose could not be compared: no arm or leg is visible in both image and first frame"
+        )
     return by_tolerance(
         context.tolerance("pose"),
         measures.pose_angle,
-        f"the limbs point {measures.pose_angle:.0f} deg apart on average in the first frame"
+        f"arms and legs point {measures.pose_angle:.0f} deg apart on average in image and first "
+        f"frame"
         f"{_worst(measures)}",
         fix=_RETAKE,
     )
@@ -40,12 +43,12 @@ def pose(measures: PairMeasures, context: PairContext) -> Answer:
 
 def typical_pose(measures: PairMeasures, context: PairContext) -> Answer:
     if measures.pose_angle is None:
-        return NotApplicable("no limb is seen in both")
+        return NotApplicable("no arm or leg is visible in image and video")
     return by_tolerance(
         context.tolerance("typical_pose"),
         measures.pose_angle,
-        f"over the clip the limbs point {measures.pose_angle:.0f} deg away from the image's, "
-        f"typically{_worst(measures)}",
+        f"over most of the clip arms and legs point {measures.pose_angle:.0f} deg away from the "
+        f"image's{_worst(measures)}",
         fix=_RETAKE,
     )
 
@@ -54,7 +57,7 @@ def _worst(measures: PairMeasures) -> str:
     if len(measures.limbs) < 2:
         return ""
     worst = sorted(measures.limbs.items(), key=lambda item: -item[1])[:2]
-    return ", most of all " + " and ".join(
+    return "; most of all " + " and ".join(
         f"the {name.replace('_', ' ')} ({angle:.0f} deg)" for name, angle in worst
     )
 
@@ -70,7 +73,10 @@ _PARTS = {
 
 def proportions(measures: PairMeasures, context: PairContext) -> Answer:
     if not measures.proportions:
-        return Inconclusive("no body part is seen straight on in both", required=False)
+        return Inconclusive(
+            "proportions could not be compared: no body part is seen from the front in both",
+            required=False,
+        )
     # Who turns and bends changes the typical ratio; who is built differently is so at every time.
     ratios = {
         part: min((ratio, _at_first(part, ratio, context)), key=lambda r: abs(math.log(r)))
@@ -82,17 +88,18 @@ def proportions(measures: PairMeasures, context: PairContext) -> Answer:
     tolerance = context.tolerance("proportions")
     is_what, more = _PARTS[part]
     side = "image" if ratio > 1 else "video"
-    note = " (replace mode does not adapt them)" if context.mode == "replace" else ""
+    note = "; replace mode does not adapt them" if context.mode == "replace" else ""
     return by_tolerance(
         tolerance,
         seen[part] * abs(math.log(ratio)),
-        f"the proportions differ: measured by the body, {is_what} "
+        f"the proportions differ: compared with the rest of the body, {is_what} "
         f"{max(ratio, 1 / ratio):.2f} times {more} in the {side}{note}",
         shown=ratio,
         limit=math.exp(math.copysign(tolerance.fine, ratio - 1.0)),
         unit="ratio",
         fix=Fix(
-            applicability=Applicability.MANUAL, title="choose a driver built like the character"
+            applicability=Applicability.MANUAL,
+            title="choose a video of somebody built like the character",
         ),
     )
 
@@ -120,8 +127,8 @@ def elsewhere_better(context: PairContext) -> Answer:
     keeps_half = left >= float(context.video.span) / 2.0
     return Judged(
         score=flaw.score,
-        message=f"from {time:.2f} s on the pair would score {best.score:.0f} instead of "
-        f"{best.score_at_first:.0f}, with {left:.1f} s of the clip left",
+        message=f"a clip that starts at {time:.2f} s would score {best.score:.0f} instead of "
+        f"{best.score_at_first:.0f}; {left:.1f} s of it are left then",
         measured=round(gain, 2),
         limit=limit.value,
         unit="points",

@@ -1,4 +1,4 @@
-"""Samples that share something, as spans of time."""
+"""Samples that share something as spans of time; spans, times and names in words."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def spans_where(video: Evidence, wanted: Callable[[Observation], bool]) -> Spans
 def spans_in_words(spans: Spans, most: int = 3) -> str:
     said = ", ".join(f"{a:.1f}-{b:.1f} s" if b > a else f"{a:.1f} s" for a, b in spans[:most])
     return said if len(spans) <= most else f"{said} and {len(spans) - most} more spans"
+
+
+def in_words(names: Sequence[str]) -> str:
+    """`top`, `top and left`, `top, left and right`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def times_in_words(times: Sequence[float], most: int = 4) -> str:

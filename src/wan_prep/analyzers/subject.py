@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from wan_prep.analyzers.spans import Spans, spans_in_words, spans_where, times_in_words
+from wan_prep.analyzers.spans import Spans, in_words, spans_in_words, spans_where, times_in_words
 from wan_prep.evidence import Evidence, Observation, Subject
 from wan_prep.findings import (
     PASSED,
@@ -40,9 +40,10 @@ def person_in_image(context: PairContext) -> Answer:
     if context.image_seat is not None:
         return PASSED
     return Inconclusive(
-        "no human body recognised in the image; if this is a stylised character, its pose could "
-        "not be checked",
-        fix=Fix(applicability=Applicability.MANUAL, title="use a picture that shows the person"),
+        "no human body is recognised in the image; stylised characters are often missed",
+        fix=Fix(
+            applicability=Applicability.MANUAL, title="use a picture that shows the whole person"
+        ),
     )
 
 
@@ -54,7 +55,7 @@ def person_in_video(context: PairContext) -> Answer:
     flaw = context.profile.flaws["no_person_in_video"]
     return Judged(
         score=flaw.score,
-        message="nobody was recognised anywhere in the video",
+        message="nobody is recognised in the video",
         measured=0,
         limit=1,
         unit="frames with a person",
@@ -98,8 +99,8 @@ def late_entry(context: PairContext) -> Answer:
     flaw = context.profile.flaws["late_entry"]
     return Judged(
         score=flaw.score,
-        message="the first frame, the model's template, shows nobody; the person is seen from "
-        f"{begins:.2f} s on",
+        message="the first frame, which the model takes as its template, shows nobody; the "
+        f"person appears at {begins:.2f} s",
         measured=begins,
         limit=0,
         unit="s",
@@ -141,8 +142,8 @@ def _others(observations: Iterable[Observation], which: str, context: PairContex
     return by_tolerance(
         context.tolerance("other_person"),
         worst,
-        f"{people} in the {which}, up to {worst:.0%} of the main person's size and {share:.0%} of "
-        f"the frame{at}; the model is made for one",
+        f"{people} in the {which}, up to {worst:.0%} as large as the main person and {share:.0%} "
+        f"of the frame{at}; the model expects one",
         fix=Fix(applicability=Applicability.UNSAFE, title="crop to the main person"),
     )
 
@@ -161,7 +162,7 @@ def largest_box(context: PairContext) -> Answer:
     flaw = context.profile.flaws["largest_person_swap"]
     return Judged(
         score=flaw.score,
-        message="the model takes the largest person of each frame by itself; at "
+        message="the model follows the largest person of each frame; at "
         f"{times_in_words(times)} that is not the main one",
         measured=len(times),
         limit=0,
@@ -192,10 +193,10 @@ def template_hidden(context: PairContext) -> Answer:
     return by_tolerance(
         context.tolerance("template_hidden"),
         sum(hidden.values()) / max(1.0, sum(shown.values())),
-        f"the first frame, the model's template, hides or foreshortens the {', '.join(named)}",
+        f"the first frame, the model's template, hides or foreshortens the {in_words(named)}",
         fix=Fix(
             applicability=Applicability.MANUAL,
-            title="start the clip where the limbs are seen and stretched",
+            title="start the clip where arms and legs are visible and stretched",
         ),
     )
 
@@ -219,15 +220,20 @@ def template_turned(context: PairContext) -> Answer:
     if seat is None:
         return NotApplicable("the first frame shows nobody")
     if seat.subject.view_matrix is None:
-        return Inconclusive("the first frame's torso is not seen well enough", required=False)
+        return Inconclusive(
+            "which way the body faces in the first frame could not be measured: the torso is "
+            "hardly visible",
+            required=False,
+        )
     turned = abs(view_angles(seat.subject.view_matrix).yaw)
     return by_tolerance(
         context.tolerance("template_turn"),
         turned,
-        f"in the first frame, the model's template, the body is turned {turned:.0f} deg away from "
-        "the camera; the makers ask for a front view there",
+        f"the body is turned {turned:.0f} deg away from the camera in the first frame, the model's "
+        "template; the makers ask for a front view there",
         fix=Fix(
-            applicability=Applicability.MANUAL, title="start the clip where they face the camera"
+            applicability=Applicability.MANUAL,
+            title="start the clip where the person faces the camera",
         ),
     )
 

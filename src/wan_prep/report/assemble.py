@@ -11,7 +11,7 @@ from wan_prep.analyzers.aspect import deciding
 from wan_prep.analyzers.subject import absent_spans, presence_share
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Observation
-from wan_prep.findings import NotApplicable, PairContext, Severity
+from wan_prep.findings import Inconclusive, NotApplicable, PairContext, Severity
 from wan_prep.geometry import view_angles
 from wan_prep.measures import (
     PairMeasures,
@@ -144,6 +144,7 @@ def _by_weight(results: Sequence[Result], mode: Mode, profile: Profile) -> list[
         found,
         key=lambda r: (
             _RANK[r.finding.severity] if r.finding else 0,
+            isinstance(r.answer, Inconclusive),  # what is certain comes first
             -costs[r.rule.code],
             r.rule.code,
         ),

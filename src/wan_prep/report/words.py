@@ -8,14 +8,14 @@ from wan_prep.findings import Applicability, Finding, Severity
 from wan_prep.report.model import CostFigures, ImageFacts, Verdict, VideoFacts
 
 VERDICT_WORDS: dict[Verdict, str] = {
-    "ready": "nothing speaks against submitting it",
+    "ready": "ready to submit",
     "risky": "it may work; read the warnings before you pay",
-    "not_ready": "submitting it as it is would very likely waste the money",
+    "not_ready": "do not submit it as it is: the money would very likely be wasted",
 }
 APPLICABILITY_WORDS = {
-    Applicability.SAFE: "a plain edit",
-    Applicability.UNSAFE: "an edit that costs something",
-    Applicability.MANUAL: "needs other material",
+    Applicability.SAFE: "fix can do it",
+    Applicability.UNSAFE: "fix can do it, at a cost: --unsafe-fixes",
+    Applicability.MANUAL: "by hand",
 }
 
 
