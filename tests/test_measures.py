@@ -16,7 +16,7 @@ from wan_prep.measures import (
     PairMeasures,
     Seat,
     aspect_gap,
-    body_parts_px,
+    body_parts,
     compare_proportions,
     confidences,
     cut_edges,
@@ -297,8 +297,9 @@ def test_turning_the_whole_body_does_not_change_the_pose(
 
 
 def test_parts_in_px(make: Any) -> None:
-    parts = body_parts_px(make.seat())
-    assert parts == pytest.approx(
+    parts = body_parts(make.seat())
+    assert all(part.seen == 1.0 for part in parts.values())
+    assert {name: part.px for name, part in parts.items()} == pytest.approx(
         {"head": 40.0, "shoulders": 200.0, "hips": 150.0, "torso": 250.0, "legs": 450.0}, rel=1e-3
     )
 
@@ -311,7 +312,7 @@ def large_headed(make: Any, factor: float) -> Any:
 
 
 def test_a_head_twice_as_large_is_two(make: Any) -> None:
-    ratios = compare_proportions(make.seat(large_headed(make, 2.0)), make.seat())
+    ratios, _ = compare_proportions(make.seat(large_headed(make, 2.0)), make.seat())
     assert ratios == pytest.approx(
         {"head": 2.0, "shoulders": 1.0, "torso": 1.0, "legs": 1.0, "width": 1.0}, rel=1e-3
     )
@@ -321,17 +322,17 @@ def test_two_face_meshes_decide_about_the_head(make: Any) -> None:
     """108 px at 600 px per m against 60 px at 500: 0.18 m against 0.12 m."""
     image = sized(make, 600.0, 108.0, body=make.body(px_per_m=600.0))
     video = sized(make, 500.0, 60.0)
-    assert body_parts_px(image)["face"] == 108.0
-    assert compare_proportions(image, video)["head"] == pytest.approx(1.5)
+    assert body_parts(image)["face"].px == 108.0
+    assert compare_proportions(image, video)[0]["head"] == pytest.approx(1.5)
     without = sized(make, 500.0, None)
-    assert compare_proportions(image, without)["head"] == pytest.approx(1.0, rel=1e-3)
+    assert compare_proportions(image, without)[0]["head"] == pytest.approx(1.0, rel=1e-3)
 
 
 def test_a_wide_body_is_as_long_as_a_narrow_one(make: Any) -> None:
     """Twice as wide on a scale that stays: width sqrt(2 * 2) / 1."""
     world = make.adult()
     world[:, 0] *= 2.0
-    ratios = compare_proportions(make.seat(make.body(world, px_per_m=300.0)), make.seat())
+    ratios, _ = compare_proportions(make.seat(make.body(world, px_per_m=300.0)), make.seat())
     assert ratios == pytest.approx(
         {"head": 1.0, "shoulders": 2.0, "torso": 1.0, "legs": 1.0, "width": 2.0}, rel=1e-3
     )
@@ -339,44 +340,44 @@ def test_a_wide_body_is_as_long_as_a_narrow_one(make: Any) -> None:
 
 def test_proportions_do_not_depend_on_the_cameras_distance(make: Any) -> None:
     near, far = make.seat(make.body(px_per_m=600.0)), make.seat(make.body(px_per_m=150.0))
-    assert list(compare_proportions(near, far).values()) == pytest.approx([1.0] * 5, rel=2e-3)
+    assert list(compare_proportions(near, far)[0].values()) == pytest.approx([1.0] * 5, rel=2e-3)
 
 
 def test_foreshortened_parts_are_left_out(make: Any) -> None:
     sideways = make.seat(make.body(make.turned("y", 60.0)))
-    assert "shoulders" not in body_parts_px(sideways)
-    assert "torso" in body_parts_px(sideways)
+    assert "shoulders" not in body_parts(sideways)
+    assert "torso" in body_parts(sideways)
     nodding = moved(make, mouth_left=(0, 0, 0.1), mouth_right=(0, 0, 0.1))
-    assert "head" not in body_parts_px(make.seat(make.body(nodding)))
+    assert "head" not in body_parts(make.seat(make.body(nodding)))
 
 
 def test_a_head_from_behind_has_no_face_to_measure(make: Any) -> None:
-    parts = body_parts_px(make.seat(make.body(make.turned("y", 180.0))))
+    parts = body_parts(make.seat(make.body(make.turned("y", 180.0))))
     assert set(parts) == {"shoulders", "hips", "torso", "legs"}
 
 
 def test_one_straight_leg_is_enough(make: Any) -> None:
     """The other shin points at the camera."""
     kneeling = moved(make, left_ankle=(0.0, -0.4, 0.4))
-    assert body_parts_px(make.seat(make.body(kneeling)))["legs"] == pytest.approx(450.0, rel=1e-3)
+    assert body_parts(make.seat(make.body(kneeling)))["legs"].px == pytest.approx(450.0, rel=1e-3)
     both = moved(make, left_ankle=(0.0, -0.4, 0.4), right_ankle=(0.0, -0.4, 0.4))
-    assert "legs" not in body_parts_px(make.seat(make.body(both)))
+    assert "legs" not in body_parts(make.seat(make.body(both)))
 
 
 def test_hidden_parts_are_left_out(make: Any) -> None:
     bust = make.seat(make.body(hips=(360.0, 1400.0), px_per_m=1000.0))
-    assert set(body_parts_px(bust)) == {"head", "shoulders"}
-    assert compare_proportions(bust, make.seat()) == pytest.approx(
+    assert set(body_parts(bust)) == {"head", "shoulders"}
+    assert compare_proportions(bust, make.seat())[0] == pytest.approx(
         {"head": 1.0, "shoulders": 1.0}, rel=1e-3
     )
 
 
 def test_without_a_body_to_measure_by_there_are_no_proportions(make: Any) -> None:
     face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
-    assert compare_proportions(face, make.seat()) == {}
-    assert compare_proportions(make.seat(), face) == {}
-    assert compare_proportions(make.seat(px_per_m=None), make.seat()) == {}
-    assert compare_proportions(make.seat(), make.seat(px_per_m=None)) == {}
+    assert compare_proportions(face, make.seat()) == ({}, {})
+    assert compare_proportions(make.seat(), face) == ({}, {})
+    assert compare_proportions(make.seat(px_per_m=None), make.seat()) == ({}, {})
+    assert compare_proportions(make.seat(), make.seat(px_per_m=None)) == ({}, {})
 
 
 # ------------------------------------------------------------------ faces

@@ -92,11 +92,18 @@ class Face(_Value):
     """One of `pose.body.FACE_SEEN`, `HEAD_SEEN` and `HEAD_TINY`."""
     span_px: float | None = None
     """Size in px of the upright picture in its full size, whichever way the face is turned."""
+    agreement: float = 1.0
+    """Share of the looks at the head that recognised it, 0 … 1."""
 
     @property
     def is_sure(self) -> bool:
         """The face network recognised it."""
         return self.confidence > HEAD_SEEN
+
+    @property
+    def recognised(self) -> float:
+        """How surely the face network recognised it, 0 … 1: half of the looks are enough."""
+        return min(1.0, 2.0 * self.agreement) if self.is_sure else 0.0
 
     @property
     def is_tiny(self) -> bool:

@@ -135,15 +135,36 @@ def by_tolerance(
     )
 
 
-def believed(answer: Answer, confidence: float | None, profile: Profile) -> Answer:
-    """The answer, or `Inconclusive` where too little is seen to stand by it."""
-    least = profile.limit("confidence_min")
-    if not isinstance(answer, Judged) or confidence is None or confidence >= least:
+def believed(
+    answer: Answer, confidence: float | None, profile: Profile, *, required: bool = True
+) -> Answer:
+    """The answer as far as enough is seen to stand by it, `Inconclusive` where too little is.
+
+    From `confidence_full` down to `confidence_min` the score goes over from the measured one to
+    that of an inconclusive answer: the unknown one, or none where it is not `required`.  So a
+    joint that is seen a little better or worse moves the score a little.
+    """
+    least, full = profile.limit("confidence_min"), profile.limit("confidence_full")
+    if not isinstance(answer, Judged) or confidence is None or confidence >= full:
         return answer
-    return Inconclusive(
-        f"too little is seen to be sure that {answer.message} (confidence {confidence:.2f}, "
-        f"{least:g} is asked)"
-    )
+    if confidence < least:
+        return Inconclusive(
+            f"too little is seen to be sure that {answer.message} (confidence {confidence:.2f}, "
+            f"{least:g} is asked)",
+            required=required,
+        )
+    share = (confidence - least) / (full - least)
+    return as_far_as(answer, share, profile, required=required)
+
+
+def as_far_as(answer: Judged, share: float, profile: Profile, *, required: bool = True) -> Judged:
+    """The answer with a score between its own, at share 1, and an inconclusive one's, at 0."""
+    unknown = profile.severity.unknown_score if required else 1.0
+    score = answer.score**share * unknown ** (1.0 - share)
+    if answer.score >= profile.severity.pass_from > score:
+        doubt = f"it is not quite sure that {answer.message}"
+        return replace(answer, score=score, message=doubt)
+    return replace(answer, score=score)
 
 
 # ------------------------------------------------------------------ what a check is given

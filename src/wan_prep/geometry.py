@@ -166,9 +166,18 @@ def weak_perspective_scale(world_xy: Floats, keypoints_xy: Floats, weights: Floa
             return None
         scale = float((weight * (a * b).sum(1)).sum()) / spread
         residual = np.linalg.norm(scale * a - b, axis=1)
-        bound = 1.5 * float(np.median(residual)) + 1e-9
+        bound = 1.5 * weighted_median(residual, weights[used]) + 1e-9
         weight = weights[used] * np.minimum(1.0, bound / np.maximum(residual, 1e-9))
     return scale if scale is not None and scale > 0 else None
+
+
+def weighted_median(values: ArrayLike, weights: ArrayLike) -> float:
+    """The value with half of the weight on either side, between two of them in proportion; of
+    equal weights the plain median."""
+    given, weight = np.asarray(values, float), np.asarray(weights, float)
+    order = np.argsort(given)
+    share = weight[order] / weight.sum()
+    return float(np.interp(0.5, np.cumsum(share) - share / 2.0, given[order]))
 
 
 class Box(NamedTuple):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median, mode
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,10 +22,11 @@ from wan_prep.geometry import (
     angle_between_deg,
     view_angle_deg,
     view_difference,
+    weighted_median,
     wrap_deg,
 )
 from wan_prep.pose import skeleton
-from wan_prep.pose.body import SHOTS, VISIBLE, Shot
+from wan_prep.pose.body import FRAME_EDGE, VISIBLE, Shot, ramp, sight, sight_in
 from wan_prep.pose.skeleton import LIMBS, Joint
 
 HEADS_ALIKE = 0.2
@@ -40,6 +42,9 @@ _MASS = ((skeleton.SHOULDERS, 0.40), (skeleton.HIPS, 0.38), (skeleton.KNEES, 0.2
 # A part that rises this far out of the picture plane (the sine of 30 deg) shows less than 87 % of
 # its length.
 _FORESHORTENED = 0.5
+# Half the width of the edge between stretched and foreshortened, in that sine: what two looks at
+# one part differ by.
+_EDGE_FORESHORTENED = 0.1
 # What the official code grows the area of the face points' box by (Wan2.2, get_face_bboxes).
 _FACE_CROP_AREA = 1.3
 
@@ -61,8 +66,11 @@ class PairMeasures:
     offset_x, offset_y: image placement - video placement, fractions of the frame.
     yaw, pitch, roll: deg, image - video; view_angle: geodesic, deg.
     camera_roll: deg, image - video: what of the roll is the cameras' and not the bodies' lean.
-    pose_angle: deg, mean over limbs visible in both, in the torso frame.
+    shot_distance: classes between the two `shot_level`s.
+    pose_angle: deg, mean over limbs visible in both, in the torso frame, each with the weight with
+    which it is seen.
     proportions: ratio image / video of each part, relative to the body's scale.
+    parts_seen: 0 … 1 by part of `proportions`: how well both show it, un-foreshortened.
     confidence: 0 … 1 by measure (`confidences`).
     """
 
@@ -76,12 +84,14 @@ class PairMeasures:
     view_angle: float | None = None
     shot_image: Shot | None = None
     shot_video: Shot | None = None
+    shot_distance: float | None = None
     only_image: tuple[str, ...] = ()
     only_video: tuple[str, ...] = ()
     pose_angle: float | None = None
     limbs: dict[str, float] = field(default_factory=dict)
     limbs_in_plane: dict[str, float] = field(default_factory=dict)
     proportions: dict[str, float] = field(default_factory=dict)
+    parts_seen: dict[str, float] = field(default_factory=dict)
     confidence: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -89,12 +99,6 @@ class PairMeasures:
         if self.offset_x is None or self.offset_y is None:
             return None
         return math.hypot(self.offset_x, self.offset_y)
-
-    @property
-    def shot_distance(self) -> int | None:
-        if self.shot_image is None or self.shot_video is None:
-            return None
-        return abs(SHOTS.index(self.shot_image) - SHOTS.index(self.shot_video))
 
 
 def seat(evidence: Evidence, subject: Subject) -> Seat:
@@ -149,23 +153,50 @@ def shot_class(s: Seat) -> Shot:
     return "bust" if shown[list(skeleton.SHOULDERS)].any() else "face"
 
 
+def shot_level(s: Seat) -> float:
+    """The shot class as a number, 0 (face) … 4 (full): the classes' mean, each as far as its
+    joints are the lowest that are seen.
+
+    Where all joints are clearly seen or hidden it is the class's own number; a joint at the edge of
+    the frame, or of being seen, moves it by a part.
+    """
+    shown, level = in_sight(s), 0.0
+    pairs = (skeleton.SHOULDERS, skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES)
+    for number, pair in enumerate(pairs, start=1):
+        share = float(shown[list(pair)].max())
+        level = share * number + (1.0 - share) * level
+    return level
+
+
 def cut_edges(s: Seat) -> tuple[str, ...]:
     """The edges of the content that cut the body, by the joints beyond each."""
-    joints = list(skeleton.BODY)
+    return tuple(edge for edge, share in cuts(s).items() if share > 0.5)
+
+
+def cuts(s: Seat) -> dict[str, float]:
+    """How surely each edge of the content cuts the body, 0 … 1: a half where the outermost joint
+    lies on it, by degrees beside it."""
+    joints, c = list(skeleton.BODY), s.content
     x, y = s.subject.keypoints_xy[joints, 0], s.subject.keypoints_xy[joints, 1]
-    edges = {
-        "top": min(float(y.min()), s.subject.crown_y) < s.content.top,
-        "bottom": float(y.max()) > s.content.bottom,
-        "left": float(x.min()) < s.content.left,
-        "right": float(x.max()) > s.content.right,
+    beyond = {
+        "top": (c.top - min(float(y.min()), s.subject.crown_y)) / c.height,
+        "bottom": (float(y.max()) - c.bottom) / c.height,
+        "left": (c.left - float(x.min())) / c.width,
+        "right": (float(x.max()) - c.right) / c.width,
     }
-    return tuple(name for name, is_cut in edges.items() if is_cut)
+    return {e: float(ramp(np.asarray(far), 0.0, FRAME_EDGE)) for e, far in beyond.items()}
 
 
 def trusted(s: Seat) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """(33,) joints in the content that the network says it sees."""
     seen: np.ndarray[tuple[int], np.dtype[np.bool_]] = inside(s) & (s.subject.visibility >= VISIBLE)
     return seen
+
+
+def in_sight(s: Seat) -> Floats:
+    """(33,) 0 … 1: `trusted` by degrees, so that a joint at the edge of being seen, or of the
+    frame, weighs little instead of deciding."""
+    return sight(s.subject.visibility) * sight_in(s.content, s.subject.keypoints_xy)
 
 
 def measure(image: Seat, video: Seat) -> PairMeasures:
@@ -177,6 +208,8 @@ def measure(image: Seat, video: Seat) -> PairMeasures:
         yaw, pitch, roll = view_difference(a, b)
         view = view_angle_deg(a, b)
     limbs = limb_angles(image, video)
+    weights = limb_weights(image, video)
+    ratios, parts_seen = compare_proportions(image, video)
     shown_image, shown_video = inside(image), inside(video)
     return PairMeasures(
         zoom_ratio=zoom_ratio(image, video),
@@ -189,12 +222,16 @@ def measure(image: Seat, video: Seat) -> PairMeasures:
         view_angle=view,
         shot_image=shot_class(image),
         shot_video=shot_class(video),
+        shot_distance=abs(shot_level(image) - shot_level(video)),
         only_image=_labels(shown_image & ~shown_video),
         only_video=_labels(shown_video & ~shown_image),
-        pose_angle=float(np.mean(list(limbs.values()))) if limbs else None,
-        limbs=limbs,
+        pose_angle=float(np.average(list(limbs.values()), weights=[weights[n] for n in limbs]))
+        if limbs
+        else None,
+        limbs={name: angle for name, angle in limbs.items() if weights[name] >= 0.5},
         limbs_in_plane=limb_angles_in_plane(image, video),
-        proportions=compare_proportions(image, video),
+        proportions=ratios,
+        parts_seen=parts_seen,
         confidence=confidences(image, video),
     )
 
@@ -230,23 +267,23 @@ def confidences(image: Seat, video: Seat) -> dict[str, float]:
     looks at the picture disagree, or where a back was taken for a front. Two face meshes that
     agree with the joints make a zoom sure.
     """
-    limbs = [(near, far) for _, near, far in _limbs_in_both(image, video)]
+    limbs = sum(limb_weights(image, video).values())
     sides = [_confidence(s, limbs) for s in (image, video)]
     least = {name: min(side[name] for side in sides) for name in sides[0]}
     by_faces, by_joints = _zoom_by_faces(image, video), _zoom_by_joints(image, video)
     if by_faces and by_joints:
-        alike = _heads_alike(by_joints, by_faces)
-        least["zoom_ratio"] = max(least["zoom_ratio"], alike)
+        sure = _faces_count(image, video, by_joints, by_faces)
+        least["zoom_ratio"] = max(least["zoom_ratio"], sure)
     return {name: round(value, 4) for name, value in least.items()}
 
 
-def _confidence(s: Seat, limbs: Sequence[tuple[Joint, Joint]]) -> dict[str, float]:
-    seen = s.subject.visibility * inside(s)
+def _confidence(s: Seat, limbs: float) -> dict[str, float]:
+    """limbs: how many are seen in both."""
+    seen = s.subject.visibility * sight_in(s.content, s.subject.keypoints_xy)
     shoulders = float(seen[list(skeleton.SHOULDERS)].mean())
     hips = float(seen[list(skeleton.HIPS)].mean())
     known = s.subject.agreement * (_TURNED if s.subject.turned else 1.0)
     joints = float(seen[list(skeleton.BODY)].sum())
-    stretched = [min(seen[near], seen[far]) for near, far in limbs]
     # Whether a joint in the picture is seen or hidden decides the shot class.
     lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if inside(s)[j]]
     decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]
@@ -256,8 +293,10 @@ def _confidence(s: Seat, limbs: Sequence[tuple[Joint, Joint]]) -> dict[str, floa
         "shot": float(np.mean(decided)) if decided else 1.0,
         # Shoulders tell the turn and the lean; hips also the tip.
         "view_angle": (0.6 * shoulders + 0.4 * hips) * known,
-        "pose_angle": _more_the_better(float(sum(stretched))) * known,
-        "proportions": _more_the_better(len(body_parts_px(s).keys() - {"face", "hips"})),
+        "pose_angle": _more_the_better(limbs) * known,
+        "proportions": _more_the_better(
+            sum(part.seen for name, part in body_parts(s).items() if name not in ("face", "hips"))
+        ),
     }
 
 
@@ -272,18 +311,26 @@ def zoom_ratio(image: Seat, video: Seat) -> float | None:
     The ratio of the two `frame_height_m` comes from the joints and is off by 4 % in the median
     when a frame is known to be zoomed; the ratio of two face meshes by 0.4 %, but it compares
     heads, and a character's head need not have the driver's proportion.  So the faces decide as
-    far as both agree: with weight exp(-(ln(joints / faces) / HEADS_ALIKE)^2).
+    far as both agree: with weight exp(-(ln(joints / faces) / HEADS_ALIKE)^2), times the share of
+    looks that recognised the faces.
     """
     by_joints, by_faces = _zoom_by_joints(image, video), _zoom_by_faces(image, video)
     if by_joints is None or by_faces is None:
         return by_joints
-    weight = _heads_alike(by_joints, by_faces)
+    weight = _faces_count(image, video, by_joints, by_faces)
     return math.exp((1.0 - weight) * math.log(by_joints) + weight * math.log(by_faces))
 
 
 def _heads_alike(by_joints: float, by_faces: float) -> float:
     """Near 1 where both scales agree, so that the heads must be of one proportion."""
     return math.exp(-((math.log(by_joints / by_faces) / HEADS_ALIKE) ** 2))
+
+
+def _faces_count(image: Seat, video: Seat, by_joints: float, by_faces: float) -> float:
+    """0 … 1: how far two face meshes decide a zoom."""
+    faces = [s.subject.face for s in (image, video)]
+    recognised = min(0.0 if face is None else face.recognised for face in faces)
+    return recognised * _heads_alike(by_joints, by_faces)
 
 
 def _zoom_by_joints(image: Seat, video: Seat) -> float | None:
@@ -305,9 +352,15 @@ def _labels(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[str, ...
     return tuple(skeleton.label(joint) for joint in skeleton.BODY if which[joint])
 
 
+def limb_weights(image: Seat, video: Seat) -> dict[str, float]:
+    """How well each limb is seen in both, 0 … 1; those that are not at all are left out."""
+    seen = np.minimum(in_sight(image), in_sight(video))
+    weights = {name: float(min(seen[near], seen[far])) for name, (near, far) in LIMBS.items()}
+    return {name: weight for name, weight in weights.items() if weight > 0.0}
+
+
 def _limbs_in_both(image: Seat, video: Seat) -> list[tuple[str, Joint, Joint]]:
-    seen = trusted(image) & trusted(video)
-    return [(name, near, far) for name, (near, far) in LIMBS.items() if seen[near] and seen[far]]
+    return [(name, *LIMBS[name]) for name in limb_weights(image, video)]
 
 
 def limb_angles(image: Seat, video: Seat) -> dict[str, float]:
@@ -337,67 +390,96 @@ def limb_angles_in_plane(image: Seat, video: Seat) -> dict[str, float]:
     return angles
 
 
-def body_parts_px(s: Seat) -> dict[str, float]:
-    """Lengths in px of the parts that the picture shows un-foreshortened.
+class Part(NamedTuple):
+    """Length of a part of the body in px; seen: 0 … 1, un-foreshortened and with both ends."""
+
+    px: float
+    seen: float
+
+
+def body_parts(s: Seat) -> dict[str, Part]:
+    """The parts that the picture shows un-foreshortened.
 
     face: the mesh's span; head: eyes to mouth; shoulders; hips; torso: neck to hips; legs: thigh
     and shin, mean of the sides seen. A part with an end out of sight is left out.
     """
     points = s.subject.keypoints_xy * s.size
-    world, seen = s.subject.world_xyz, trusted(s)
+    world, sights = s.subject.world_xyz, in_sight(s)
 
-    def length(near: Sequence[Joint], far: Sequence[Joint]) -> float | None:
-        """Between the middles of two groups of joints; None where an end is out of sight, or
-        where the part points at the camera."""
-        if not (seen[list(near)].all() and seen[list(far)].all()):
-            return None
+    def between(near: Sequence[Joint], far: Sequence[Joint]) -> Part:
+        """From the middle of one group of joints to that of another; not seen where an end is out
+        of sight, or where the part points at the camera."""
         along = world[list(far)].mean(axis=0) - world[list(near)].mean(axis=0)
         in_space = float(np.linalg.norm(along))
-        if in_space < 1e-6 or abs(float(along[2])) / in_space >= _FORESHORTENED:
-            return None
+        if in_space < 1e-6:
+            return Part(0.0, 0.0)
+        out = np.asarray(abs(float(along[2])) / in_space)
+        stretched = 1.0 - float(ramp(out, _FORESHORTENED, _EDGE_FORESHORTENED))
         ends = points[list(far)].mean(axis=0) - points[list(near)].mean(axis=0)
-        return float(np.linalg.norm(ends))
+        seen = min(stretched, float(sights[[*near, *far]].min()))
+        return Part(float(np.linalg.norm(ends)), seen)
 
-    legs = []
-    for hip, knee, ankle in zip(skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES, strict=True):
-        thigh, shin = length([hip], [knee]), length([knee], [ankle])
-        if thigh is not None and shin is not None:
-            legs.append(thigh + shin)
     # Of a head seen from behind the eyes and the mouth are a guess.
     ears_z = (world[Joint.LEFT_EAR, 2] + world[Joint.RIGHT_EAR, 2]) / 2.0
     from_front = bool(world[Joint.NOSE, 2] < ears_z)
     eyes, mouth = (Joint.LEFT_EYE, Joint.RIGHT_EYE), (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT)
+    face = s.subject.face
     parts = {
-        "face": None if s.subject.face is None else s.subject.face.span_px,
-        "head": length(eyes, mouth) if from_front else None,
-        "shoulders": length(skeleton.SHOULDERS[:1], skeleton.SHOULDERS[1:]),
-        "hips": length(skeleton.HIPS[:1], skeleton.HIPS[1:]),
-        "torso": length(skeleton.SHOULDERS, skeleton.HIPS),
-        "legs": sum(legs) / len(legs) if legs else None,
+        "face": Part(face.span_px, face.recognised) if face and face.span_px else None,
+        "head": between(eyes, mouth) if from_front else None,
+        "shoulders": between(skeleton.SHOULDERS[:1], skeleton.SHOULDERS[1:]),
+        "hips": between(skeleton.HIPS[:1], skeleton.HIPS[1:]),
+        "torso": between(skeleton.SHOULDERS, skeleton.HIPS),
+        "legs": _leg(
+            [
+                (between([hip], [knee]), between([knee], [ankle]))
+                for hip, knee, ankle in zip(
+                    skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES, strict=True
+                )
+            ]
+        ),
     }
-    return {name: px for name, px in parts.items() if px is not None and px > 1.0}
+    return {
+        name: part
+        for name, part in parts.items()
+        if part is not None and part.px > 1.0 and part.seen > 0.0
+    }
 
 
-def compare_proportions(image: Seat, video: Seat) -> dict[str, float]:
+def _leg(sides: Sequence[tuple[Part, Part]]) -> Part:
+    """Thigh and shin together, the mean of both legs, each as far as it is seen."""
+    seen = [min(thigh.seen, shin.seen) for thigh, shin in sides]
+    if not sum(seen):
+        return Part(0.0, 0.0)
+    return Part(float(np.average([a.px + b.px for a, b in sides], weights=seen)), max(seen))
+
+
+def compare_proportions(image: Seat, video: Seat) -> tuple[dict[str, float], dict[str, float]]:
     """Ratio image / video of head, shoulders, torso and legs, each relative to `px_per_m`, and of
-    the width of the trunk (shoulders and hips) relative to its length.
+    the width of the trunk (shoulders and hips) relative to its length; and how well each is seen
+    in both, 0 … 1.
 
     The scale is fitted to all joints and varies less between people than any one part; two face
-    meshes compare heads better than the pose's eyes and mouth, so they decide where both sides
+    meshes compare heads better than the pose's eyes and mouth, so they decide as far as both sides
     have one. Without shoulders on both sides there is no body to measure a head by.
     """
     scales = image.subject.px_per_m, video.subject.px_per_m
-    shoulders = (trusted(image) & trusted(video))[list(skeleton.SHOULDERS)]
-    if scales[0] is None or scales[1] is None or not shoulders.all():
-        return {}
-    a, b = body_parts_px(image), body_parts_px(video)
-    ratios = {name: a[name] / b[name] * scales[1] / scales[0] for name in a if name in b}
-    face, hips = ratios.pop("face", None), ratios.pop("hips", None)
+    shoulders = float(np.minimum(in_sight(image), in_sight(video))[list(skeleton.SHOULDERS)].min())
+    if scales[0] is None or scales[1] is None or not shoulders:
+        return {}, {}
+    a, b = body_parts(image), body_parts(video)
+    ratios = {n: a[n].px / b[n].px * scales[1] / scales[0] for n in a if n in b}
+    seen = {n: min(a[n].seen, b[n].seen, shoulders) for n in ratios}
+    face, by_face = ratios.pop("face", None), seen.pop("face", 0.0)
     if face is not None:
-        ratios["head"] = face
+        by_joints, head = ratios.get("head", face), seen.get("head", 0.0)
+        ratios["head"] = math.exp(by_face * math.log(face) + (1.0 - by_face) * math.log(by_joints))
+        seen["head"] = max(by_face, head)
+    hips, hips_seen = ratios.pop("hips", None), seen.pop("hips", 0.0)
     if hips is not None and "shoulders" in ratios and "torso" in ratios:
         ratios["width"] = math.sqrt(ratios["shoulders"] * hips) / ratios["torso"]
-    return ratios
+        seen["width"] = min(hips_seen, seen["shoulders"], seen["torso"])
+    return ratios, seen
 
 
 # ------------------------------------------------------------------ faces
@@ -440,7 +522,10 @@ def _grown_face(box: Box) -> Box:
 
 
 def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
-    """Median over the clip, measure by measure; the most frequent shot class."""
+    """Median over the clip, measure by measure; the most frequent shot class.
+
+    Of poses and proportions each moment counts as far as limbs and parts are seen there.
+    """
 
     def middle(name: str) -> float | None:
         values = [v for m in measured if (v := getattr(m, name)) is not None]
@@ -462,6 +547,19 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
             for key in keys
         }
 
+    posed = [(m.pose_angle, m.confidence) for m in measured if m.pose_angle is not None]
+    limbs_seen = [confident.get("pose_angle", 1.0) for _, confident in posed]
+    confidence = middle_of("confidence")
+    pose_angle: float | None = None
+    if sum(limbs_seen):
+        pose_angle = weighted_median([angle for angle, _ in posed], limbs_seen)
+        confidence["pose_angle"] = weighted_median(limbs_seen, limbs_seen)
+    parts = sorted({part for m in measured for part in m.proportions})
+    ratios, parts_seen = {}, {}
+    for part in parts:
+        seen = [m.parts_seen.get(part, float(part in m.proportions)) for m in measured]
+        ratios[part] = weighted_median([m.proportions.get(part, 1.0) for m in measured], seen)
+        parts_seen[part] = weighted_median(seen, seen)
     shots: list[Shot] = [m.shot_video for m in measured if m.shot_video is not None]
     return PairMeasures(
         zoom_ratio=middle("zoom_ratio"),
@@ -472,13 +570,14 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
         roll=middle_angle("roll"),
         camera_roll=middle_angle("camera_roll"),
         view_angle=middle("view_angle"),
-        pose_angle=middle("pose_angle"),
+        pose_angle=pose_angle,
         shot_image=measured[0].shot_image if measured else None,
         shot_video=mode(sorted(shots)) if shots else None,
         limbs=middle_of("limbs"),
         limbs_in_plane=middle_of("limbs_in_plane"),
-        proportions=middle_of("proportions"),
-        confidence=middle_of("confidence"),
+        proportions=ratios,
+        parts_seen=parts_seen,
+        confidence=confidence,
     )
 
 

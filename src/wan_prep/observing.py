@@ -354,6 +354,7 @@ def _subject(body: Body, full_width: int, repaired: bool = False) -> Subject:
             span_px=None
             if body.face.span_px is None
             else round(body.face.span_px * full_width / width, 3),
+            agreement=round(body.face.agreement, 5),
         )
     return Subject(
         keypoints_xy=body.keypoints_xy / (width, height),

@@ -78,7 +78,7 @@ def survey(
             mend(history[-1:], held, estimator)
             settle(history[-1:], held, estimator, looks, is_start=not history)
             held = with_edges(history[-1:], held, estimator)
-            find_faces(held, beside, estimator)
+            find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
             visit.in_company = len(history[-1].sample.candidates) > 1
     return steadied(_chosen(history))

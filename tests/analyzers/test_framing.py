@@ -234,4 +234,4 @@ def test_what_is_hardly_seen_is_not_judged(make: Any, code: str) -> None:
     result = make.result(code, make.pair(doubtful, pair.video))
     assert (result.finding.status, result.finding.severity) == ("inconclusive", Severity.WARNING)
     assert "too little is seen" in result.finding.message
-    assert "(confidence 0.30, 0.5 is asked)" in result.finding.message
+    assert "(confidence 0.30, 0.35 is asked)" in result.finding.message

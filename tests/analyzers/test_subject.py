@@ -288,7 +288,7 @@ def test_a_limb_at_the_edge_of_being_seen_counts_by_degrees(make: Any) -> None:
         video = make.video([make.subject(visibility=visibility), "adult", "adult"])
         return make.result("WP512", make.pair(video=video)).answer.measured
 
-    # One of eight limbs is hidden; another one from 0.7 (seen) to 0.3 (hidden).
-    assert [measured(s) for s in (0.7, 0.6, 0.5, 0.4, 0.3)] == pytest.approx(
+    # One of eight limbs is hidden; another one from 0.8 (seen) to 0.2 (hidden).
+    assert [measured(s) for s in (0.8, 0.65, 0.5, 0.35, 0.2)] == pytest.approx(
         [n / 8 for n in (1.0, 1.25, 1.5, 1.75, 2.0)], abs=1e-4
     )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import wan_prep
+from wan_prep import observing
+from wan_prep.evidence import Evidence, Subject
 from wan_prep.planning.model import Plan
+from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.report.model import Report
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -91,6 +97,91 @@ def test_a_part_that_is_asked_for_is_what_is_written(tmp_path: Path) -> None:
     plan = wan_prep.plan(wan_prep.check(IMAGE, VIDEO), options)
     fixed = wan_prep.normalize(plan, tmp_path / "part")
     assert fixed.after.video.duration_s == pytest.approx(1.2, abs=1 / 24)
+
+
+# ------------------------------------------------------------------ a fix that makes it worse
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[MediapipeEstimator]:
+    with MediapipeEstimator() as estimator:
+        yield estimator
+
+
+def turned_away(evidence: Evidence) -> Evidence:
+    """Everybody in it turned by 90 deg about the vertical, joints where they are in the picture."""
+    quarter = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+
+    def turned(subject: Subject | None) -> Subject | None:
+        if subject is None or subject.view_matrix is None:
+            return subject
+        return subject.changed(
+            world_xyz=subject.world_xyz @ quarter.T, view_matrix=quarter @ subject.view_matrix
+        )
+
+    seen = tuple(o.changed(subject=turned(o.subject)) for o in evidence.observations)
+    return evidence.changed(observations=seen)
+
+
+@pytest.fixture
+def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Lets `observe_image` or `observe_video` see everybody in written files turned away."""
+
+    def spoiled(name: str) -> None:
+        observe = getattr(observing, name)
+
+        def worse(*given: Any, **named: Any) -> Evidence:
+            return turned_away(observe(*given, **named))
+
+        monkeypatch.setattr(observing, name, worse)
+
+    return spoiled
+
+
+def test_a_picture_that_comes_out_worse_is_left_as_it_is(
+    pair: wan_prep.NormalizedPair,
+    network: MediapipeEstimator,
+    spoil: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    spoil("observe_image")
+    plan = wan_prep.plan(pair.before, estimator=network)
+    fixed = wan_prep.normalize(plan, tmp_path / "out", estimator=network)
+    assert digest(fixed.image) == digest(IMAGE)
+    assert fixed.after.score >= fixed.before.score - 3.0
+    (step,) = [s for s in fixed.plan.steps if s.title == "leave the framing of the image as it is"]
+    assert step.applied
+    assert step.reason.endswith(f"and {fixed.before.score:.1f} as it was given")
+    assert Plan.load(fixed.folder / "plan.json").image.copy_bytes
+
+
+def test_where_nothing_comes_out_better_both_files_stay_as_they_are(
+    pair: wan_prep.NormalizedPair,
+    network: MediapipeEstimator,
+    spoil: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    spoil("observe_image")
+    spoil("observe_video")
+    plan = wan_prep.plan(pair.before, estimator=network)
+    fixed = wan_prep.normalize(plan, tmp_path / "out", estimator=network)
+    assert (digest(fixed.image), digest(fixed.video)) == (digest(IMAGE), digest(VIDEO))
+    assert fixed.after.score == fixed.before.score
+
+
+def test_a_pair_that_can_only_come_out_worse_is_not_published(
+    pair: wan_prep.NormalizedPair,
+    network: MediapipeEstimator,
+    spoil: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    """A rate was asked for, so the clip cannot be copied."""
+    spoil("observe_video")
+    options = wan_prep.PlanOptions(fps=Fraction(20))
+    plan = wan_prep.plan(pair.before, options, estimator=network)
+    with pytest.raises(wan_prep.NormalizeFailed, match="submit the pair as it is"):
+        wan_prep.normalize(plan, tmp_path / "out", estimator=network)
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_a_plan_needs_evidence_and_the_figures_it_was_made_with(tmp_path: Path) -> None:

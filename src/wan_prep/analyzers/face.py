@@ -22,6 +22,7 @@ from wan_prep.findings import (
     PairContext,
     Rule,
     Severity,
+    as_far_as,
     by_tolerance,
 )
 from wan_prep.geometry import Box, Size, view_angles
@@ -69,9 +70,9 @@ def _face_size(
         fix=Fix(applicability=Applicability.MANUAL, title=f"use a closer {which}"),
     )
     # A tiny head has a tiny face, recognised or not.
-    is_known = all(face.is_sure or face.is_tiny for face in faces)
-    if is_known or judged.score >= context.profile.severity.pass_from:
-        return judged
+    known = min(1.0 if face.is_tiny else face.recognised for face in faces)
+    if known > 0.0 or judged.score >= context.profile.severity.pass_from:
+        return as_far_as(judged, known, context.profile, required=False)
     return Inconclusive(
         f"no face is recognised in the {which}; where the head is, one would be {px:.0f} px across",
         required=False,
@@ -102,12 +103,13 @@ def face_turned(context: PairContext) -> Answer:
             fix=fix,
         )
     turned = abs(face.yaw_deg)
-    return by_tolerance(
+    judged = by_tolerance(
         context.tolerance("face_turn"),
         turned,
         f"the face in the image is turned {turned:.0f} deg away from the camera",
         fix=Fix(applicability=Applicability.MANUAL, title="use a picture from the front"),
     )
+    return as_far_as(judged, face.recognised, context.profile)
 
 
 # ------------------------------------------------------------------ over time

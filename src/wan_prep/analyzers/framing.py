@@ -18,7 +18,7 @@ from wan_prep.findings import (
     believed,
     by_tolerance,
 )
-from wan_prep.measures import PairMeasures, cut_edges, headroom
+from wan_prep.measures import PairMeasures, cuts, headroom
 
 _CROP = Fix(applicability=Applicability.SAFE, title="crop both to one framing")
 _RETAKE = Fix(
@@ -66,7 +66,8 @@ def at_typical(
         if context.typical is None:
             return NotApplicable("no body was recognised in both")
         answer = judge(context.typical, context)
-        return believed(answer, context.typical.confidence.get(measure or ""), context.profile)
+        seen = context.typical.confidence.get(measure or "")
+        return believed(answer, seen, context.profile, required=False)
 
     return check
 
@@ -127,13 +128,15 @@ def shot(measures: PairMeasures, context: PairContext) -> Answer:
     side = "video" if measures.only_video else "image"
     more = f"; only the {side} shows {_listed(hidden)}" if hidden and distance else ""
     tolerance = context.tolerance("shot")
+    alike = measures.shot_image == measures.shot_video
+    doubt = " too, but one of them hardly" if alike else ""
     return by_tolerance(
         tolerance,
-        float(distance),
+        distance,
         f"the image shows {_SHOT_NAMES[measures.shot_image]}, the first frame "
-        f"{_SHOT_NAMES[measures.shot_video]}{more}",
+        f"{_SHOT_NAMES[measures.shot_video]}{doubt}{more}",
         fix=_CROP
-        if distance <= 1
+        if distance < 1.5
         else Fix(
             applicability=Applicability.MANUAL,
             title="use a picture that shows as much of the body as the video",
@@ -181,17 +184,18 @@ def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
     image, video = context.image_seat, context.template_seat
     if image is None or video is None:
         return Inconclusive("no body was recognised in both")
-    here, there = set(cut_edges(image)), set(cut_edges(video))
-    differing = sorted(here ^ there)
+    here, there = cuts(image), cuts(video)
+    differing = {edge: here[edge] - there[edge] for edge in sorted(here)}
     tolerance = context.tolerance("cut_edges")
     said = [
-        f"the {'image' if edge in here else 'first frame'} cuts it at the {edge}"
-        for edge in differing
+        f"the {'image' if more > 0 else 'first frame'} cuts it at the {edge}"
+        for edge, more in differing.items()
+        if abs(more) >= 0.5
     ]
     return by_tolerance(
         tolerance,
-        float(len(differing)),
-        f"the frame cuts the body at different edges: {'; '.join(said)}",
+        sum(abs(more) for more in differing.values()),
+        f"the frame cuts the body at different edges: {'; '.join(said) or 'each a little'}",
         unit="edges",
         fix=_CROP,
     )
@@ -240,7 +244,8 @@ RULES = (
         at_first(shot),
         Explanation(
             "The shot class of each, by the lowest joints seen: face, bust, half, three-quarter, "
-            "full; and the joints that only one side shows.",
+            "full; and the joints that only one side shows. Joints that are hardly seen, or lie on "
+            "the frame's edge, count by parts of a class.",
             "What the image does not show must be invented: legs for a bust, a body for a face.",
             "Crop the wider one, or use a picture that shows as much of the body.",
             _IN_PROFILE.format("shot"),

@@ -73,19 +73,20 @@ def proportions(measures: PairMeasures, context: PairContext) -> Answer:
     if not measures.proportions:
         return Inconclusive("no body part is seen straight on in both", required=False)
     # Who turns and bends changes the typical ratio; who is built differently is so at every time.
-    first = context.first.proportions if context.first else {}
     ratios = {
-        part: min((ratio, first.get(part, ratio)), key=lambda r: abs(math.log(r)))
+        part: min((ratio, _at_first(part, ratio, context)), key=lambda r: abs(math.log(r)))
         for part, ratio in measures.proportions.items()
     }
-    part, ratio = max(ratios.items(), key=lambda item: abs(math.log(item[1])))
+    # A part that is hardly seen weighs as little.
+    seen = {part: measures.parts_seen.get(part, 1.0) for part in ratios}
+    part, ratio = max(ratios.items(), key=lambda item: seen[item[0]] * abs(math.log(item[1])))
     tolerance = context.tolerance("proportions")
     is_what, more = _PARTS[part]
     side = "image" if ratio > 1 else "video"
     note = " (replace mode does not adapt them)" if context.mode == "replace" else ""
     return by_tolerance(
         tolerance,
-        abs(math.log(ratio)),
+        seen[part] * abs(math.log(ratio)),
         f"the proportions differ: measured by the body, {is_what} "
         f"{max(ratio, 1 / ratio):.2f} times {more} in the {side}{note}",
         shown=ratio,
@@ -95,6 +96,15 @@ def proportions(measures: PairMeasures, context: PairContext) -> Answer:
             applicability=Applicability.MANUAL, title="choose a driver built like the character"
         ),
     )
+
+
+def _at_first(part: str, typical: float, context: PairContext) -> float:
+    """The first frame's ratio of a part as far as it shows it, the typical one for the rest."""
+    first = context.first
+    if first is None or part not in first.proportions:
+        return typical
+    share = first.parts_seen.get(part, 1.0)
+    return math.exp(share * math.log(first.proportions[part]) + (1.0 - share) * math.log(typical))
 
 
 def elsewhere_better(context: PairContext) -> Answer:

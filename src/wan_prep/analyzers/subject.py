@@ -25,14 +25,14 @@ from wan_prep.findings import (
     by_tolerance,
 )
 from wan_prep.geometry import view_angles
-from wan_prep.measures import inside
-from wan_prep.pose.body import VISIBLE
+from wan_prep.pose.body import ramp, sight, sight_in
 from wan_prep.pose.skeleton import LIMBS, Joint
 
 _UNREADABLE = NotApplicable("a file cannot be read")
 _TRIM = Fix(applicability=Applicability.SAFE, title="trim to the part with the person in it")
-# Half the width of the edge between seen and hidden: what two looks at one limb differ by.
-_EDGE_SIGHT, _EDGE_DEG = 0.2, 10.0
+# Half the width of the edge between stretched and foreshortened: what two looks at one limb differ
+# by.
+_EDGE_DEG = 10.0
 
 
 def person_in_image(context: PairContext) -> Answer:
@@ -178,20 +178,21 @@ def template_hidden(context: PairContext) -> Answer:
     seat = context.template_seat
     if seat is None:
         return NotApplicable("the first frame shows nobody")
-    shown = inside(seat)
-    hidden = {
-        name.replace("_", " "): _hiddenness(seat.subject, near, far, context)
-        for name, (near, far) in LIMBS.items()
-        if shown[near] and shown[far]
-    }
-    if not hidden:
+    inside = sight_in(seat.content, seat.subject.keypoints_xy)
+    shown = {name: float(min(inside[near], inside[far])) for name, (near, far) in LIMBS.items()}
+    # A limb on the frame's edge weighs as much as lies inside.
+    if not any(shown.values()):
         return NotApplicable("no limb lies in the first frame")
-    named = [name for name, share in hidden.items() if share >= 0.5]
-    if not named:
-        return PASSED
+    hidden = {
+        name.replace("_", " "): shown[name] * _hiddenness(seat.subject, near, far, context)
+        for name, (near, far) in LIMBS.items()
+    }
+    named = [name for name, share in hidden.items() if share >= 0.5] or [
+        name for name, share in hidden.items() if share == max(hidden.values())
+    ]
     return by_tolerance(
         context.tolerance("template_hidden"),
-        sum(hidden.values()) / len(hidden),
+        sum(hidden.values()) / max(1.0, sum(shown.values())),
         f"the first frame, the model's template, hides or foreshortens the {', '.join(named)}",
         fix=Fix(
             applicability=Applicability.MANUAL,
@@ -205,14 +206,13 @@ def _hiddenness(subject: Subject, near: Joint, far: Joint, context: PairContext)
 
     Between them by degrees, so that a joint at the edge of being seen does not decide.
     """
-    sight = float(min(subject.visibility[near], subject.visibility[far]))
+    seen = float(sight(subject.visibility[[near, far]]).min())
     along = subject.world_xyz[far] - subject.world_xyz[near]
     length = float(np.linalg.norm(along))
     out_deg = math.degrees(math.asin(min(1.0, abs(float(along[2])) / length))) if length else 0.0
-    unseen = (VISIBLE + _EDGE_SIGHT - sight) / (2.0 * _EDGE_SIGHT)
     limit_deg = context.profile.limit("foreshortened")
-    short = (out_deg - limit_deg + _EDGE_DEG) / (2.0 * _EDGE_DEG)
-    return min(1.0, max(0.0, unseen, short))
+    short = float(ramp(np.asarray(out_deg), limit_deg, _EDGE_DEG))
+    return max(1.0 - seen, short)
 
 
 def template_turned(context: PairContext) -> Answer:

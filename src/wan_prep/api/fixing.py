@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from wan_prep.api.judging import Estimating, PathLike, Progress, check, quiet, t
 from wan_prep.api.showing import page
 from wan_prep.errors import NormalizeFailed, WanPrepError
 from wan_prep.evidence import Evidence, Observation
+from wan_prep.findings import About
 from wan_prep.planning.model import Geometry, Plan
 from wan_prep.planning.options import PlanOptions
 from wan_prep.pose.estimator import PoseEstimator
@@ -23,6 +25,9 @@ from wan_prep.report.model import Report
 
 if TYPE_CHECKING:
     from wan_prep.normalizers.write import Prepared
+    from wan_prep.planning.starts import ObserveAt
+
+_MEDIA: tuple[About, ...] = ("image", "video")
 
 
 class NormalizedPair(BaseModel):
@@ -83,7 +88,7 @@ def _looking_at(
     pose_model: PathLike | None,
     estimator: PoseEstimator | None,
     progress: Progress,
-) -> Callable[[Sequence[Fraction]], tuple[Observation, ...]] | None:
+) -> ObserveAt | None:
     """Looks at frames of the clip; the network is loaded when it is first asked."""
     if not Path(path).is_file():
         return None
@@ -115,13 +120,18 @@ def normalize(
     Writes the image, the video or its parts, plan.json, before.json, report.json
     (report-02.json … for further parts) and report.html into `folder`; all of them appear, or none.
 
+    Files that come out worse than the ones given, by more than the measurement's noise, are not
+    published: the framing of the image, of the clip, or of both is then left as it is, at last the
+    start as well, and a step of the returned plan says so.
+
     profile, pose_model, estimator: those the plan was made with.
 
     Raises:
         InputPathError: a source is missing, or would be replaced.
         SourceChanged: a source is not the one planned for.
         OutputExists: a file is there already; `overwrite` allows to replace it.
-        NormalizeFailed: a file cannot be written, or did not come out as planned.
+        NormalizeFailed: a file cannot be written, did not come out as planned, or nothing that can
+            be written scores as high as what was given.
         DependencyMissing: there is no ffmpeg that can do it.
     """
     from wan_prep.normalizers.carry_out import prepare
@@ -134,7 +144,6 @@ def normalize(
             f"profile {figures.name!r}; plan again with this one, or hand over that one"
         )
     refuse_sources(Path(folder), (plan.image.source, plan.video.source))
-    absolute = _with_absolute_sources(plan)
     with ExitStack() as stack:
         network = stack.enter_context(Estimating(estimator, pose_model, needed=True))
         if network.sha256 != plan.pose_model.sha256:
@@ -156,37 +165,109 @@ def normalize(
                 estimator=network,
                 progress=progress,
             )
-        names = ["report.json", *(f"report-{k:02d}.json" for k in range(2, _parts(plan) + 1))]
-        prepared = stack.enter_context(
-            prepare(
-                absolute,
+        observe_at = _looking_at(plan.video.source, figures, stack, pose_model, network, progress)
+        tried: list[float] = []
+        for candidate in _from_most_to_least_changed(plan, before, tried, observe_at, figures):
+            with prepare(
+                _with_absolute_sources(candidate),
                 Path(folder),
                 overwrite=overwrite,
-                also=("before.json", *names, "report.html"),
+                also=("before.json", *_report_names(candidate), "report.html"),
                 profile=figures,
                 progress=progress,
-            )
+            ) as prepared:
+                reports = _checked_again(candidate, before, prepared, network, figures, progress)
+                tried.append(reports[0].score)
+                if not _is_worse(reports[0], candidate, before, figures):
+                    return _published(candidate, before, reports, prepared, figures, progress)
+    raise NormalizeFailed(
+        f"expected a pair that scores at least as high as the one given, but it measures "
+        f"{max(tried):.1f} points at best, and {before.score:.1f} as it is; nothing was written: "
+        "submit the pair as it is, or choose the part to keep with --start and --end"
+    )
+
+
+def _is_worse(after: Report, plan: Plan, before: Report, figures: Profile) -> bool:
+    """Whether the written pair measures worse than what was given, beyond the noise.
+
+    What a person asked for (a part, a rate) may cost points by itself; that is not held against it.
+    """
+    from wan_prep.planning.assemble import make_plan
+
+    least = before.score - figures.limit("score_noise")
+    if after.score >= least or not plan.changes_anything:
+        return False
+    unframed = make_plan(
+        before, plan.options, profile=figures, keep_framing=dict.fromkeys(_MEDIA, "")
+    )
+    return after.score < min(before.score, unframed.foreseen.score) - figures.limit("score_noise")
+
+
+def _from_most_to_least_changed(
+    plan: Plan,
+    before: Report,
+    tried: Sequence[float],
+    observe_at: ObserveAt | None,
+    figures: Profile,
+) -> Iterator[Plan]:
+    """The plan; if its files come out worse than what was given, plans that change less.
+
+    tried: the scores of the plans so far, as measured; the caller adds to them.
+    """
+    from wan_prep.planning.assemble import make_plan
+
+    def keeping(*media: About, keep_start: bool = plan.options.keep_start) -> Plan:
+        why = (
+            f"changed as planned, the pair measures {tried[0]:.1f} points, and "
+            f"{before.score:.1f} as it was given"
         )
-        reports = _checked_again(plan, before, prepared, network, figures, progress)
-        beside = prepared.image.parent
-        before.save(beside / "before.json")
-        for name, report in zip(names, reports, strict=True):
-            report.save(beside / name)
-        progress("writing the page", 0.0)
-        _write(
-            beside / "report.html",
-            page(
-                before,
-                plan.image.source,
-                plan.video.source,
-                plan=plan,
-                after=(reports[0], prepared.image, prepared.videos[0]),
-                profile=figures,
-            ),
+        made = make_plan(
+            before,
+            replace(plan.options, keep_start=keep_start),
+            profile=figures,
+            observe_at=observe_at,
+            keep_framing=dict.fromkeys(media, why),
         )
-        written = prepared.publish(absolute)
+        return made.model_copy(update={"options": plan.options})
+
+    yield plan
+    # Foreseen best first; a common shape that one side alone takes is foreseen to be worse.
+    yield from sorted(
+        (keeping("image"), keeping("video"), keeping("image", "video")),
+        key=lambda made: -made.foreseen.score,
+    )
+    if plan.options.start is None:
+        yield keeping("image", "video", keep_start=True)
+
+
+def _published(
+    plan: Plan,
+    before: Report,
+    reports: tuple[Report, ...],
+    prepared: Prepared,
+    figures: Profile,
+    progress: Progress,
+) -> NormalizedPair:
+    """The pair under its names, with the reports and the page beside it."""
+    beside = prepared.image.parent
+    before.save(beside / "before.json")
+    for name, report in zip(_report_names(plan), reports, strict=True):
+        report.save(beside / name)
+    progress("writing the page", 0.0)
+    _write(
+        beside / "report.html",
+        page(
+            before,
+            plan.image.source,
+            plan.video.source,
+            plan=plan,
+            after=(reports[0], prepared.image, prepared.videos[0]),
+            profile=figures,
+        ),
+    )
+    written = prepared.publish(_with_absolute_sources(plan))
     return NormalizedPair(
-        folder=Path(folder),
+        folder=prepared.folder,
         image=written.image,
         videos=written.videos,
         plan=written.plan,
@@ -195,8 +276,10 @@ def normalize(
     )
 
 
-def _parts(plan: Plan) -> int:
-    return len(plan.video.spans)
+def _report_names(plan: Plan) -> list[str]:
+    """One a written clip."""
+    count = len(plan.video.spans)
+    return ["report.json", *(f"report-{k:02d}.json" for k in range(2, count + 1))]
 
 
 def _with_absolute_sources(plan: Plan) -> Plan:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from types import MappingProxyType
 
 from wan_prep import cost as costing
 from wan_prep.analyzers import BY_CODE, RULES
 from wan_prep.errors import MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
-from wan_prep.findings import PairContext, Rule, Severity
+from wan_prep.findings import About, PairContext, Rule, Severity
 from wan_prep.planning.clips import Clip, Part, whole_part
 from wan_prep.planning.foresee import (
     foresee_image,
@@ -18,7 +19,7 @@ from wan_prep.planning.foresee import (
     part_of,
     with_observations,
 )
-from wan_prep.planning.framing import Chosen, Task, best_framing
+from wan_prep.planning.framing import Chosen, Task, best_framing, kept_whole
 from wan_prep.planning.model import Foreseen, ImageWork, Plan, VideoWork
 from wan_prep.planning.options import PlanOptions
 from wan_prep.planning.spans import keep
@@ -36,12 +37,15 @@ def make_plan(
     *,
     profile: Profile,
     observe_at: ObserveAt | None = None,
+    keep_framing: Mapping[About, str] = MappingProxyType({}),
 ) -> Plan:
     """What `fix` will do to a pair, and why; nothing is touched.
 
     profile: the one the report was made with.
     observe_at: looks at further frames of the clip where the best start is sought, and at the one
         displayed at a start that was asked for; without it starts are samples.
+    keep_framing: which media ("image", "video") stay whole, neither cropped nor padded nor
+        scaled, and why.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
@@ -79,12 +83,16 @@ def make_plan(
     safe = best_framing(task)
     cutting = _cutting(task, safe)
     framing = cutting if cutting is not None and options.unsafe_fixes else safe
+    if keep_framing:
+        framing, cutting = kept_whole(framing, context, keep_framing), None
     image = image_work(context.image, framing.image, options, profile)
     video = video_work(context.video, framing.video, kept.parts, fps, profile)
     after = _foreseen(report, context, image, video, profile)
     assert after.output is not None
     assert report.cost is not None
-    change = Change(report, after, context, image, video, framing, kept.steps, cutting)
+    change = Change(
+        report, after, context, image, video, framing, kept.steps, cutting, keep_framing
+    )
     return Plan(
         tool=report.tool,
         profile=report.profile,

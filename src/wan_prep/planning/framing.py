@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from statistics import median
 
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
-from wan_prep.findings import PairContext, Rule
+from wan_prep.findings import About, PairContext, Rule
 from wan_prep.geometry import Size
 from wan_prep.measures import seat, shot_class, zoom_ratio
 from wan_prep.planning.clips import Part
@@ -82,6 +82,25 @@ def best_framing(task: Task, *, cutting_joints: bool = False) -> Chosen:
     gain = turned.score - upright.score
     is_better = gain >= task.context.profile.limit("offered_gain") and turned.worth > upright.worth
     return turned if is_better else upright
+
+
+def kept_whole(framing: Chosen, context: PairContext, media: Collection[About]) -> Chosen:
+    """The same framing with the pictures of these media ("image", "video") left whole."""
+    image = _whole(context.image) if "image" in media else framing.image
+    video = _whole(context.video) if "video" in media else framing.video
+    return replace(framing, image=image, video=video)
+
+
+def _whole(evidence: Evidence) -> Geometry:
+    """All of the picture in its own size; without its last line or column where a clip, which is
+    coded by twos, would have an odd one."""
+    info = evidence.info
+    assert info is not None
+    width, height = info.width, info.height
+    if evidence.kind == "video":
+        width, height = width - width % 2, height - height % 2
+    window = Window(left=0, top=0, width=width, height=height)
+    return Geometry(window=window, width=width, height=height)
 
 
 def _best(task: Task, image: Side, video: Side, rotate_deg: float = 0.0) -> Chosen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wan_prep.analyzers import BY_CODE
@@ -38,6 +38,7 @@ class Change:
     """The pair before and after, and what is done to it.
 
     trims: the steps about the clip's length. cutting: windows that cut joints and gain by it.
+    kept: whose picture stays whole although windows were found for it, and why.
     """
 
     before: Report
@@ -48,6 +49,7 @@ class Change:
     framing: Chosen
     trims: tuple[Step, ...]
     cutting: Chosen | None
+    kept: Mapping[About, str]
 
 
 def all_steps(change: Change) -> tuple[Step, ...]:
@@ -73,6 +75,8 @@ def _applied(change: Change) -> Iterator[Step]:
         yield from _image_steps(image, change.image, change.image.geometry, change)
     if change.video.geometry is not None:
         yield from _video_steps(video, change.video, change.video.geometry, change)
+    for about, why in change.kept.items():
+        yield _safe(about, (), f"leave the framing of the {about} as it is", why)
 
 
 def _image_steps(

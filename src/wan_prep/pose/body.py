@@ -32,6 +32,12 @@ AGREEING_M = 0.06
 as much its visibility is halved."""
 VISIBLE = 0.5
 """Below this the network itself says that a joint is not seen."""
+SIGHT_EDGE = 0.3
+"""Half the width of the edge between hidden and seen, in visibility. Measured: what looks at one
+picture differ by at a joint that is hardly seen, 0.2 to 0.3."""
+FRAME_EDGE = 0.02
+"""Width of the frame's edge, as a share of its side: what two looks at a joint near it differ
+by."""
 
 # Adult head: eyes half way up, mouth about 0.3 of the head below them (Farkas,
 # Anthropometry of the Head and Face, 1994), so the crown is 1.7 eye-mouth distances above.
@@ -61,6 +67,7 @@ class FaceBox(NamedTuple):
     FACE_SEEN, HEAD_SEEN or HEAD_TINY.
     span_px: size of the face whichever way it is turned: the geometric mean of the distance of
     the outer eye corners and that of forehead and chin, depth included; None without a mesh.
+    agreement: share of the looks at the head that recognised it, 0 … 1.
     """
 
     box: Box
@@ -68,6 +75,7 @@ class FaceBox(NamedTuple):
     pitch_deg: float | None
     confidence: float
     span_px: float | None = None
+    agreement: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,29 @@ def trusted(body: Body) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return seen
 
 
+def sight(visibility: Floats) -> Floats:
+    """0 … 1 for a network's claim of `visibility`: 0 hidden, 1 seen, by degrees between.
+
+    A joint at the edge of being seen must not decide by falling on one side of it.
+    """
+    return ramp(visibility, VISIBLE, SIGHT_EDGE)
+
+
+def sight_in(frame: Box, keypoints_xy: Floats) -> Floats:
+    """(33,) 0 … 1 for (33, 2) points: 0 on the frame's edge and outside, 1 well inside, by degrees
+    between."""
+    x, y = keypoints_xy[:, 0], keypoints_xy[:, 1]
+    across = np.minimum(x - frame.left, frame.right - x) / frame.width
+    down = np.minimum(y - frame.top, frame.bottom - y) / frame.height
+    return ramp(np.minimum(across, down), FRAME_EDGE / 2.0, FRAME_EDGE / 2.0)
+
+
+def ramp(value: Floats, middle: float, half_width: float) -> Floats:
+    """0 below `middle` - `half_width`, 1 above `middle` + `half_width`, a straight line between."""
+    rising: Floats = np.clip((value - middle + half_width) / (2.0 * half_width), 0.0, 1.0)
+    return rising
+
+
 def px_per_m(body: Body) -> float | None:
     """Weak-perspective scale over the visible joints in the picture, in px per m."""
     return body.px_per_m
@@ -131,8 +162,14 @@ def px_per_m(body: Body) -> float | None:
 def _px_per_m(body: Body) -> float | None:
     weights = np.zeros(skeleton.JOINT_COUNT)
     joints = list(skeleton.BODY)
-    weights[joints] = trusted(body)[joints] * body.visibility[joints]
+    weights[joints] = _in_sight(body)[joints] * body.visibility[joints]
     return weak_perspective_scale(body.local_xyz[:, :2], body.keypoints_xy, weights)
+
+
+def _in_sight(body: Body) -> Floats:
+    """(33,) 0 … 1: `trusted`, by degrees."""
+    frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
+    return sight(body.visibility) * sight_in(frame, body.keypoints_xy)
 
 
 def view_matrix(body: Body) -> Floats | None:
@@ -141,22 +178,42 @@ def view_matrix(body: Body) -> Floats | None:
     The shoulder line, the hip line and the spine each have their noise; a rigid torso fitted to
     all four joints turns less with any one of them than the shoulder line alone.  Where the hips
     are not seen their depth is a guess of the network's, and the torso is taken to stand upright
-    in depth: shoulders tell the turn, the picture tells the lean, nothing tells the tip.
+    in depth: shoulders tell the turn, the picture tells the lean, nothing tells the tip.  Hips that
+    are hardly seen count as far as they are.
     """
-    torso = body.world_xyz[list(skeleton.TORSO)]
-    if not trusted(body)[list(skeleton.HIPS)].all():
-        torso = torso.copy()
-        torso[:, 2] -= torso[:, 2].mean()
-        torso[2:, 2] = torso[:2, 2] * (TORSO_TEMPLATE_M[2, 0] / TORSO_TEMPLATE_M[0, 0])
-        torso[:, 2] -= np.repeat([torso[:2, 2].mean(), torso[2:, 2].mean()], 2)
+    torso = body.world_xyz[list(skeleton.TORSO)].copy()
+    torso[:, 2] -= torso[:, 2].mean()
+    seen = float(_in_sight(body)[list(skeleton.HIPS)].min())
+    upright = torso[:, 2].copy()
+    upright[2:] = upright[:2] * (TORSO_TEMPLATE_M[2, 0] / TORSO_TEMPLATE_M[0, 0])
+    upright -= np.repeat([upright[:2].mean(), upright[2:].mean()], 2)
+    torso[:, 2] = seen * torso[:, 2] + (1.0 - seen) * upright
     return fitted_frame(TORSO_TEMPLATE_M, torso)
 
 
 def body_box(body: Body) -> Box:
-    """Box in px around the visible joints, grown to hold head, hands and feet."""
-    seen = trusted(body)
-    joints = [j for j in skeleton.BODY if seen[j]] or list(skeleton.HEAD)
-    box = bounding_box(body.keypoints_xy[joints])
+    """Box in px around the visible joints, grown to hold head, hands and feet; it reaches as far
+    towards a joint as that is seen."""
+    return _box(body, sight(body.visibility))
+
+
+def widest_box(body: Body) -> Box:
+    """`body_box` around all joints that lie in the picture, seen or not: where to look for them.
+
+    Looks that leave out what the first one did not see can only agree with it.
+    """
+    return _box(body, np.ones(skeleton.JOINT_COUNT))
+
+
+def _box(body: Body, weights: Floats) -> Box:
+    joints = list(skeleton.BODY)
+    points = body.keypoints_xy[joints]
+    reach = (weights * in_frame(body))[joints, None]
+    if reach.any():
+        middle = (reach * points).sum(axis=0) / reach.sum()
+        box = bounding_box(middle + reach * (points - middle))
+    else:
+        box = bounding_box(body.keypoints_xy[list(skeleton.HEAD)])
     top = min(box.top, crown_y(body))
     grow = 0.06 * max(box.height, box.width)
     frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
@@ -234,15 +291,16 @@ def consensus(bodies: list[Body]) -> Body:
     """One body from several looks at the same picture.
 
     The looks whose torso is turned furthest from the others are left out first (a look may
-    answer front for back); the rest is the median joint by joint.  A joint that the looks put in
-    different places is less visible than each of them claims.
+    answer front for back); the rest is the interquartile mean joint by joint, which moves less from
+    one set of looks to the next than a median does.  A joint that the looks put in different places
+    is less visible than each of them claims.
     """
     if len(bodies) == 1:
         return bodies[0]
     kept = _agreeing(bodies)
     points = np.array([b.keypoints_xy for b in kept])
-    middle = np.median(points, axis=0)
-    visibility = np.median([b.visibility for b in kept], axis=0)
+    middle = interquartile_mean(points)
+    visibility = np.mean([b.visibility for b in kept], axis=0)
     scale = next((s for b in kept if (s := b.px_per_m) is not None), None)
     if scale is not None:
         spread_m = np.linalg.norm(points - middle, axis=2).mean(axis=0) / scale
@@ -250,13 +308,21 @@ def consensus(bodies: list[Body]) -> Body:
     return Body(
         keypoints_xy=middle,
         visibility=visibility,
-        world_xyz=np.median([b.world_xyz for b in kept], axis=0),
-        local_xyz=np.median([b.local_xyz for b in kept], axis=0),
+        world_xyz=interquartile_mean(np.array([b.world_xyz for b in kept])),
+        local_xyz=interquartile_mean(np.array([b.local_xyz for b in kept])),
         size=kept[0].size,
         looks=len(kept),
         agreement=len(kept) / len(bodies),
         face=kept[0].face,
     )
+
+
+def interquartile_mean(values: Floats) -> Floats:
+    """Mean along the first axis of (N, …) without about a quarter of them at either end; of three
+    the middle one, of two their mean."""
+    cut = (len(values) + 1) // 4
+    middle: Floats = np.sort(values, axis=0)[cut : len(values) - cut].mean(axis=0)
+    return middle
 
 
 def _agreeing(bodies: list[Body], within_deg: float = 60.0) -> list[Body]:

@@ -22,9 +22,15 @@ from wan_prep.pose.plausible import doubts
 from wan_prep.pose.skeleton import HIPS, SHOULDERS
 from wan_prep.pose.track import Candidate
 
-CLOSER_LOOKS = ((1.5, False), (1.3, False), (1.5, True), (1.1, False), (1.3, True))
+CLOSER_LOOKS = (
+    *((1.5, False), (1.3, False), (1.5, True), (1.2, False), (1.3, True)),
+    *((1.4, False), (1.2, True), (1.4, True), (1.1, True)),
+)
 """Further looks at a body in the order of their worth: extent as a multiple of the body, and
-whether the picture is mirrored. Judgement: beyond 1.5 padding begins to move the joints."""
+whether the picture is mirrored. Judgement: beyond 1.5 padding begins to move the joints, and closer
+than 1.2 too little is left around a body that the frame cuts."""
+FEW_LOOKS = 3
+"""From so many looks on their consensus is better than any of them: of three one may be wrong."""
 KEY_LOOKS = 1 + len(CLOSER_LOOKS)
 """Looks at a picture that everything is held against: a still, the template."""
 SMALL_BODY = 0.35
@@ -56,14 +62,28 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator, *, thoroughly: bool = False)
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
     if not any(share(body) >= MAIN_SHARE for body in found):
         # Whoever is large may still have been missed: a curtain or a hat is enough for that.
-        for region in dict.fromkeys(thirds(looking.size_of(rgb))):
-            found = merge(found, look_until(rgb, [region], estimator, enough=1))
+        found = _merge_thirds(rgb, found, estimator)
     if not found:
         small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
     if not found and thoroughly:
         found = _tiny(rgb, estimator)
     return [candidate(rgb, body) for body in found]
+
+
+def bodies_in_thirds(
+    rgb: Rgb, known: Iterable[Candidate], estimator: PoseEstimator
+) -> list[Candidate]:
+    """Who else is seen in squares of the picture's shorter side than those known."""
+    bodies_known = [c.body for c in known]
+    found = _merge_thirds(rgb, bodies_known, estimator)[len(bodies_known) :]
+    return [candidate(rgb, body) for body in found]
+
+
+def _merge_thirds(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list[Body]:
+    for region in dict.fromkeys(thirds(looking.size_of(rgb))):
+        found = merge(found, look_until(rgb, [region], estimator, enough=1))
+    return found
 
 
 def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOKS) -> Body:
@@ -76,9 +96,11 @@ def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOK
         near = same(body, looking.look(rgb, looking.around(body, 1.6), estimator))
         seen = near[:1] or seen
     for factor, mirror in CLOSER_LOOKS[: looks - 1]:
-        region = looking.around(seen[0], factor)
+        # What the first look saw does not decide alone where the others look.
+        where = seen[0] if len(seen) < FEW_LOOKS else bodies.consensus(seen)
+        region = looking.around(where, factor)
         # One answer a look: two overlapping ones are no agreement.
-        seen += same(body, looking.look(rgb, region, estimator, mirror=mirror))[:1]
+        seen += same(where, looking.look(rgb, region, estimator, mirror=mirror))[:1]
     return bodies.consensus(seen)
 
 

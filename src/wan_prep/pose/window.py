@@ -287,9 +287,14 @@ def _found_near(
     return []
 
 
-def find_faces(held: list[Held], beside: Executor, estimator: PoseEstimator) -> None:
-    """Begin to look for the face of everybody who may yet be chosen as the subject."""
-    for h in held:
+def find_faces(
+    held: list[Held], beside: Executor, estimator: PoseEstimator, *, is_start: bool
+) -> None:
+    """Begin to look for the face of everybody who may yet be chosen as the subject; in the
+    template as often as in a still."""
+    for i, h in enumerate(held):
+        thoroughly = is_start and i == 0
         h.faces = [
-            beside.submit(looking.find_face, h.rgb, c.body, estimator) for c in h.sample.candidates
+            beside.submit(looking.find_face, h.rgb, c.body, estimator, thoroughly=thoroughly)
+            for c in h.sample.candidates
         ]
