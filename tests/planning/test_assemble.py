@@ -14,7 +14,7 @@ from wan_prep.planning.assemble import make_plan
 from wan_prep.planning.foresee import foresee_image, foresee_video
 from wan_prep.planning.model import Plan
 from wan_prep.planning.options import PlanOptions
-from wan_prep.planning.turning import turn_only
+from wan_prep.planning.search import rotation_only
 from wan_prep.profile import default_profile
 from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
@@ -163,7 +163,7 @@ def test_a_tilted_image_is_turned_upright(make: Any, check: Any) -> None:
     # Small in the picture, so that no corner is needed.
     body = person(make, 300.0, (360.0, 640.0))
     image = make.image(body)
-    tilted = foresee_image(image, turn_only(image, 12.0), "png")
+    tilted = foresee_image(image, rotation_only(image, 12.0), "png")
     plan = planned(check(tilted, make.video([body] * 16)))
     assert plan.image.geometry is not None
     assert plan.image.geometry.rotate_deg == pytest.approx(-12.0, abs=0.1)
