@@ -43,6 +43,17 @@ def planned(report: Report, **options: Any) -> Plan:
     return make_plan(report, PlanOptions(**options), profile=PROFILE)
 
 
+def written(plan: Plan, image: Evidence, video: Evidence) -> tuple[Evidence, Evidence]:
+    """What both files would be seen as once the plan is carried out."""
+    (span,) = plan.video.spans
+    assert plan.image.geometry is not None
+    assert plan.video.geometry is not None
+    assert plan.video.fps is not None
+    return foresee_image(image, plan.image.geometry, "png"), foresee_video(
+        video, plan.video.geometry, span.start, span.end, plan.video.fps, PROFILE
+    )
+
+
 def by_title(plan: Plan, words: str) -> Any:
     return next(step for step in plan.steps if words in step.title)
 
@@ -116,17 +127,7 @@ def test_shapes_become_one_without_bars(make: Any, check: Any, mode: Any, resolu
 def test_what_is_foreseen_is_what_the_check_of_such_files_says(make: Any, check: Any) -> None:
     small = make.image(person(make, 500.0, (540.0, 900.0), (1080, 1920)), width=1080, height=1920)
     plan = planned(check(small, resolution="480p"))
-    part = plan.video.spans[0]
-    assert plan.image.geometry is not None
-    assert plan.video.geometry is not None
-    assert plan.video.fps is not None
-    again = check(
-        foresee_image(small, plan.image.geometry, "png"),
-        foresee_video(
-            make.video(), plan.video.geometry, part.start, part.end, plan.video.fps, PROFILE
-        ),
-        resolution="480p",
-    )
+    again = check(*written(plan, small, make.video()), resolution="480p")
     assert (again.score, again.verdict) == (plan.foreseen.score, plan.foreseen.verdict)
 
 
@@ -356,18 +357,5 @@ def test_the_written_pair_needs_nothing_more(make: Any, check: Any, mode: Any) -
     image = make.image(person(make, 300.0, (640.0, 400.0), (1280, 720)), width=1280, height=720)
     video = make.video(is_vfr=True)
     plan = planned(check(image, video, mode=mode, resolution="480p"))
-    part = plan.video.spans[0]
-    assert plan.image.geometry is not None
-    assert plan.video.geometry is not None
-    assert plan.video.fps is not None
-    again = planned(
-        check(
-            foresee_image(image, plan.image.geometry, "png"),
-            foresee_video(
-                video, plan.video.geometry, part.start, part.end, plan.video.fps, PROFILE
-            ),
-            mode=mode,
-            resolution="480p",
-        )
-    )
+    again = planned(check(*written(plan, image, video), mode=mode, resolution="480p"))
     assert not again.changes_anything

@@ -1,6 +1,6 @@
 """The plan: what `fix` will do to each file, and why; a value that round-trips through JSON.
 
-The operations alone (`image`, `video`) are enough to repeat a run exactly; the rest explains.
+Its operations (`image`, `video`) are enough to repeat a run exactly; the rest explains them.
 Times are exact fractions of seconds from the first displayed frame of the source. Pixels are those
 of the upright, square-pixel picture.
 """
@@ -148,7 +148,7 @@ class Published(_PlanModel):
     """What a folder holds besides its plan.json."""
 
     complete: bool
-    """False while names change hands: the files then may be old, new or missing."""
+    """False while `fix` renames its files: each may then be the old one, the new one or missing."""
     files: tuple[PublishedFile, ...]
 
 

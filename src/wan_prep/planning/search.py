@@ -57,7 +57,7 @@ _SAMPLES_JUDGED = 12
 # In units of the score's logarithm, half a point of a good score: where nothing must be changed,
 # nothing is changed for less.
 _WORTH_CHANGING = 0.005
-# Fixed points whose shape differs from both media's by more than this factor are not tried.
+# Fixed points are tried whose aspect lies between those of the two media, or off by this factor.
 _SHAPE_SLACK = 1.07
 _HEIGHTS_TRIED = 9
 # Adding a border at all costs as much as adding this share of the window's area.
@@ -170,7 +170,6 @@ def _best(
     video: CropConstraints,
     rotate_deg: float = 0.0,
 ) -> JudgedFraming:
-    # A person who fills the frame may leave no window; then constraints are given up in this order.
     for relaxed in (_as_they_are, _without_cut_edges, _without_closed_edges):
         found = _framings(problem, relaxed(image), relaxed(video))
         if found:
@@ -202,6 +201,9 @@ def _constraints(
             context.video, context.profile, is_shown=not shows_image, joints=keep_video
         ),
     )
+
+
+# What is given up, one after the other, for a person who fills the frame: better than no plan.
 
 
 def _as_they_are(constraints: CropConstraints) -> CropConstraints:
@@ -551,6 +553,7 @@ class _WindowSearch:
         return cost
 
     def _loss(self, family: Family, code: str, tolerance: str, measured: float) -> float:
+        """`tolerance`: a name among the profile's tolerances that are common to all modes."""
         score = self.profile.tolerances[tolerance].score(measured)
         return log_loss(self.profile, self.mode, family, code, score)
 
