@@ -72,7 +72,7 @@ class CropConstraints:
     keep_with_margin: the same with hair, finger tips and a margin; held where there is room.
     grid: the multiple of px at which windows begin, 2 for a clip.
     is_shown: whether the result shows this medium's picture.
-    neck_xy: where the person stands in the first sample; None where nobody is.
+    neck_xy: the neck in the first sample, which is where the person stands; None without one.
     has_bars: whether the picture has black bars.
     closed_edges: names of the edges beyond which nothing can be added: those that cut the body,
         and all of them where the picture has bars.

@@ -170,6 +170,8 @@ def _best(
     video: CropConstraints,
     rotate_deg: float = 0.0,
 ) -> JudgedFraming:
+    """The framing of the greatest worth; where nothing has to be changed, the one that changes
+    nothing unless another is worth clearly more."""
     for relaxed in (_as_they_are, _without_cut_edges, _without_closed_edges):
         found = _framings(problem, relaxed(image), relaxed(video))
         if found:
