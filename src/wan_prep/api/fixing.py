@@ -25,7 +25,7 @@ from wan_prep.report.model import Report
 
 if TYPE_CHECKING:
     from wan_prep.normalizers.write import Prepared
-    from wan_prep.planning.starts import ObserveAt
+    from wan_prep.planning.best_start import ObserveAt
 
 _MEDIA: tuple[About, ...] = ("image", "video")
 
