@@ -43,7 +43,7 @@ from wan_prep.media.stamps import read_stamps
 from wan_prep.normalizers import ffmpeg
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.verify import verify_decoding, verify_video
-from wan_prep.planning.model import Geometry, Span, VideoWork, Window
+from wan_prep.planning.model import Geometry, Span, VideoOperations, Window
 
 PSNR_MIN_DB = 42.0
 SSIM_MIN = 0.985
@@ -75,7 +75,7 @@ def written(
     """Write and verify a clip as a plan would; the time in s that writing took."""
     info = probe_video(source)
     shape = shape or geometry(info)
-    work = VideoWork(
+    work = VideoOperations(
         source=str(source),
         sha256=info.sha256,
         spans=(Span(name=target.name, start=start, end=end or info.duration),),
@@ -223,7 +223,7 @@ def quality(folder: Path) -> list[Row]:
             with commands(lossless):
                 info = probe_video(source)
                 work_span = Span(name="exact.mp4", start=Fraction(0), end=Fraction(3, 2))
-                work = VideoWork(
+                work = VideoOperations(
                     source=str(source),
                     sha256=info.sha256,
                     spans=(work_span,),

@@ -34,7 +34,7 @@ from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
 from wan_prep.normalizers.verify import verify_decoding, verify_video
-from wan_prep.planning.model import Geometry, ImageWork, Span, VideoWork, Window
+from wan_prep.planning.model import Geometry, ImageOperations, Span, VideoOperations, Window
 from wan_prep.pose.mediapipe import MediapipeEstimator
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -211,7 +211,7 @@ def write_whole(source: Path, target: Path) -> None:
     whole = Window(left=0, top=0, width=info.width // 2 * 2, height=info.height // 2 * 2)
     shape = Geometry(window=whole, width=whole.width, height=whole.height)
     span = Span(name=target.name, start=0, end=info.duration)
-    work = VideoWork(source=str(source), sha256=info.sha256, spans=(span,), geometry=shape,
+    work = VideoOperations(source=str(source), sha256=info.sha256, spans=(span,), geometry=shape,
                      fps=info.fps, audio="none")  # fmt: skip
     expected = write_clip(work, shape, span, source, info, target, on_share=lambda _: None)
     verify_video(target, expected)
@@ -268,7 +268,7 @@ def picture_row(recipe: str, path: Path, expected: str, estimator: MediapipeEsti
     target = path.with_name("written.png")
     whole = Window(left=0, top=0, width=info.width, height=info.height)
     shape = Geometry(window=whole, width=info.width, height=info.height)
-    work = ImageWork(source=str(path), sha256=info.sha256, name=target.name, geometry=shape)
+    work = ImageOperations(source=str(path), sha256=info.sha256, name=target.name, geometry=shape)
     write_still(work, shape, path, target, max_pixels=10**8)
     read_db = psnr_db(read, truth)
     written_db = psnr_db(np.asarray(Image.open(target)), truth)

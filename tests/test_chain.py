@@ -165,7 +165,7 @@ def test_the_rooms_agree(
         pair = wan_prep.normalize(plan, out, estimator=finder)
         repeated = wan_prep.normalize(Plan.load(out / "plan.json"), again, estimator=finder)
         hold_the_folder(pair, repeated)
-        hold_the_clips(plan, pair)
+        hold_the_clips(pair.plan, pair)
         hold_the_submission(pair, out)
     assert [sha256_of(path) for path in sources] == before
 

@@ -19,10 +19,10 @@ from wan_prep.media.frames import decode
 from wan_prep.media.probe import probe_video
 from wan_prep.planning.model import (
     Geometry,
-    ImageWork,
+    ImageOperations,
     Plan,
     Span,
-    VideoWork,
+    VideoOperations,
     Window,
 )
 
@@ -120,7 +120,7 @@ def whole(width: int, height: int, **changes: Any) -> Geometry:
     return Geometry(**{**facts, **changes})
 
 
-def video_work(path: Path, **changes: Any) -> VideoWork:
+def video_work(path: Path, **changes: Any) -> VideoOperations:
     """The whole clip as it is, at its rate or 30/s; `changes` to it."""
     info = probe_video(path)
     facts: dict[str, Any] = {
@@ -133,10 +133,10 @@ def video_work(path: Path, **changes: Any) -> VideoWork:
         "tone_map": info.is_hdr,
         "audio": "aac" if info.has_audio else "none",
     }
-    return VideoWork(**{**facts, **changes})
+    return VideoOperations(**{**facts, **changes})
 
 
-def image_work(path: Path, **changes: Any) -> ImageWork:
+def image_work(path: Path, **changes: Any) -> ImageOperations:
     height, width = cv2.imread(str(path)).shape[:2]
     facts: dict[str, Any] = {
         "source": str(path),
@@ -144,7 +144,7 @@ def image_work(path: Path, **changes: Any) -> ImageWork:
         "name": "reference.png",
         "geometry": whole(width, height),
     }
-    return ImageWork(**{**facts, **changes})
+    return ImageOperations(**{**facts, **changes})
 
 
 class Work:
@@ -157,7 +157,7 @@ class Work:
     def __init__(self, a_plan: Callable[..., Plan]) -> None:
         self._a_plan = a_plan
 
-    def plan(self, image: ImageWork, video: VideoWork) -> Plan:
+    def plan(self, image: ImageOperations, video: VideoOperations) -> Plan:
         return self._a_plan(image=image, video=video)
 
 
@@ -188,7 +188,7 @@ def written(tmp_path: Path) -> WrittenClip:
     from wan_prep.normalizers.clip import write_clip
     from wan_prep.normalizers.verify import verify_decoding, verify_video
 
-    def write(work: VideoWork, name: str = "written.mp4") -> Path:
+    def write(work: VideoOperations, name: str = "written.mp4") -> Path:
         assert work.geometry is not None
         source, target = Path(work.source), tmp_path / name
         expected = write_clip(

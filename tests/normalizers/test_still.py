@@ -9,7 +9,7 @@ from PIL import Image, ImageCms
 
 from wan_prep.errors import MediaUnreadable, NormalizeFailed
 from wan_prep.normalizers.still import write_still
-from wan_prep.planning.model import Geometry, ImageWork, Window
+from wan_prep.planning.model import Geometry, ImageOperations, Window
 
 WHOLE = Geometry(window=Window(left=0, top=0, width=40, height=20), width=40, height=20)
 MANY_PX = 10**9
@@ -141,8 +141,8 @@ def test_a_target_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         write_still(_job(source), WHOLE, source, target, max_pixels=MANY_PX)
 
 
-def _job(path: Path) -> ImageWork:
-    return ImageWork(source=str(path), sha256="a" * 64, name="reference.png", geometry=WHOLE)
+def _job(path: Path) -> ImageOperations:
+    return ImageOperations(source=str(path), sha256="a" * 64, name="reference.png", geometry=WHOLE)
 
 
 def test_what_opencv_cannot_hold_is_said(tmp_path: Path) -> None:

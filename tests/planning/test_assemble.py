@@ -14,7 +14,7 @@ from wan_prep.planning.assemble import make_plan
 from wan_prep.planning.foresee import foresee_image, foresee_video
 from wan_prep.planning.model import Plan
 from wan_prep.planning.options import PlanOptions
-from wan_prep.planning.turning import turn_only
+from wan_prep.planning.search import rotation_only
 from wan_prep.profile import default_profile
 from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
@@ -41,6 +41,17 @@ def check(make: Any) -> Any:
 
 def planned(report: Report, **options: Any) -> Plan:
     return make_plan(report, PlanOptions(**options), profile=PROFILE)
+
+
+def written(plan: Plan, image: Evidence, video: Evidence) -> tuple[Evidence, Evidence]:
+    """What both files would be seen as once the plan is carried out."""
+    (span,) = plan.video.spans
+    assert plan.image.geometry is not None
+    assert plan.video.geometry is not None
+    assert plan.video.fps is not None
+    return foresee_image(image, plan.image.geometry, "png"), foresee_video(
+        video, plan.video.geometry, span.start, span.end, plan.video.fps, PROFILE
+    )
 
 
 def by_title(plan: Plan, words: str) -> Any:
@@ -116,17 +127,7 @@ def test_shapes_become_one_without_bars(make: Any, check: Any, mode: Any, resolu
 def test_what_is_foreseen_is_what_the_check_of_such_files_says(make: Any, check: Any) -> None:
     small = make.image(person(make, 500.0, (540.0, 900.0), (1080, 1920)), width=1080, height=1920)
     plan = planned(check(small, resolution="480p"))
-    part = plan.video.spans[0]
-    assert plan.image.geometry is not None
-    assert plan.video.geometry is not None
-    assert plan.video.fps is not None
-    again = check(
-        foresee_image(small, plan.image.geometry, "png"),
-        foresee_video(
-            make.video(), plan.video.geometry, part.start, part.end, plan.video.fps, PROFILE
-        ),
-        resolution="480p",
-    )
+    again = check(*written(plan, small, make.video()), resolution="480p")
     assert (again.score, again.verdict) == (plan.foreseen.score, plan.foreseen.verdict)
 
 
@@ -163,7 +164,7 @@ def test_a_tilted_image_is_turned_upright(make: Any, check: Any) -> None:
     # Small in the picture, so that no corner is needed.
     body = person(make, 300.0, (360.0, 640.0))
     image = make.image(body)
-    tilted = foresee_image(image, turn_only(image, 12.0), "png")
+    tilted = foresee_image(image, rotation_only(image, 12.0), "png")
     plan = planned(check(tilted, make.video([body] * 16)))
     assert plan.image.geometry is not None
     assert plan.image.geometry.rotate_deg == pytest.approx(-12.0, abs=0.1)
@@ -356,18 +357,5 @@ def test_the_written_pair_needs_nothing_more(make: Any, check: Any, mode: Any) -
     image = make.image(person(make, 300.0, (640.0, 400.0), (1280, 720)), width=1280, height=720)
     video = make.video(is_vfr=True)
     plan = planned(check(image, video, mode=mode, resolution="480p"))
-    part = plan.video.spans[0]
-    assert plan.image.geometry is not None
-    assert plan.video.geometry is not None
-    assert plan.video.fps is not None
-    again = planned(
-        check(
-            foresee_image(image, plan.image.geometry, "png"),
-            foresee_video(
-                video, plan.video.geometry, part.start, part.end, plan.video.fps, PROFILE
-            ),
-            mode=mode,
-            resolution="480p",
-        )
-    )
+    again = planned(check(*written(plan, image, video), mode=mode, resolution="480p"))
     assert not again.changes_anything

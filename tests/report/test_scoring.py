@@ -25,12 +25,14 @@ from wan_prep.findings import (
 from wan_prep.profile import Profile, default_profile
 from wan_prep.report.scoring import (
     FAMILIES,
+    PairScorer,
     Result,
     best_start,
     effects,
     evaluate,
     family_scores,
     geometric_mean,
+    log_loss,
     overall,
 )
 
@@ -274,6 +276,12 @@ def full_score(answered: list[Result]) -> float:
     return geometric_mean([(w, 0.5 if (s := scores[f]) is None else s) for f, w in weights.items()])
 
 
+def test_the_loss_of_one_check_by_hand() -> None:
+    profile = weighing({"WP301": 2.0}, framing=3.0, pose=1.0)
+    loss = log_loss(profile, "animate", "framing", "WP301", 0.25)
+    assert loss == pytest.approx(math.log(4.0) * 2 * 3 / 4)
+
+
 def test_what_enters_no_score_costs_nothing() -> None:
     profile = weighing({"WP301": 2.0, "WP302": 1.0, "WP403": 0.0}, framing=3.0, pose=1.0)
     costs = effects(
@@ -361,6 +369,34 @@ def test_nobody_in_the_image_leaves_framing_and_pose_open(make: Any) -> None:
     scores = family_scores(evaluate(pair), "animate", PROFILE)
     assert (scores["framing"], scores["pose"]) == (None, None)
     assert all(scores[name] is not None for name in ("media", "aspect", "subject", "clip"))
+
+
+# ------------------------------------------------------------------ one pair at several starts
+
+
+def test_a_scorer_gives_what_the_report_would(make: Any) -> None:
+    turned = make.body(make.turned("y", 70.0))
+    pair = make.pair(make.image(width=900), make.video([turned, "adult"], is_vfr=True))
+    moved = pair.starting_at(pair.moments[1].observation)
+    scorer = PairScorer(pair)
+    assert scorer.score(pair) == pytest.approx(score_of(pair))
+    assert scorer.score(moved) == pytest.approx(score_of(moved))
+    assert scorer.score(moved) > scorer.score(pair) + 5
+
+
+def test_repaired_families_count_as_perfect(make: Any) -> None:
+    pair = make.pair(make.image(width=1280, height=1280))
+    scores = family_scores(evaluate(pair), "animate", PROFILE)
+    assert scores["aspect"] is not None
+    assert scores["aspect"] < 0.5
+    scores["aspect"] = 1.0
+    assert PairScorer(pair, repaired=["aspect"]).score(pair) == overall(scores, "animate", PROFILE)
+
+
+def test_a_scorer_asks_for_the_families_of_its_rules(make: Any) -> None:
+    pair = make.pair(make.image(width=1280, height=1280))
+    media = [rule for rule in RULES if rule.family == "media"]
+    assert PairScorer(pair, media).score(pair) > PairScorer(pair).score(pair) + 10
 
 
 # ------------------------------------------------------------------ the best start

@@ -25,7 +25,7 @@ from wan_prep.report.model import Report
 
 if TYPE_CHECKING:
     from wan_prep.normalizers.write import Prepared
-    from wan_prep.planning.starts import ObserveAt
+    from wan_prep.planning.best_start import ObserveAt
 
 _MEDIA: tuple[About, ...] = ("image", "video")
 
@@ -165,7 +165,6 @@ def normalize(
                 estimator=network,
                 progress=progress,
             )
-        least = _score_as_given(plan, before, figures) - figures.limit("score_noise")
         observe_at = _looking_at(plan.video.source, figures, stack, pose_model, network, progress)
         tried: list[float] = []
         for candidate in _from_most_to_least_changed(plan, before, tried, observe_at, figures):
@@ -179,7 +178,7 @@ def normalize(
             ) as prepared:
                 reports = _checked_again(candidate, before, prepared, network, figures, progress)
                 tried.append(reports[0].score)
-                if reports[0].score >= least or not candidate.changes_anything:
+                if not _is_worse(reports[0], candidate, before, figures):
                     return _published(candidate, before, reports, prepared, figures, progress)
     raise NormalizeFailed(
         f"expected a pair that scores at least as high as the one given, but it measures "
@@ -188,15 +187,20 @@ def normalize(
     )
 
 
-def _score_as_given(plan: Plan, before: Report, figures: Profile) -> float:
-    """Of the pair as it was given, cut to the part that a person asked for."""
+def _is_worse(after: Report, plan: Plan, before: Report, figures: Profile) -> bool:
+    """Whether the written pair measures worse than what was given, beyond the noise.
+
+    What a person asked for (a part, a rate) may cost points by itself; that is not held against it.
+    """
     from wan_prep.planning.assemble import make_plan
 
-    asked = plan.options
-    if asked.split or any((asked.start, asked.end, asked.max_seconds, asked.max_cost)):
-        whole = dict.fromkeys(_MEDIA, "")
-        return make_plan(before, asked, profile=figures, keep_framing=whole).foreseen.score
-    return before.score
+    least = before.score - figures.limit("score_noise")
+    if after.score >= least or not plan.changes_anything:
+        return False
+    unframed = make_plan(
+        before, plan.options, profile=figures, keep_framing=dict.fromkeys(_MEDIA, "")
+    )
+    return after.score < min(before.score, unframed.foreseen.score) - figures.limit("score_noise")
 
 
 def _from_most_to_least_changed(

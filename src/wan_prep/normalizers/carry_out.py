@@ -14,7 +14,7 @@ from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
 from wan_prep.normalizers.verify import verify_copy, verify_decoding, verify_image, verify_video
 from wan_prep.normalizers.write import Prepared, Written, refuse_sources
-from wan_prep.planning.model import ImageWork, Plan, VideoWork
+from wan_prep.planning.model import ImageOperations, Plan, VideoOperations
 from wan_prep.profile import Profile, default_profile
 
 Progress = Callable[[str, float], None]
@@ -85,7 +85,7 @@ def carry_out(
         return prepared.publish(plan)
 
 
-def _write_image(work: ImageWork, source: Path, target: Path, max_pixels: int) -> None:
+def _write_image(work: ImageOperations, source: Path, target: Path, max_pixels: int) -> None:
     if work.geometry is None:
         _copy(source, target, work.sha256)
         return
@@ -94,7 +94,7 @@ def _write_image(work: ImageWork, source: Path, target: Path, max_pixels: int) -
 
 
 def _write_videos(
-    work: VideoWork, source: Path, prepared: Prepared, max_pixels: int, progress: Progress
+    work: VideoOperations, source: Path, prepared: Prepared, max_pixels: int, progress: Progress
 ) -> None:
     if work.geometry is None:
         _copy(source, prepared.videos[0], work.sha256)
@@ -118,7 +118,7 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
     verify_copy(target, sha256)
 
 
-def _unchanged(work: ImageWork | VideoWork) -> Path:
+def _unchanged(work: ImageOperations | VideoOperations) -> Path:
     source = open_check(work.source)
     if sha256_of(source) != work.sha256:
         raise SourceChanged(

@@ -15,14 +15,14 @@ from wan_prep.normalizers import ffmpeg, resample, trim
 from wan_prep.normalizers.crop_pad import window_steps
 from wan_prep.normalizers.filters import Filter
 from wan_prep.normalizers.verify import ExpectedVideo
-from wan_prep.planning.model import Geometry, Span, VideoWork
+from wan_prep.planning.model import Geometry, Span, VideoOperations
 
 # FFmpeg reads no animated WebP: its pictures come from this project's own decoder.
 _PIPED = ("webp",)
 
 
 def write_clip(
-    work: VideoWork,
+    work: VideoOperations,
     geometry: Geometry,
     span: Span,
     source: Path,
@@ -86,7 +86,7 @@ def write_clip(
 
 
 def _audio(
-    work: VideoWork, cut: trim.Cut, source: Path, info: VideoInfo
+    work: VideoOperations, cut: trim.Cut, source: Path, info: VideoInfo
 ) -> tuple[Filter, ...] | Literal["none", "copy"]:
     if work.audio != "none" and not info.has_audio:
         raise NormalizeFailed(

@@ -9,11 +9,11 @@ import cv2
 from wan_prep.errors import NormalizeFailed
 from wan_prep.media.images import probe_image, read_image
 from wan_prep.normalizers.crop_pad import picture
-from wan_prep.planning.model import Geometry, ImageWork
+from wan_prep.planning.model import Geometry, ImageOperations
 
 
 def write_still(
-    work: ImageWork, geometry: Geometry, source: Path, target: Path, *, max_pixels: int
+    work: ImageOperations, geometry: Geometry, source: Path, target: Path, *, max_pixels: int
 ) -> None:
     """Write the upright picture, sRGB and without transparency, in the plan's geometry.
 

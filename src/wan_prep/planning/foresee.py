@@ -1,8 +1,8 @@
-"""What a written file would be seen as: evidence carried through a geometry and a span.
+"""The evidence that a written file would give, from the evidence of its source.
 
-Pure, and exact where the geometry alone decides (places, scales, times). What a network would
-see better or worse in the new picture is not foreseen, and joints that come to lie in added
-borders count as unseen.
+Exact where the geometry alone decides: places, scales, times. Not foreseen is what a network would
+see better or worse in the new picture. Joints that come to lie in added borders count as unseen.
+Pure.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:
 
 
 def _forms_in(forms: tuple[Form, ...], start: Fraction, end: Fraction) -> tuple[Form, ...]:
-    """That of the frame displayed at `start`, and those that follow before `end`."""
+    """The form of the frame displayed at `start`, and those that follow before `end`."""
     before = [form for form in forms if form.time <= start]
     return (*before[-1:], *(form for form in forms if start < form.time < end))
 
@@ -189,7 +189,7 @@ def _video_info(
 
 
 def bytes_per_px(info: VideoInfo, profile: Profile) -> float:
-    """A high guess of what each px of each frame will weigh, from what it weighs now."""
+    """A high guess of the bytes that one px of one written frame takes, from what it takes now."""
     px = info.coded_width * info.coded_height * max(1, info.frame_count)
     now = info.size_bytes * 8.0 / px
     more, most = (profile.limit(f"written_bits_{name}") for name in ("more", "max"))
@@ -200,6 +200,7 @@ def bytes_per_px(info: VideoInfo, profile: Profile) -> float:
 
 
 def _through(observation: Observation, geometry: Geometry, size: Size) -> Observation:
+    """The sample as the written picture shows it; its time stays."""
     subject = observation.subject
     others = (_moved_box(box, geometry, size).clipped(UNIT_BOX) for box in observation.others)
     return observation.changed(
@@ -209,9 +210,9 @@ def _through(observation: Observation, geometry: Geometry, size: Size) -> Observ
 
 
 def subject_through(subject: Subject, geometry: Geometry, size: Size) -> Subject:
-    """The person as a picture of `size` px would show it once the geometry is applied.
+    """The person as the written picture shows them; the source has `size` px.
 
-    What a geometry cannot change, such as how far the looks agreed, stays as it is.
+    What a geometry cannot change, such as how far several inferences agreed, stays as it is.
     """
     points = moved_points(subject.keypoints_xy, geometry, size)
     world, view = subject.world_xyz, subject.view_matrix
@@ -242,7 +243,7 @@ def moved_points(points_xy: Floats, geometry: Geometry, size: Size) -> Floats:
         px = (points * size - middle) @ _turn(geometry.rotate_deg)[:2, :2].T + middle
         points = px / size
     window = geometry.window
-    # In fractions, so that the whole picture's window changes not even the last digit.
+    # Computed in fractions, so that a window over the whole picture changes no digit.
     corner = (window.left / size.width, window.top / size.height)
     return np.asarray((points - corner) * (size.width / window.width, size.height / window.height))
 
@@ -276,15 +277,20 @@ def _content(content: Box, geometry: Geometry, size: Size) -> Box:
 
 
 def _scale(geometry: Geometry) -> float:
+    """Written px per px of the source."""
     return geometry.height / geometry.window.height
 
 
 def _inside(points_xy: Floats) -> NDArray[np.bool_]:
+    """(N,) whether each of (N, 2) fractions lies in the picture."""
     return np.asarray(((points_xy >= 0.0) & (points_xy <= 1.0)).all(axis=1))
 
 
 def _moved_box(box: Box, geometry: Geometry, size: Size) -> Box:
-    """A turned box keeps its sides: what it holds is round rather than square."""
+    """Fractions of the source's `size` → fractions of the written picture.
+
+    A turn moves the centre only: what a box holds is round rather than square.
+    """
     if not geometry.rotate_deg:
         corners = np.array([[box.left, box.top], [box.right, box.bottom]])
         (left, top), (right, bottom) = moved_points(corners, geometry, size)
@@ -298,7 +304,7 @@ def _moved_box(box: Box, geometry: Geometry, size: Size) -> Box:
 
 
 def _face(face: Face, geometry: Geometry, size: Size) -> Face | None:
-    """None where most of what the source shows of it is cut off."""
+    """None where more than half of what the source shows of it is cut off."""
     before = _moved_box(face.box.clipped(UNIT_BOX), geometry, size)
     box = _moved_box(face.box, geometry, size)
     if before.clipped(UNIT_BOX).area < before.area / 2.0:
@@ -308,6 +314,7 @@ def _face(face: Face, geometry: Geometry, size: Size) -> Face | None:
 
 
 def _crown_y(subject: Subject, points: Floats, geometry: Geometry, size: Size) -> float:
+    """As a fraction of the written picture; of a turned head from its (33, 2) written `points`."""
     if not geometry.rotate_deg:
         return float(moved_points(np.array([[0.0, subject.crown_y]]), geometry, size)[0, 1])
     eyes_y = float(points[[Joint.LEFT_EYE, Joint.RIGHT_EYE], 1].mean())

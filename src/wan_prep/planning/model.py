@@ -1,6 +1,6 @@
 """The plan: what `fix` will do to each file, and why; a value that round-trips through JSON.
 
-The operations alone (`image`, `video`) are enough to repeat a run exactly; the rest explains.
+Its operations (`image`, `video`) are enough to repeat a run exactly; the rest explains them.
 Times are exact fractions of seconds from the first displayed frame of the source. Pixels are those
 of the upright, square-pixel picture.
 """
@@ -40,11 +40,11 @@ OUTPUT_NAME = (
 OutputName = Annotated[str, Field(pattern=OUTPUT_NAME)]
 
 
-class _Part(BaseModel):
+class _PlanModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Window(_Part):
+class Window(_PlanModel):
     """A rectangle in px; where it reaches beyond the picture, that part is padded."""
 
     left: int
@@ -61,7 +61,7 @@ class Window(_Part):
         return self.top + self.height
 
 
-class Geometry(_Part):
+class Geometry(_PlanModel):
     """Turn, cut, pad, scale, in this order; never stretch beyond the rounding to whole px."""
 
     rotate_deg: float = 0.0
@@ -74,7 +74,7 @@ class Geometry(_Part):
     pad_color: Color = "#000000"
 
 
-class ImageWork(_Part):
+class ImageOperations(_PlanModel):
     """What becomes of the reference image."""
 
     source: str
@@ -97,7 +97,7 @@ class ImageWork(_Part):
         return self
 
 
-class Span(_Part):
+class Span(_PlanModel):
     """One file cut from the clip: [start, end) in s of the source."""
 
     name: OutputName
@@ -112,7 +112,7 @@ class Span(_Part):
         return self
 
 
-class VideoWork(_Part):
+class VideoOperations(_PlanModel):
     """What becomes of the driving video; every span is written with the same geometry."""
 
     source: str
@@ -137,22 +137,22 @@ class VideoWork(_Part):
         return self
 
 
-class PublishedFile(_Part):
+class PublishedFile(_PlanModel):
     """A file that `fix` wrote into a folder."""
 
     name: OutputName
     sha256: str
 
 
-class Published(_Part):
+class Published(_PlanModel):
     """What a folder holds besides its plan.json."""
 
     complete: bool
-    """False while names change hands: the files then may be old, new or missing."""
+    """False while `fix` renames its files: each may then be the old one, the new one or missing."""
     files: tuple[PublishedFile, ...]
 
 
-class Step(_Part):
+class PlanStep(_PlanModel):
     """One thing that would help: done by this plan, offered, or left to a person."""
 
     codes: tuple[str, ...]
@@ -166,14 +166,14 @@ class Step(_Part):
     """Why: `there the pose matches the image best (71 points, 58 at the beginning)`."""
 
 
-class Foreseen(_Part):
+class Foreseen(_PlanModel):
     """What the check of the written pair is expected to say, from the evidence at hand."""
 
     score: float
     verdict: Verdict
 
 
-class Plan(_Part):
+class Plan(_PlanModel):
     """What `fix` will do, and why. Made by `wan_prep.plan`, carried out by `wan_prep.normalize`."""
 
     schema_version: Literal[1] = 1
@@ -190,9 +190,9 @@ class Plan(_Part):
     """The part of the clip that was checked, in s; None: to its end."""
     options: PlanOptions
     """What a person decided."""
-    image: ImageWork
-    video: VideoWork
-    steps: tuple[Step, ...]
+    image: ImageOperations
+    video: VideoOperations
+    steps: tuple[PlanStep, ...]
     """Applied ones first, in the order in which they happen; then offered, then manual."""
     score: float
     verdict: Verdict
@@ -244,7 +244,7 @@ class Plan(_Part):
             raise WanPrepError(f"{path}: not a plan of wan-prep") from exc
 
 
-def _who(step: Step) -> str:
+def _who(step: PlanStep) -> str:
     if step.applied:
         return "by fix"
     return "by hand" if step.applicability is Applicability.MANUAL else "offered"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wan_prep.findings import Applicability, Severity
-from wan_prep.planning.model import Plan, Step
+from wan_prep.planning.model import Plan, PlanStep
 from wan_prep.report.model import Report
 from wan_prep.report.text import printable
 
@@ -48,7 +48,7 @@ def render_plan(plan: Plan, console: Console) -> None:
     )
 
 
-def _steps(console: Console, title: str, steps: Sequence[Step]) -> None:
+def _steps(console: Console, title: str, steps: Sequence[PlanStep]) -> None:
     if not steps:
         return
     console.print(Text(f"\n{title}", style="bold"))

@@ -146,43 +146,69 @@ def geometric_mean(terms: Sequence[tuple[float, float]]) -> float:
     return math.exp(sum(weight * math.log(score) for weight, score in terms) / total)
 
 
-def effects(results: Sequence[Result], mode: Mode, profile: Profile) -> dict[str, float]:
-    """By code, how much of the overall score's logarithm a check takes: what to mend first."""
+def log_loss(profile: Profile, mode: Mode, family: Family, code: str, score: float) -> float:
+    """What one check with this score takes of the overall score's natural logarithm, 0 or more."""
     families = profile.family_weights[mode]
+    weight = families[family] / sum(families.values()) * profile.check_weight(mode, code)
+    return -weight * math.log(score)
+
+
+def effects(results: Sequence[Result], mode: Mode, profile: Profile) -> dict[str, float]:
+    """By code, the `log_loss` of each check: what to mend first."""
     return {
-        result.rule.code: _weight(result, mode, profile)
-        * -math.log(_score(result, profile))
-        * families[result.rule.family]
-        / sum(families.values())
+        result.rule.code: log_loss(
+            profile, mode, result.rule.family, result.rule.code, _score(result, profile)
+        )
+        if _weight(result, mode, profile) > 0
+        else 0.0
         for result in results
     }
+
+
+class PairScorer:
+    """The overall score of one pair, as the report would have it, for any start of its clip.
+
+    The checks whose answer does not depend on the start are asked only once.
+
+    context: the pair; rules: the checks that count; repaired: families that count as perfect
+    because the edits of a plan will repair what they speak of.
+    """
+
+    def __init__(
+        self,
+        context: PairContext,
+        rules: Sequence[Rule] = RULES,
+        *,
+        repaired: Collection[Family] = (),
+    ) -> None:
+        self._mode, self._profile = context.mode, context.profile
+        self._asked = {rule.family for rule in rules}
+        self._repaired = repaired
+        self._at_start = [rule for rule in rules if rule.at_start]
+        self._settled = evaluate(context, [rule for rule in rules if not rule.at_start])
+
+    def score(self, candidate: PairContext) -> float:
+        """0 … 100 for the same pair, or for it `starting_at` another sample."""
+        results = [*self._settled, *evaluate(candidate, self._at_start)]
+        scores = family_scores(results, self._mode, self._profile)
+        scores.update(dict.fromkeys(self._repaired, 1.0))
+        return overall(scores, self._mode, self._profile, self._asked)
 
 
 def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart | None:
     """The sampled frame at which the pair would score best if the clip began there.
 
-    Only the checks that depend on the start are asked again.
+    None where the person is in no sample, or not in the image.
     """
     if not context.moments:
         return None
-    fixed = evaluate(context, [rule for rule in rules if not rule.at_start])
-    moving = [rule for rule in rules if rule.at_start]
-    asked = {rule.family for rule in rules}
-
-    changing = {rule.family for rule in moving}
-    settled = family_scores(fixed, context.mode, context.profile)
-
-    def score_of(candidate: PairContext) -> float:
-        results = [*fixed, *evaluate(candidate, moving)]
-        scores = settled | family_scores(results, context.mode, context.profile, changing)
-        return overall(scores, context.mode, context.profile, asked)
-
-    at_first = score_of(context)
+    scorer = PairScorer(context, rules)
+    at_first = scorer.score(context)
     # What is left must be worth a submission: half of the clip, or what hosts ask for.
     end = context.video.start + context.video.span
     least = min(context.video.span / 2, Fraction(str(context.profile.limit("video_s_min"))))
     scored = [
-        BestStart(m.observation, score_of(context.starting_at(m.observation)), at_first)
+        BestStart(m.observation, scorer.score(context.starting_at(m.observation)), at_first)
         for m in context.moments
         if m is context.moments[0] or end - m.observation.time >= least
     ]

@@ -9,11 +9,11 @@ import pytest
 from wan_prep.analyzers import RULES
 from wan_prep.evidence import Observation
 from wan_prep.findings import PairContext
-from wan_prep.planning.starts import (
-    LOOKS_A_ROUND,
+from wan_prep.planning.best_start import (
+    FRAMES_A_ROUND,
+    StartSearch,
     best_of,
     refined,
-    score_as_it_begins,
     scored_starts,
 )
 
@@ -62,7 +62,10 @@ def test_every_sample_with_the_person_is_scored(make: Any) -> None:
 
 def test_an_empty_first_frame_scores_worse_than_the_person(make: Any) -> None:
     context = make.pair(video=make.video([None, "adult", "adult", "adult"], duration=Fraction(2)))
-    assert score_as_it_begins(context, RULES) < scored_starts(context, RULES)[0].score - 10
+    assert (
+        StartSearch(context, RULES, None).score_at_first()
+        < scored_starts(context, RULES)[0].score - 10
+    )
 
 
 def test_what_plain_edits_mend_takes_nothing_from_a_gain(make: Any) -> None:
@@ -84,7 +87,7 @@ def test_a_start_between_two_samples_is_found_to_the_frame(waving: Waving) -> No
     found = best_of(scored_starts(refined(context, RULES, coarse, waving.look), RULES))
     assert found is not None
     assert abs(found.time - waving.best) <= Fraction(1, 30)
-    assert len(waving.looked_at) <= 2 * LOOKS_A_ROUND
+    assert len(waving.looked_at) <= 2 * FRAMES_A_ROUND
 
 
 def test_no_frame_is_looked_at_twice_in_a_round(waving: Waving) -> None:

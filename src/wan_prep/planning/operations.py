@@ -1,26 +1,42 @@
-"""What a plan does, offers and leaves to a person, in words, and which checks that answers."""
+"""The operations of a plan and its steps.
+
+The operations are which files are copied, and how the others are written. The steps say in words
+what that does and why, which checks it answers, and what is only offered or left to a person. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
 
 from wan_prep.analyzers import BY_CODE
 from wan_prep.evidence import Evidence
 from wan_prep.findings import About, Applicability, Finding, PairContext, Severity
-from wan_prep.geometry import UNIT_BOX
+from wan_prep.geometry import UNIT_BOX, Size
 from wan_prep.media.types import ImageInfo, VideoInfo
-from wan_prep.planning.framing import Chosen
-from wan_prep.planning.model import Geometry, ImageWork, Step, VideoWork
-from wan_prep.planning.works import whole_size
+from wan_prep.planning.model import (
+    Geometry,
+    ImageOperations,
+    PlanStep,
+    Span,
+    VideoOperations,
+    Window,
+)
+from wan_prep.planning.options import PlanOptions
+from wan_prep.planning.search import JudgedFraming
+from wan_prep.planning.trim import Interval
+from wan_prep.profile import Profile
 from wan_prep.report.model import Report
 
+_IMAGE_SUFFIX = {"png": "png", "jpeg": "jpg"}
 _FRAMING = ("WP301", "WP302", "WP303", "WP306", "WP307")
 _OTHERS = ("WP505", "WP506", "WP507")
 _FILLS = {"edge": "its edge drawn out", "blur": "a blurred continuation", "color": "one colour"}
 _RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
 
-# What is left to a person where a plain edit could not mend it all.
+# What a person can do about a finding that a plain edit repairs only in part.
 _BY_HAND = {
     **dict.fromkeys(_FRAMING, "use a picture that is framed like the clip's first frame"),
     **dict.fromkeys(_OTHERS, "use material that shows one person"),
@@ -33,33 +49,175 @@ _BY_HAND = {
 }
 
 
+# ------------------------------------------------------------------ operations
+
+
+def written_fps(info: VideoInfo, options: PlanOptions, profile: Profile) -> Fraction:
+    """The rate to write: as asked; a constant one in the profile's range as it is; its default."""
+    if options.fps is not None:
+        return options.fps
+    low, high = (profile.limit(name) for name in ("kept_fps_min", "kept_fps_max"))
+    if not info.is_vfr and info.frame_count > 1 and low <= info.fps <= high:
+        return info.fps
+    return Fraction(str(profile.limit("resampled_fps")))
+
+
+def image_operations(
+    image: Evidence, geometry: Geometry, options: PlanOptions, profile: Profile
+) -> ImageOperations:
+    """The image through this geometry; a copy of its bytes where nothing is needed."""
+    info = image.image_info
+    assert info is not None
+    kind = options.image_format
+    if is_untouched(geometry, info) and _is_ready_image(info, kind, profile):
+        suffix = _IMAGE_SUFFIX[info.format.lower()]
+        return ImageOperations(
+            source=image.path, sha256=info.sha256, name=f"reference.{suffix}", copy_bytes=True
+        )
+    kind = kind or "png"
+    return ImageOperations(
+        source=image.path,
+        sha256=info.sha256,
+        name=f"reference.{_IMAGE_SUFFIX[kind]}",
+        geometry=geometry,
+        format=kind,
+        jpeg_quality=options.jpeg_quality,
+        background=options.background,
+    )
+
+
+def video_operations(
+    video: Evidence,
+    geometry: Geometry,
+    intervals: tuple[Interval, ...],
+    fps: Fraction,
+    profile: Profile,
+) -> VideoOperations:
+    """One file for each interval, all through this geometry; a copy of the clip's bytes where
+    nothing is needed."""
+    info = video.video_info
+    assert info is not None
+    spans = tuple(
+        Span(
+            name="driving.mp4" if len(intervals) == 1 else f"driving-{k:02d}.mp4",
+            start=interval.start,
+            end=interval.end,
+        )
+        for k, interval in enumerate(intervals, start=1)
+    )
+    first = intervals[0]
+    is_whole = len(intervals) == 1 and first.start == 0 and first.end >= info.duration
+    if is_whole and is_untouched(geometry, info) and _is_ready_video(video, info, fps, profile):
+        return VideoOperations(source=video.path, sha256=info.sha256, spans=spans, copy_bytes=True)
+    return VideoOperations(
+        source=video.path,
+        sha256=info.sha256,
+        spans=spans,
+        geometry=geometry,
+        fps=fps,
+        deinterlace=info.is_interlaced,
+        tone_map=info.is_hdr,
+        audio=_audio(info, is_whole, fps, profile),
+    )
+
+
+def is_untouched(geometry: Geometry, info: ImageInfo | VideoInfo) -> bool:
+    """Whether the geometry leaves every pixel where it is."""
+    whole = Window(left=0, top=0, width=info.width, height=info.height)
+    is_unscaled = (geometry.width, geometry.height) == (info.width, info.height)
+    return not geometry.rotate_deg and geometry.window == whole and is_unscaled
+
+
+def _is_ready_image(info: ImageInfo, asked: str | None, profile: Profile) -> bool:
+    """Whether the service can take the file as it is; `asked`: the format that was asked for."""
+    return (
+        info.format in ("PNG", "JPEG")
+        and asked in (None, info.format.lower())
+        and info.color_mode == "RGB"
+        and info.bit_depth == 8
+        and info.exif_orientation == 1
+        and info.frame_count == 1
+        and not info.has_alpha
+        # Whether the embedded profile is sRGB is not known here; in a written image it is.
+        and not info.has_icc_profile
+        and info.size_bytes <= profile.limit("image_bytes_max")
+    )
+
+
+def _is_ready_video(video: Evidence, info: VideoInfo, fps: Fraction, profile: Profile) -> bool:
+    """Whether the service can take the file as it is."""
+    return (
+        info.container == "mp4"
+        and info.codec == "h264"
+        and info.pixel_format == "yuv420p"
+        and info.rotation_deg == 0
+        and not info.is_mirrored
+        and info.matrix_left_undone is None
+        and not any(info.hidden_ltrb)
+        and (info.coded_width, info.coded_height) == (info.width, info.height)
+        and not (info.is_interlaced or info.is_hdr or info.is_vfr or info.is_truncated)
+        and not (video.decode_errors or info.splices or len(video.forms) > 1)
+        and not (info.other_videos or info.undecodable_audio)
+        and info.fps == fps
+        and info.size_bytes <= profile.limit("video_bytes_max")
+        and (not info.has_audio or (info.audio_codec == "aac" and _sound_fits(info, fps, profile)))
+    )
+
+
+def _audio(
+    info: VideoInfo, is_whole: bool, fps: Fraction, profile: Profile
+) -> Literal["none", "copy", "aac"]:
+    """What becomes of the sound: its packets are copied only where nothing is cut off or moved."""
+    if not info.has_audio:
+        return "none"
+    return (
+        "copy"
+        if is_whole and info.audio_codec == "aac" and _sound_fits(info, fps, profile)
+        else "aac"
+    )
+
+
+def _sound_fits(info: VideoInfo, fps: Fraction, profile: Profile) -> bool:
+    """Whether the sound begins within a frame of the picture, and ends within a frame of it and
+    under the limit of a clip's length."""
+    if info.audio_start is None or info.audio_duration is None:
+        return False
+    frame_s = 1 / fps
+    ends = info.audio_start + info.audio_duration
+    most = min(info.duration + frame_s, Fraction(str(profile.limit("clip_max"))))
+    return abs(info.audio_start) <= frame_s and ends <= most
+
+
+# ------------------------------------------------------------------ steps
+
+
 @dataclass(frozen=True)
-class Change:
+class PlannedChange:
     """The pair before and after, and what is done to it.
 
-    trims: the steps about the clip's length. cutting: windows that cut joints and gain by it.
-    kept: whose picture stays whole although windows were found for it, and why.
+    trims: the steps about the clip's length. framing: the windows that are written. cutting:
+    windows that cut joints and gain by it, the written ones if that was asked for; None without
+    such. kept: whose picture stays whole although windows were found for it, and why.
     """
 
     before: Report
     after: Report
     context: PairContext
-    image: ImageWork
-    video: VideoWork
-    framing: Chosen
-    trims: tuple[Step, ...]
-    cutting: Chosen | None
+    image: ImageOperations
+    video: VideoOperations
+    framing: JudgedFraming
+    trims: tuple[PlanStep, ...]
+    cutting: JudgedFraming | None
     kept: Mapping[About, str]
 
 
-def all_steps(change: Change) -> tuple[Step, ...]:
-    """Applied ones in the order in which they happen, then offered, then manual."""
+def plan_steps(change: PlannedChange) -> tuple[PlanStep, ...]:
+    """Applied ones in the order in which they happen, then offered ones, then manual ones."""
     done = list(_applied(change))
     offered = [step for step in change.trims if not step.applied]
     if change.cutting is not None and change.cutting is not change.framing:
         offered.append(_offered_crop(change, change.cutting))
-    mended = _mended(change)
-    done = _with_answers(done, mended)
+    done = _with_answers(done, _repaired(change))
     said = {code for step in (*done, *offered) for code in step.codes}
     return (*done, *offered, *_manual(change, said))
 
@@ -67,8 +225,8 @@ def all_steps(change: Change) -> tuple[Step, ...]:
 # ------------------------------------------------------------------ applied
 
 
-def _applied(change: Change) -> Iterator[Step]:
-    """Each with all the codes it may answer."""
+def _applied(change: PlannedChange) -> Iterator[PlanStep]:
+    """The applied steps, each with every code that it may answer."""
     yield from (step for step in change.trims if step.applied)
     image, video = change.context.image, change.context.video
     if change.image.geometry is not None:
@@ -80,8 +238,8 @@ def _applied(change: Change) -> Iterator[Step]:
 
 
 def _image_steps(
-    image: Evidence, work: ImageWork, geometry: Geometry, change: Change
-) -> Iterator[Step]:
+    image: Evidence, operations: ImageOperations, geometry: Geometry, change: PlannedChange
+) -> Iterator[PlanStep]:
     info = image.image_info
     assert info is not None
     if geometry.rotate_deg:
@@ -96,38 +254,38 @@ def _image_steps(
     yield _safe(
         "image",
         ("WP103", "WP104", "WP105", "WP106", "WP107", "WP202"),
-        f"write the image as {work.format.upper()}, {geometry.width} x {geometry.height} px",
+        f"write the image as {operations.format.upper()}, {geometry.width} x {geometry.height} px",
         "; ".join(
             [
                 f"at {change.before.resolution} the service takes this size as it is, without bars",
-                *_odd_in_image(info, work),
+                *_odd_in_image(info, operations),
             ]
         ),
     )
 
 
-def _odd_in_image(info: ImageInfo, work: ImageWork) -> Iterator[str]:
+def _odd_in_image(info: ImageInfo, operations: ImageOperations) -> Iterator[str]:
     if info.frame_count > 1:
         yield f"of {info.frame_count} frames the first is taken"
     if info.exif_orientation != 1:
         yield "its pixels are stored upright"
     if info.has_alpha:
-        becomes = work.background or "what decoders see there, the colours stored under them"
+        becomes = operations.background or "what decoders see there, the colours stored under them"
         yield f"transparent parts become {becomes}"
     if info.has_icc_profile or info.color_mode not in ("RGB", "RGBA", "L") or info.bit_depth > 8:
         yield "its colours become 8-bit sRGB"
 
 
 def _video_steps(
-    video: Evidence, work: VideoWork, geometry: Geometry, change: Change
-) -> Iterator[Step]:
+    video: Evidence, operations: VideoOperations, geometry: Geometry, change: PlannedChange
+) -> Iterator[PlanStep]:
     info = video.video_info
     assert info is not None
-    if work.deinterlace:
+    if operations.deinterlace:
         yield _safe(
             "video", ("WP116",), "deinterlace the clip", "moving limbs come out as combs otherwise"
         )
-    if work.tone_map:
+    if operations.tone_map:
         yield _safe(
             "video",
             ("WP115",),
@@ -144,11 +302,11 @@ def _video_steps(
             if change.before.mode == "replace"
             else "exactly the image's shape, inside the limits",
         )
-    if work.fps is not None and (info.is_vfr or work.fps != info.fps):
+    if operations.fps is not None and (info.is_vfr or operations.fps != info.fps):
         yield _safe(
             "video",
             ("WP605", "WP606"),
-            f"resample the clip to constant {float(work.fps):.5g} frames a second",
+            f"resample the clip to constant {float(operations.fps):.5g} frames a second",
             "the model counts frames, so motion and sound would drift apart"
             if info.is_vfr
             else f"from {float(info.fps):.5g}; motion stays as coarse as it was filmed",
@@ -162,12 +320,13 @@ def _video_steps(
         ),
         "write the clip as MP4 (H.264, 8 bit)",
         "; ".join(
-            [*_odd_in_video(video, info, work)] or ["what was changed has to be encoded again"]
+            [*_odd_in_video(video, info, operations)]
+            or ["what was changed has to be encoded again"]
         ),
     )
 
 
-def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator[str]:
+def _odd_in_video(video: Evidence, info: VideoInfo, operations: VideoOperations) -> Iterator[str]:
     if info.rotation_deg:
         yield f"its frames are turned by {info.rotation_deg} deg themselves, not by a note"
     if info.is_mirrored:
@@ -197,16 +356,16 @@ def _odd_in_video(video: Evidence, info: VideoInfo, work: VideoWork) -> Iterator
         taken = f"the next one ({info.audio_codec}) is taken"
         instead = taken if info.has_audio else "it is written without sound"
         yield f"its sound ({lost}) does not decode: {instead}"
-    if work.audio != "none":
+    if operations.audio != "none":
         yield "sound and picture begin together"
 
 
 def _window_steps(
-    evidence: Evidence, geometry: Geometry, about: About, change: Change
-) -> Iterator[Step]:
+    evidence: Evidence, geometry: Geometry, about: About, change: PlannedChange
+) -> Iterator[PlanStep]:
     info = evidence.info
     assert info is not None
-    window, size = geometry.window, whole_size(info)
+    window, size = geometry.window, Size(info.width, info.height)
     cut = {
         "left": max(0, window.left),
         "top": max(0, window.top),
@@ -223,7 +382,7 @@ def _window_steps(
     if any(cut.values()):
         bars = "; its black bars fall away" if evidence.content != UNIT_BOX else ""
         kept = 1.0 - _area_lost(cut, size.width, size.height)
-        yield Step(
+        yield PlanStep(
             codes=("WP201", "WP205", code, *_FRAMING, "WP302", *_OTHERS, "WP508"),
             about=about,
             applicability=Applicability.UNSAFE
@@ -251,8 +410,8 @@ def _sides(px: dict[str, int]) -> str:
     return ", ".join(f"{value} px {side}" for side, value in px.items() if value)
 
 
-def _why_framed(change: Change) -> str:
-    """One shape for both, and what becomes of zoom and placement."""
+def _why_framed(change: PlannedChange) -> str:
+    """That both get one shape, and how zoom and placement change by it."""
     said = ["both get one shape"]
     before, after = change.before.measures.first, change.after.measures.first
     if before.zoom_ratio and after.zoom_ratio and abs(before.zoom_ratio - after.zoom_ratio) > 0.01:
@@ -270,8 +429,8 @@ def _why_framed(change: Change) -> str:
     return ", ".join(said)
 
 
-def _safe(about: About, codes: tuple[str, ...], title: str, reason: str) -> Step:
-    return Step(
+def _safe(about: About, codes: tuple[str, ...], title: str, reason: str) -> PlanStep:
+    return PlanStep(
         codes=codes,
         about=about,
         applicability=Applicability.SAFE,
@@ -284,8 +443,8 @@ def _safe(about: About, codes: tuple[str, ...], title: str, reason: str) -> Step
 # ------------------------------------------------------------------ offered
 
 
-def _offered_crop(change: Change, cutting: Chosen) -> Step:
-    return Step(
+def _offered_crop(change: PlannedChange, cutting: JudgedFraming) -> PlanStep:
+    return PlanStep(
         codes=tuple(code for code in _FRAMING if code in _codes(change.after)),
         about="pair",
         applicability=Applicability.UNSAFE,
@@ -303,8 +462,8 @@ def _codes(report: Report) -> set[str]:
     return {finding.code for finding in report.findings}
 
 
-def _mended(change: Change) -> set[str]:
-    """Codes of findings that are gone or smaller afterwards."""
+def _repaired(change: PlannedChange) -> set[str]:
+    """Codes of the findings that are gone or smaller afterwards."""
     after = {finding.code: finding for finding in change.after.findings}
     return {
         finding.code
@@ -323,27 +482,30 @@ def _is_smaller(now: Finding, then: Finding) -> bool:
     return abs(a - b) < abs(c - d) - 1e-9
 
 
-def _with_answers(done: Sequence[Step], mended: set[str]) -> list[Step]:
-    """Each mended code stands with every step that answers it; what none claims came with the
-    first one, the cut of the clip or of the pictures."""
+def _with_answers(done: Sequence[PlanStep], repaired: set[str]) -> list[PlanStep]:
+    """The applied steps, each with those of its codes that are repaired.
+
+    A repaired code that no step names is given to the first one, which cuts the clip or a picture.
+    """
     claimed = {code for step in done for code in step.codes}
-    rest = mended - claimed
+    rest = repaired - claimed
     steps = []
     for k, step in enumerate(done):
-        own = {code for code in step.codes if code in mended} | (rest if k == 0 else set())
+        own = {code for code in step.codes if code in repaired} | (rest if k == 0 else set())
         steps.append(step.model_copy(update={"codes": tuple(sorted(own))}))
     return steps
 
 
-def _manual(change: Change, said: set[str]) -> Iterator[Step]:
-    """What remains afterwards, and what nothing above speaks of; gravest first."""
+def _manual(change: PlannedChange, said: set[str]) -> Iterator[PlanStep]:
+    """The findings that remain afterwards, gravest first, then those of before that are gone and
+    that no other step names; those with a fix. said: the codes that other steps name."""
     remaining = {finding.code: finding for finding in change.after.findings}
     silent = [f for f in change.before.findings if f.code not in said and f.code not in remaining]
     for finding in (*change.after.findings, *silent):
         if finding.fix is None or (finding.code in said and finding.severity is Severity.INFO):
             continue
         title = _BY_HAND.get(finding.code, finding.fix.title)
-        yield Step(
+        yield PlanStep(
             codes=(finding.code,),
             about=BY_CODE[finding.code].about,
             applicability=Applicability.MANUAL,

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Applicability
-from wan_prep.planning.clips import Clip, Part, runs, shortened, whole_part
+from wan_prep.planning.best_start import ScoredStart
 from wan_prep.planning.options import PlanOptions
-from wan_prep.planning.spans import Kept, keep
-from wan_prep.planning.starts import Start
+from wan_prep.planning.trim import Clip, Interval, Trim, counting_interval, runs, trim_clip
 from wan_prep.profile import default_profile
 
 PROFILE = default_profile()
@@ -34,37 +33,39 @@ def clip_of(
     fails: tuple[str, ...] = (),
     options: PlanOptions = DEFAULTS,
     limbs: dict[float, int] | None = None,
-    asked: list[Sequence[Start]] | None = None,
+    asked: list[Sequence[ScoredStart]] | None = None,
 ) -> Clip:
     """A clip of which every sample that shows the person scores 60, but for `scores` by time."""
 
-    def starts(around: Sequence[Start]) -> list[Start]:
+    def starts(around: Sequence[ScoredStart]) -> list[ScoredStart]:
         if asked is not None:
             asked.append(around)
         return [
-            Start(o, (scores or {}).get(float(o.time), 60.0), (limbs or {}).get(float(o.time), 8))
+            ScoredStart(
+                o, (scores or {}).get(float(o.time), 60.0), (limbs or {}).get(float(o.time), 8)
+            )
             for o in video.found
         ]
 
     return Clip(
         video=video,
-        whole=whole_part(video, options),
+        whole=counting_interval(video, options),
         fps=Fraction(30),
         resolution="480p",
         profile=PROFILE,
-        first_score=lambda: first_score,
-        starts=starts,
-        start_fails=fails,
+        score_at_first=lambda: first_score,
+        scored_starts=starts,
+        failing_at_start=fails,
     )
 
 
-def kept(clip: Clip, **options: Any) -> Kept:
-    return keep(clip, PlanOptions(**options))
+def kept(clip: Clip, **options: Any) -> Trim:
+    return trim_clip(clip, PlanOptions(**options))
 
 
-def span(result: Kept) -> tuple[Fraction, Fraction]:
-    (part,) = result.parts
-    return part.start, part.end
+def span(result: Trim) -> tuple[Fraction, Fraction]:
+    (interval,) = result.intervals
+    return interval.start, interval.end
 
 
 @pytest.fixture
@@ -138,8 +139,8 @@ def test_many_short_shots_are_not_cut_unasked(lasting: Any) -> None:
 def test_a_long_absence_ends_a_run_and_a_short_one_does_not(lasting: Any) -> None:
     video = lasting(10, absent=(2.0, 7.0, 7.5, 8.0))
     assert runs(clip_of(video)) == [
-        Part(Fraction(0), Fraction(13, 2) + FRAME),
-        Part(Fraction(17, 2), Fraction(10)),
+        Interval(Fraction(0), Fraction(13, 2) + FRAME),
+        Interval(Fraction(17, 2), Fraction(10)),
     ]
     result = kept(clip_of(video))
     assert span(result) == (0, Fraction(13, 2) + FRAME)
@@ -164,8 +165,9 @@ def test_the_clip_ends_at_the_service_s_limit(lasting: Any) -> None:
 
 def test_a_limit_is_met_in_whole_frames() -> None:
     # 120 s hold 3596.4 frames of 29.97 a second.
-    part = shortened(Part(Fraction(1), Fraction(200)), Fraction(120), Fraction(30000, 1001))
-    assert part.length == Fraction(3596 * 1001, 30000)
+    whole = Interval(Fraction(1), Fraction(200))
+    cut = whole.cut_to(Fraction(120), Fraction(30000, 1001))
+    assert cut.length == Fraction(3596 * 1001, 30000)
 
 
 def test_seconds_asked_for_are_not_exceeded(lasting: Any) -> None:
@@ -190,7 +192,7 @@ def test_too_little_money_is_an_error(lasting: Any) -> None:
 def test_a_part_asked_for_is_kept_whatever_is_in_it(lasting: Any) -> None:
     options = {"start": Fraction(1), "end": Fraction(6)}
     video = lasting(8, absent=(1.0, 1.5), cuts=("4",))
-    result = keep(clip_of(video, options=PlanOptions(**options)), PlanOptions(**options))
+    result = trim_clip(clip_of(video, options=PlanOptions(**options)), PlanOptions(**options))
     assert span(result) == (1, 6)
     assert "as asked" in result.steps[0].reason
 
@@ -198,20 +200,20 @@ def test_a_part_asked_for_is_kept_whatever_is_in_it(lasting: Any) -> None:
 def test_a_start_asked_for_ends_with_its_shot(lasting: Any) -> None:
     options = PlanOptions(start=Fraction(1))
     video = lasting(8, cuts=("4",))
-    assert span(keep(clip_of(video, options=options), options)) == (1, 4)
+    assert span(trim_clip(clip_of(video, options=options), options)) == (1, 4)
 
 
 def test_only_what_was_checked_counts(lasting: Any) -> None:
     part = {"start": Fraction(2), "end": Fraction(5)}
     video = lasting(8).model_copy(update=part)
-    assert whole_part(video, DEFAULTS) == Part(Fraction(2), Fraction(5))
+    assert counting_interval(video, DEFAULTS) == Interval(Fraction(2), Fraction(5))
     with pytest.raises(WanPrepError, match=r"what was checked lasts from 2.00 to 5.00 s"):
-        whole_part(video, PlanOptions(start=Fraction(6)))
+        counting_interval(video, PlanOptions(start=Fraction(6)))
 
 
 def test_a_damaged_clip_ends_where_decoding_did(lasting: Any) -> None:
     video = lasting(8).model_copy(update={"decode_errors": 2, "decoded_until": Fraction(5)})
-    assert whole_part(video, DEFAULTS).end == 5 + FRAME
+    assert counting_interval(video, DEFAULTS).end == 5 + FRAME
 
 
 # ---- the start
@@ -301,23 +303,23 @@ def test_every_shot_becomes_a_part(lasting: Any) -> None:
     video = lasting(20, absent=[8.5, 9.0, 9.5], cuts=("4", "8", "9"))
     result = kept(clip_of(video), split=True)
     # The third shot shows nobody but for its first sample, and is too short for a host.
-    assert [(float(p.start), float(p.end)) for p in result.parts] == [(0, 4), (4, 8), (10, 20)]
+    assert [(float(p.start), float(p.end)) for p in result.intervals] == [(0, 4), (4, 8), (10, 20)]
     assert result.steps[0].title == "write 3 parts: 0.00-4.00 s, 4.00-8.00 s, 10.00-20.00 s"
 
 
 def test_a_long_shot_becomes_equal_parts(lasting: Any) -> None:
     result = kept(clip_of(lasting(250)), split=True)
-    assert [p.length for p in result.parts] == [Fraction(250, 3)] * 3
-    assert result.parts[0].end == result.parts[1].start
+    assert [p.length for p in result.intervals] == [Fraction(250, 3)] * 3
+    assert result.intervals[0].end == result.intervals[1].start
 
 
 def test_limits_hold_for_all_parts_together(lasting: Any) -> None:
     video = lasting(20, cuts=("6", "12"))
     timed = kept(clip_of(video), split=True, max_seconds=Fraction(8))
-    assert [float(p.length) for p in timed.parts] == [6, 2]
+    assert [float(p.length) for p in timed.intervals] == [6, 2]
     # 6 s are billed as two steps of 0.20; 0.20 is left for five seconds of the next.
     paid = kept(clip_of(video), split=True, max_cost=Decimal("0.60"))
-    assert [float(p.length) for p in paid.parts] == [6, 5]
+    assert [float(p.length) for p in paid.intervals] == [6, 5]
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -325,7 +327,7 @@ def test_less_than_one_frame_is_refused(make: Any, split: bool) -> None:
     clip = clip_of(make.video())
     with pytest.raises(WanPrepError, match=r"max_seconds is 1e-09, less than one frame \(1/30 s\)"):
         kept(clip, split=split, max_seconds=Fraction(1, 10**9))
-    assert kept(clip, split=split, max_seconds=FRAME).parts[0].length == FRAME
+    assert kept(clip, split=split, max_seconds=FRAME).intervals[0].length == FRAME
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -357,7 +359,7 @@ def test_parts_lie_in_order_inside_the_clip_and_its_limits(
         evidence={"cuts": tuple(Fraction(c, 2) for c in sorted(cuts) if c < 2 * seconds)},
     )
     options = {"split": split, "max_seconds": None if most is None else Fraction(most)}
-    parts = kept(clip_of(video, fails=("WP504",)), **options).parts
+    parts = kept(clip_of(video, fails=("WP504",)), **options).intervals
     assert parts
     assert all(0 <= p.start < p.end <= seconds for p in parts)
     assert all(a.end <= b.start for a, b in pairwise(parts))
@@ -397,13 +399,13 @@ def test_a_clip_in_which_nothing_moves_is_kept(lasting: Any, spans: tuple) -> No
 def test_a_start_that_was_asked_for_may_be_still(lasting: Any) -> None:
     options = PlanOptions(keep_start=True)
     video = still(lasting(12), ("0", "2"), ("8", "12"))
-    result = keep(clip_of(video, options=options), options)
+    result = trim_clip(clip_of(video, options=options), options)
     assert span(result) == (0, 8 + FRAME)
     options = PlanOptions(start=Fraction(1), end=Fraction(10))
-    assert span(keep(clip_of(video, options=options), options)) == (1, 10)
+    assert span(trim_clip(clip_of(video, options=options), options)) == (1, 10)
 
 
 def test_every_part_of_a_split_loses_its_own_stillness(lasting: Any) -> None:
     video = still(lasting(16, cuts=("8",)), ("6", "8"), ("8", "10"))
     result = kept(clip_of(video), split=True)
-    assert [(p.start, p.end) for p in result.parts] == [(0, 6 + FRAME), (10 - FRAME, 16)]
+    assert [(p.start, p.end) for p in result.intervals] == [(0, 6 + FRAME), (10 - FRAME, 16)]

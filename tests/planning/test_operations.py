@@ -5,27 +5,29 @@ from typing import Any
 
 import pytest
 
-from wan_prep.planning.clips import Part
-from wan_prep.planning.model import Geometry, ImageWork, VideoWork, Window
+from wan_prep.planning.model import Geometry, ImageOperations, VideoOperations, Window
+from wan_prep.planning.operations import image_operations, video_operations, written_fps
 from wan_prep.planning.options import PlanOptions
-from wan_prep.planning.works import image_work, video_work, written_fps
+from wan_prep.planning.trim import Interval
 from wan_prep.profile import default_profile
 
 PROFILE = default_profile()
 WHOLE = Geometry(window=Window(left=0, top=0, width=720, height=1280), width=720, height=1280)
 SMALLER = WHOLE.model_copy(update={"width": 464, "height": 832})
-ALL = Part(Fraction(0), Fraction(8))
+ALL = Interval(Fraction(0), Fraction(8))
 
 
 def of_image(
     make: Any, geometry: Geometry = WHOLE, options: PlanOptions | None = None, **info: Any
-) -> ImageWork:
-    return image_work(make.image(**info), geometry, options or PlanOptions(), PROFILE)
+) -> ImageOperations:
+    return image_operations(make.image(**info), geometry, options or PlanOptions(), PROFILE)
 
 
-def of_video(make: Any, *parts: Part, geometry: Geometry = WHOLE, **info: Any) -> VideoWork:
+def of_video(
+    make: Any, *intervals: Interval, geometry: Geometry = WHOLE, **info: Any
+) -> VideoOperations:
     fps = written_fps(make.video_info(**info), PlanOptions(), PROFILE)
-    return video_work(make.video(**info), geometry, parts or (ALL,), fps, PROFILE)
+    return video_operations(make.video(**info), geometry, intervals or (ALL,), fps, PROFILE)
 
 
 # ---- the rate
@@ -64,8 +66,8 @@ def test_one_frame_has_no_rate(make: Any) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), [("PNG", "reference.png"), ("JPEG", "reference.jpg")])
 def test_an_image_that_needs_nothing_is_copied(make: Any, kind: str, name: str) -> None:
-    work = of_image(make, format=kind)
-    assert (work.copy_bytes, work.name, work.geometry) == (True, name, None)
+    operations = of_image(make, format=kind)
+    assert (operations.copy_bytes, operations.name, operations.geometry) == (True, name, None)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +86,13 @@ def test_an_image_that_needs_nothing_is_copied(make: Any, kind: str, name: str) 
     ],
 )
 def test_an_image_that_needs_anything_is_written_as_png(make: Any, info: dict[str, Any]) -> None:
-    work = of_image(make, **info)
-    assert (work.copy_bytes, work.name, work.format) == (False, "reference.png", "png")
-    assert work.geometry == WHOLE
+    operations = of_image(make, **info)
+    assert (operations.copy_bytes, operations.name, operations.format) == (
+        False,
+        "reference.png",
+        "png",
+    )
+    assert operations.geometry == WHOLE
 
 
 def test_an_image_in_another_size_is_written(make: Any) -> None:
@@ -95,9 +101,13 @@ def test_an_image_in_another_size_is_written(make: Any) -> None:
 
 def test_the_format_that_was_asked_for(make: Any) -> None:
     jpeg = PlanOptions(image_format="jpeg", jpeg_quality=97, background="#102030")
-    work = of_image(make, options=jpeg)
-    assert (work.name, work.format, work.jpeg_quality) == ("reference.jpg", "jpeg", 97)
-    assert work.background == "#102030"
+    operations = of_image(make, options=jpeg)
+    assert (operations.name, operations.format, operations.jpeg_quality) == (
+        "reference.jpg",
+        "jpeg",
+        97,
+    )
+    assert operations.background == "#102030"
     assert of_image(make, options=jpeg, format="JPEG").copy_bytes
 
 
@@ -105,9 +115,9 @@ def test_the_format_that_was_asked_for(make: Any) -> None:
 
 
 def test_a_clip_that_needs_nothing_is_copied(make: Any) -> None:
-    work = of_video(make)
-    assert (work.copy_bytes, work.geometry, work.fps) == (True, None, None)
-    assert [(s.name, s.start, s.end) for s in work.spans] == [("driving.mp4", 0, 8)]
+    operations = of_video(make)
+    assert (operations.copy_bytes, operations.geometry, operations.fps) == (True, None, None)
+    assert [(s.name, s.start, s.end) for s in operations.spans] == [("driving.mp4", 0, 8)]
 
 
 @pytest.mark.parametrize(
@@ -135,21 +145,23 @@ def test_a_clip_that_needs_nothing_is_copied(make: Any) -> None:
     ],
 )
 def test_a_clip_that_needs_anything_is_encoded(make: Any, info: dict[str, Any]) -> None:
-    work = of_video(make, **info)
-    assert not work.copy_bytes
-    assert work.geometry == WHOLE
-    assert work.deinterlace is info.get("is_interlaced", False)
-    assert work.tone_map is info.get("is_hdr", False)
+    operations = of_video(make, **info)
+    assert not operations.copy_bytes
+    assert operations.geometry == WHOLE
+    assert operations.deinterlace is info.get("is_interlaced", False)
+    assert operations.tone_map is info.get("is_hdr", False)
 
 
 def test_a_part_is_encoded(make: Any) -> None:
-    work = of_video(make, Part(Fraction(1), Fraction(8)))
-    assert (work.copy_bytes, work.audio) == (False, "aac")
+    operations = of_video(make, Interval(Fraction(1), Fraction(8)))
+    assert (operations.copy_bytes, operations.audio) == (False, "aac")
 
 
 def test_several_parts_are_numbered(make: Any) -> None:
-    work = of_video(make, Part(Fraction(0), Fraction(3)), Part(Fraction(4), Fraction(8)))
-    assert [s.name for s in work.spans] == ["driving-01.mp4", "driving-02.mp4"]
+    operations = of_video(
+        make, Interval(Fraction(0), Fraction(3)), Interval(Fraction(4), Fraction(8))
+    )
+    assert [s.name for s in operations.spans] == ["driving-01.mp4", "driving-02.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -170,5 +182,5 @@ def test_sound_is_taken_over_where_nothing_moves(
 
 def test_sound_over_the_limit_is_not_taken_over(make: Any) -> None:
     lasting = {"duration": Fraction(120), "audio_duration": Fraction(120) + Fraction(1, 50)}
-    parts = Part(Fraction(0), Fraction(120))
-    assert of_video(make, parts, frame_count=3600, **lasting).audio == "aac"
+    whole = Interval(Fraction(0), Fraction(120))
+    assert of_video(make, whole, frame_count=3600, **lasting).audio == "aac"
