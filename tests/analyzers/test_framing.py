@@ -123,7 +123,7 @@ def test_placement(make: Any, hips: tuple, severity: Severity | None, words: lis
 @pytest.mark.parametrize(
     ("hips_y", "px_per_m", "severity", "words", "fix"),
     [
-        (900.0, 500.0, Severity.INFO, ["down to the knees", "left ankle, right ankle"], "safe"),
+        (900.0, 500.0, Severity.INFO, ["down to the knees", "left ankle and right ankle"], "safe"),
         (850.0, 1000.0, Severity.WARNING, ["down to the hips", "left knee"], "manual"),
         (2050.0, 1500.0, Severity.ERROR, ["the face alone", "left shoulder", "more"], "manual"),
     ],

@@ -237,7 +237,7 @@ def test_a_limb_that_points_at_the_camera_is_foreshortened(make: Any) -> None:
         world[wrist] = world[elbow] + (0.0, 0.05, -0.25)
     finding = make.result("WP512", make.pair(video=make.video([make.body(world)]))).finding
     assert finding.measured == pytest.approx(0.25)
-    assert "left forearm, right forearm" in finding.message
+    assert "left forearm and right forearm" in finding.message
 
 
 def test_limbs_outside_the_frame_are_not_hidden(make: Any) -> None:
