@@ -18,7 +18,7 @@ from PIL import Image
 import wan_prep
 from wan_prep import api
 from wan_prep.evidence import Evidence, Subject
-from wan_prep.measures import PairMeasures, measure, seat
+from wan_prep.measures import Measures, measure, seat
 from wan_prep.media.frames import frames_at
 from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.report.model import Report
@@ -126,7 +126,7 @@ def subject_of(evidence: Evidence) -> Subject | None:
     return evidence.first.subject if evidence.first else None
 
 
-def compare(image: Evidence, video: Evidence) -> PairMeasures | None:
+def compare(image: Evidence, video: Evidence) -> Measures | None:
     a, b = subject_of(image), subject_of(video)
     return None if a is None or b is None else measure(seat(image, a), seat(video, b))
 

@@ -27,7 +27,7 @@ from _media import (
 )
 
 from wan_prep.evidence import Evidence
-from wan_prep.measures import PairMeasures
+from wan_prep.measures import Measures
 from wan_prep.pose.skeleton import Joint
 
 ZOOMS = (1.25, 1.5, 2.0, 3.0)
@@ -61,7 +61,7 @@ def known_transforms(lab: Lab) -> list[Row]:
             def add(
                 kind: str,
                 picture: np.ndarray,
-                error: Callable[[PairMeasures], float | None],
+                error: Callable[[Measures], float | None],
                 there: Evidence = there,
             ) -> None:
                 nonlocal lost, tried

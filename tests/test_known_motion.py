@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from wan_prep import api
-from wan_prep.measures import PairMeasures, measure, neck_xy, seat
+from wan_prep.measures import Measures, measure, neck_xy, seat
 from wan_prep.pose.mediapipe import MediapipeEstimator
 
 pytestmark = pytest.mark.model
@@ -31,7 +31,7 @@ class Case(NamedTuple):
     zoom: float
     roll_deg: float
     offset_xy: np.ndarray
-    measured: PairMeasures
+    measured: Measures
 
 
 @pytest.fixture(scope="module")

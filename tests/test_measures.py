@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from wan_prep.geometry import Box, Size
 from wan_prep.measures import (
     HEADS_ALIKE,
-    PairMeasures,
+    Measures,
     Seat,
+    ShotPair,
     aspect_gap,
     body_parts,
     compare_proportions,
@@ -72,7 +73,7 @@ def test_a_pair_that_matches_itself(make: Any) -> None:
     assert (m.pose_angle, m.shot_distance) == (0.0, 0)
     assert len(m.limbs) == len(m.limbs_in_plane) == 8
     assert set(m.proportions.values()) == {1.0}
-    assert (m.only_image, m.only_video) == ((), ())
+    assert (m.shot.only_image, m.shot.only_video) == ((), ())
 
 
 def test_zoom_is_above_one_where_the_image_shows_the_subject_larger(make: Any) -> None:
@@ -197,10 +198,10 @@ def test_edges_that_cut_the_body(make: Any, hips: tuple, edges: tuple) -> None:
 def test_joints_that_only_one_side_shows(make: Any) -> None:
     image, video = make.seat(make.body(hips=(360.0, 900.0))), make.seat()
     m = measure(image, video)
-    assert (m.shot_image, m.shot_video, m.shot_distance) == ("three_quarter", "full", 1)
-    assert (m.only_image, m.only_video) == ((), ("left ankle", "right ankle"))
+    assert (m.shot.image, m.shot.video, m.shot_distance) == ("three_quarter", "full", 1)
+    assert (m.shot.only_image, m.shot.only_video) == ((), ("left ankle", "right ankle"))
     back = measure(video, image)
-    assert (back.only_image, back.only_video) == (("left ankle", "right ankle"), ())
+    assert (back.shot.only_image, back.shot.only_video) == (("left ankle", "right ankle"), ())
 
 
 def test_shot_distance_counts_classes(make: Any) -> None:
@@ -451,7 +452,13 @@ def test_less_of_a_face_is_in_the_frame_the_further_it_leaves(
 
 def test_typical_is_the_median_measure_by_measure() -> None:
     moments = [
-        PairMeasures(zoom_ratio=z, offset_x=x, pose_angle=p, limbs=limbs, shot_image="full")
+        Measures(
+            zoom_ratio=z,
+            offset_x=x,
+            pose_angle=p,
+            limbs=limbs,
+            shot=ShotPair(image="full", video=None),
+        )
         for z, x, p, limbs in (
             (1.0, 0.0, 10.0, {"left_thigh": 4.0}),
             (1.2, None, 20.0, {"left_thigh": 6.0, "left_shin": 50.0}),
@@ -461,28 +468,30 @@ def test_typical_is_the_median_measure_by_measure() -> None:
     middle = typical(moments)
     assert (middle.zoom_ratio, middle.offset_x, middle.pose_angle) == (1.2, 0.1, 20.0)
     assert middle.limbs == {"left_shin": 50.0, "left_thigh": 5.0}
-    assert (middle.offset_y, middle.view_angle, middle.shot_video) == (None, None, None)
-    assert middle.shot_image == "full"
+    assert (middle.offset_y, middle.view_angle, middle.shot.video) == (None, None, None)
+    assert middle.shot.image == "full"
 
 
 def test_the_typical_shot_is_the_most_frequent() -> None:
     shots = ["full", "half", "half", None, "bust"]
-    assert typical([PairMeasures(shot_video=s) for s in shots]).shot_video == "half"
+    assert (
+        typical([Measures(shot=ShotPair(image=None, video=s)) for s in shots]).shot.video == "half"
+    )
 
 
 def test_the_typical_turn_goes_round_the_circle() -> None:
     """A back that sways about 180 degrees is not a front."""
-    swaying = [PairMeasures(yaw=y, roll=r) for y, r in ((179, 1), (-179, 2), (-177, 3), (175, 9))]
+    swaying = [Measures(yaw=y, roll=r) for y, r in ((179, 1), (-179, 2), (-177, 3), (175, 9))]
     middle = typical(swaying)
     assert middle.yaw == pytest.approx(180.0)
     assert middle.roll == pytest.approx(2.5)
-    even = typical([PairMeasures(yaw=y) for y in (10.0, 20.0, 60.0)])
+    even = typical([Measures(yaw=y) for y in (10.0, 20.0, 60.0)])
     assert even.yaw == pytest.approx(20.0)
 
 
 def test_typical_of_nothing_is_nothing() -> None:
-    assert typical([]) == PairMeasures()
-    assert typical([PairMeasures()]) == PairMeasures()
+    assert typical([]) == Measures()
+    assert typical([Measures()]) == Measures()
 
 
 # ------------------------------------------------------------------ aspect

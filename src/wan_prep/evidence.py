@@ -24,7 +24,7 @@ from wan_prep.errors import UnreadableKind
 from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.types import Form, ImageInfo, VideoInfo
-from wan_prep.pose.body import HEAD_SEEN, HEAD_TINY
+from wan_prep.pose.body import HEAD_TINY, is_recognised
 
 DECIMALS = 5
 """A hundred-thousandth of a picture is a fiftieth of a pixel; rounding makes JSON round trips
@@ -98,7 +98,7 @@ class Face(_Value):
     @property
     def is_sure(self) -> bool:
         """The face network recognised it."""
-        return self.confidence > HEAD_SEEN
+        return is_recognised(self.confidence)
 
     @property
     def recognised(self) -> float:

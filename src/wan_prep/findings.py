@@ -7,7 +7,7 @@ gives a score, and the profile's severities do the rest, the same way for every 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.fragments import badge, card, inert
-from wan_prep.measures import PairMeasures, Seat, measure, seat, typical
+from wan_prep.measures import Measures, Seat, measure, seat, typical
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 
 
@@ -25,6 +25,11 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for a note, 1 for a warning, 2 for an error."""
+        return (Severity.INFO, Severity.WARNING, Severity.ERROR).index(self)
 
 
 class Applicability(StrEnum):
@@ -170,7 +175,7 @@ class Moment:
     """The image held against one sample of the video."""
 
     observation: Observation
-    measures: PairMeasures
+    measures: Measures
 
 
 @dataclass(frozen=True)
@@ -183,26 +188,14 @@ class BestStart:
 
 
 @dataclass(frozen=True)
-class PairContext:
-    """Both files' evidence, how they would be submitted, and the start that is judged."""
+class MeasuredPair:
+    """The image held against every sample of the video: what does not depend on the start.
+
+    Computed when it is first asked for, and once.
+    """
 
     image: Evidence
     video: Evidence
-    mode: Mode
-    resolution: Resolution
-    profile: Profile
-    start: Observation | None = None
-    """The sample taken as the model's template; None stands for the first."""
-    best: BestStart | None = None
-    """The start that would score best, where it was looked for."""
-
-    def tolerance(self, name: str) -> Tolerance:
-        """The profile's tolerance in this mode."""
-        return self.profile.tolerance(name, self.mode)
-
-    @property
-    def readable(self) -> bool:
-        return self.image.info is not None and self.video.info is not None
 
     @cached_property
     def image_seat(self) -> Seat | None:
@@ -223,6 +216,61 @@ class PairContext:
             if o.subject is not None
         )
 
+    @cached_property
+    def measures_at(self) -> dict[Fraction, Measures]:
+        """Measures by the sample's time, in s."""
+        return {m.observation.time: m.measures for m in self.moments}
+
+    @cached_property
+    def typical(self) -> Measures | None:
+        """Median measures over the clip."""
+        return typical([m.measures for m in self.moments]) if self.moments else None
+
+
+@dataclass(frozen=True)
+class PairContext:
+    """Both files' evidence, how they would be submitted, and the start that is judged."""
+
+    image: Evidence
+    video: Evidence
+    mode: Mode
+    resolution: Resolution
+    profile: Profile
+    start: Observation | None = None
+    """The sample taken as the model's template; None stands for the first."""
+    best: BestStart | None = None
+    """The start that would score best, where it was looked for."""
+    measured: MeasuredPair | None = field(default=None, repr=False, compare=False)
+    """Of the same two files, where they were measured before; None: they are measured anew."""
+
+    def tolerance(self, name: str) -> Tolerance:
+        """The profile's tolerance in this mode."""
+        return self.profile.tolerance(name, self.mode)
+
+    @property
+    def readable(self) -> bool:
+        return self.image.info is not None and self.video.info is not None
+
+    @cached_property
+    def pair(self) -> MeasuredPair:
+        return self.measured or MeasuredPair(self.image, self.video)
+
+    @property
+    def image_seat(self) -> Seat | None:
+        return self.pair.image_seat
+
+    @property
+    def moments(self) -> tuple[Moment, ...]:
+        return self.pair.moments
+
+    @property
+    def measures_at(self) -> dict[Fraction, Measures]:
+        return self.pair.measures_at
+
+    @property
+    def typical(self) -> Measures | None:
+        return self.pair.typical
+
     @property
     def template(self) -> Observation | None:
         """The sample that the model would take as its template."""
@@ -234,41 +282,18 @@ class PairContext:
             return None
         return seat(self.video, self.template.subject)
 
-    @cached_property
-    def first(self) -> PairMeasures | None:
+    @property
+    def first(self) -> Measures | None:
         """Measures at the template; None where either side shows nobody there."""
-        template = self.template
-        if template is None:
-            return None
-        return self.measures_at.get(template.time)
-
-    @cached_property
-    def measures_at(self) -> dict[Fraction, PairMeasures]:
-        """Measures by the sample's time, in s."""
-        return {m.observation.time: m.measures for m in self.moments}
-
-    @cached_property
-    def typical(self) -> PairMeasures | None:
-        """Median measures over the clip."""
-        return typical([m.measures for m in self.moments]) if self.moments else None
+        return None if self.template is None else self.measures_at.get(self.template.time)
 
     def starting_at(self, observation: Observation) -> PairContext:
         """The same pair judged as if the clip began with this sample."""
-        return self._with(replace(self, start=observation))
+        return replace(self, start=observation, measured=self.pair)
 
     def knowing(self, best: BestStart) -> PairContext:
         """The same pair, its best start known."""
-        return self._with(replace(self, best=best))
-
-    def _with(self, other: PairContext) -> PairContext:
-        # The moments do not depend on the start, and they are the costly part.
-        other.__dict__.update(
-            image_seat=self.image_seat,
-            moments=self.moments,
-            measures_at=self.measures_at,
-            typical=self.typical,
-        )
-        return other
+        return replace(self, best=best, measured=self.pair)
 
 
 Check = Callable[[PairContext], Answer]

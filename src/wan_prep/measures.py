@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median, mode
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import (
@@ -29,6 +30,13 @@ from wan_prep.pose import skeleton
 from wan_prep.pose.body import FRAME_EDGE, VISIBLE, Shot, ramp, sight, sight_in
 from wan_prep.pose.skeleton import LIMBS, Joint
 
+SHOT_WORDS: dict[Shot, str] = {
+    "full": "the whole body",
+    "three_quarter": "the body down to the knees",
+    "half": "the body down to the hips",
+    "bust": "head and shoulders",
+    "face": "the face alone",
+}
 HEADS_ALIKE = 0.2
 """Log ratio of joint scale to face scale up to which two heads count as of one proportion."""
 _TURNED = 0.5
@@ -58,47 +66,73 @@ class Seat:
     size: Size
 
 
-@dataclass(frozen=True)
-class PairMeasures:
-    """Image against video at one time; None where it could not be measured.
+class ShotPair(BaseModel):
+    """How much of the body each side shows, and the joints that one side alone shows."""
 
-    zoom_ratio: frame_height_m(video) / frame_height_m(image), > 1: larger in the image.
-    offset_x, offset_y: image placement - video placement, fractions of the frame.
-    yaw, pitch, roll: deg, image - video; view_angle: geodesic, deg.
-    camera_roll: deg, image - video: what of the roll is the cameras' and not the bodies' lean.
-    shot_distance: classes between the two `shot_level`s.
-    pose_angle: deg, mean over limbs visible in both, in the torso frame, each with the weight with
-    which it is seen.
-    proportions: ratio image / video of each part, relative to the body's scale.
-    parts_seen: 0 … 1 by part of `proportions`: how well both show it, un-foreshortened.
-    confidence: 0 … 1 by measure (`confidences`).
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: Shot | None
+    video: Shot | None
+    only_image: tuple[str, ...] = ()
+    only_video: tuple[str, ...] = ()
+
+
+class Measures(BaseModel):
+    """Image against video at one time; angles in deg, image - video; None where unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     zoom_ratio: float | None = None
+    """frame_height_m(video) / frame_height_m(image): above 1 the person is larger in the image."""
     offset_x: float | None = None
     offset_y: float | None = None
+    """Placement in the image - placement in the video, fractions of the frame."""
     yaw: float | None = None
     pitch: float | None = None
     roll: float | None = None
     camera_roll: float | None = None
+    """What of the roll is the cameras', where both bodies stand in full view."""
     view_angle: float | None = None
-    shot_image: Shot | None = None
-    shot_video: Shot | None = None
-    shot_distance: float | None = None
-    only_image: tuple[str, ...] = ()
-    only_video: tuple[str, ...] = ()
+    """Geodesic."""
+    shot: ShotPair | None = None
     pose_angle: float | None = None
-    limbs: dict[str, float] = field(default_factory=dict)
-    limbs_in_plane: dict[str, float] = field(default_factory=dict)
-    proportions: dict[str, float] = field(default_factory=dict)
-    parts_seen: dict[str, float] = field(default_factory=dict)
-    confidence: dict[str, float] = field(default_factory=dict)
+    """Mean over the limbs seen in both, in the torso frame, weighted by how well each is."""
+    limbs: dict[str, float] = Field(default_factory=dict)
+    limbs_in_plane: dict[str, float] = Field(default_factory=dict)
+    proportions: dict[str, float] = Field(default_factory=dict)
+    """Ratio image / video of each part, relative to the body's scale."""
+    aspect_gap: float | None = None
+    """Of the two pictures, which have the same at every time: set in reports."""
+    confidence: dict[str, float] = Field(default_factory=dict)
+    """0 … 1 by measure; below the profile's `confidence_min` its check is inconclusive."""
+    shot_distance: float | None = Field(default=None, exclude=True)
+    """Classes between the two `shot_level`s; not part of a report."""
+    parts_seen: dict[str, float] = Field(default_factory=dict, exclude=True)
+    """0 … 1 by part of `proportions`: how well both show it, un-foreshortened; not part of a
+    report."""
 
     @property
     def placement(self) -> float | None:
+        """Distance between the two places, as a fraction of the frame."""
         if self.offset_x is None or self.offset_y is None:
             return None
         return math.hypot(self.offset_x, self.offset_y)
+
+    def reported(self, aspect_gap: float | None) -> Measures:
+        """As a report holds it: rounded, with the aspect gap, without what is not part of one."""
+        digits = {
+            **dict.fromkeys(("zoom_ratio", "offset_x", "offset_y"), 4),
+            **dict.fromkeys(("yaw", "pitch", "roll", "camera_roll", "view_angle"), 2),
+            "pose_angle": 2,
+        }
+        rounded: dict[str, Any] = {
+            name: None if (value := getattr(self, name)) is None else round(value, count)
+            for name, count in digits.items()
+        }
+        for name in ("limbs", "limbs_in_plane", "proportions", "confidence"):
+            rounded[name] = {key: round(v, 3) for key, v in getattr(self, name).items()}
+        gap = None if aspect_gap is None else round(aspect_gap, 4)
+        return Measures(**rounded, shot=self.shot, aspect_gap=gap)
 
 
 def seat(evidence: Evidence, subject: Subject) -> Seat:
@@ -199,7 +233,7 @@ def in_sight(s: Seat) -> Floats:
     return sight(s.subject.visibility) * sight_in(s.content, s.subject.keypoints_xy)
 
 
-def measure(image: Seat, video: Seat) -> PairMeasures:
+def measure(image: Seat, video: Seat) -> Measures:
     """All measures of the image's subject against the video's at one time."""
     offset = neck_xy(image) - neck_xy(video)
     a, b = image.subject.view_matrix, video.subject.view_matrix
@@ -211,7 +245,7 @@ def measure(image: Seat, video: Seat) -> PairMeasures:
     weights = limb_weights(image, video)
     ratios, parts_seen = compare_proportions(image, video)
     shown_image, shown_video = inside(image), inside(video)
-    return PairMeasures(
+    return Measures(
         zoom_ratio=zoom_ratio(image, video),
         offset_x=float(offset[0]),
         offset_y=float(offset[1]),
@@ -220,11 +254,13 @@ def measure(image: Seat, video: Seat) -> PairMeasures:
         roll=roll,
         camera_roll=_difference(plumb_deg(image), plumb_deg(video)),
         view_angle=view,
-        shot_image=shot_class(image),
-        shot_video=shot_class(video),
+        shot=ShotPair(
+            image=shot_class(image),
+            video=shot_class(video),
+            only_image=_labels(shown_image & ~shown_video),
+            only_video=_labels(shown_video & ~shown_image),
+        ),
         shot_distance=abs(shot_level(image) - shot_level(video)),
-        only_image=_labels(shown_image & ~shown_video),
-        only_video=_labels(shown_video & ~shown_image),
         pose_angle=float(np.average(list(limbs.values()), weights=[weights[n] for n in limbs]))
         if limbs
         else None,
@@ -521,7 +557,7 @@ def _grown_face(box: Box) -> Box:
     )
 
 
-def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
+def typical(measured: Sequence[Measures]) -> Measures:
     """Median over the clip, measure by measure; the most frequent shot class.
 
     Of poses and proportions each moment counts as far as limbs and parts are seen there.
@@ -560,8 +596,9 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
         seen = [m.parts_seen.get(part, float(part in m.proportions)) for m in measured]
         ratios[part] = weighted_median([m.proportions.get(part, 1.0) for m in measured], seen)
         parts_seen[part] = weighted_median(seen, seen)
-    shots: list[Shot] = [m.shot_video for m in measured if m.shot_video is not None]
-    return PairMeasures(
+    shots = [m.shot for m in measured if m.shot is not None]
+    of_video: list[Shot] = [shot.video for shot in shots if shot.video is not None]
+    return Measures(
         zoom_ratio=middle("zoom_ratio"),
         offset_x=middle("offset_x"),
         offset_y=middle("offset_y"),
@@ -571,8 +608,9 @@ def typical(measured: Sequence[PairMeasures]) -> PairMeasures:
         camera_roll=middle_angle("camera_roll"),
         view_angle=middle("view_angle"),
         pose_angle=pose_angle,
-        shot_image=measured[0].shot_image if measured else None,
-        shot_video=mode(sorted(shots)) if shots else None,
+        shot=ShotPair(image=shots[0].image, video=mode(sorted(of_video)) if of_video else None)
+        if shots
+        else None,
         limbs=middle_of("limbs"),
         limbs_in_plane=middle_of("limbs_in_plane"),
         proportions=ratios,

@@ -101,7 +101,7 @@ def _chosen(history: list[Held]) -> list[Seen]:
 
 
 def _has_sure_face(body: Body | None) -> bool:
-    return body is not None and body.face is not None and body.face.yaw_deg is not None
+    return body is not None and body.face is not None and body.face.is_sure
 
 
 def steadied(seen: list[Seen]) -> list[Seen]:

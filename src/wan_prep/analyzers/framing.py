@@ -19,7 +19,7 @@ from wan_prep.findings import (
     believed,
     by_tolerance,
 )
-from wan_prep.measures import PairMeasures, cuts, headroom
+from wan_prep.measures import SHOT_WORDS, Measures, cuts, headroom
 
 _CROP = Fix(applicability=Applicability.SAFE, title="crop both to one framing")
 _RETAKE = Fix(
@@ -31,21 +31,14 @@ _SHOW_BODY = Fix(
     title="use a picture and a first frame that show the person's body",
 )
 _STRAIGHTEN = Fix(applicability=Applicability.MANUAL, title="straighten the image")
-_SHOT_NAMES = {
-    "full": "the whole body",
-    "three_quarter": "down to the knees",
-    "half": "down to the hips",
-    "bust": "head and shoulders",
-    "face": "the face alone",
-}
 
 
 def at_first(
-    judge: Callable[[PairMeasures, PairContext], Answer], measure: str | None = None
+    judge: Callable[[Measures, PairContext], Answer], measure: str | None = None
 ) -> Callable[[PairContext], Answer]:
     """A check of the measures at the first frame, believed as far as `measure` is seen.
 
-    measure: a key of `PairMeasures.confidence`; None where all of it is seen, or nothing is.
+    measure: a key of `Measures.confidence`; None where all of it is seen, or nothing is.
     """
 
     def check(context: PairContext) -> Answer:
@@ -68,7 +61,7 @@ def at_first(
 
 
 def at_typical(
-    judge: Callable[[PairMeasures, PairContext], Answer], measure: str | None = None
+    judge: Callable[[Measures, PairContext], Answer], measure: str | None = None
 ) -> Callable[[PairContext], Answer]:
     """A check of the median over the clip; whoever misses it misses the first frame's too."""
 
@@ -107,15 +100,15 @@ def _unmeasured(measure: str, where: str, why: str) -> Inconclusive:
     )
 
 
-def zoom(measures: PairMeasures, context: PairContext) -> Answer:
+def zoom(measures: Measures, context: PairContext) -> Answer:
     return _zoom(measures, context, "zoom", "in the first frame")
 
 
-def typical_zoom(measures: PairMeasures, context: PairContext) -> Answer:
+def typical_zoom(measures: Measures, context: PairContext) -> Answer:
     return _zoom(measures, context, "typical_zoom", "over most of the clip")
 
 
-def _zoom(measures: PairMeasures, context: PairContext, tolerance_name: str, when: str) -> Answer:
+def _zoom(measures: Measures, context: PairContext, tolerance_name: str, when: str) -> Answer:
     ratio = measures.zoom_ratio
     if ratio is None:
         return Inconclusive("the person's size could not be compared: too few joints are visible")
@@ -133,7 +126,7 @@ def _zoom(measures: PairMeasures, context: PairContext, tolerance_name: str, whe
     )
 
 
-def placement(measures: PairMeasures, context: PairContext) -> Answer:
+def placement(measures: Measures, context: PairContext) -> Answer:
     x, y, distance = measures.offset_x, measures.offset_y, measures.placement
     if x is None or y is None or distance is None:
         return Inconclusive("placement could not be measured: the neck is out of the picture")
@@ -155,21 +148,21 @@ def placement(measures: PairMeasures, context: PairContext) -> Answer:
     )
 
 
-def shot(measures: PairMeasures, context: PairContext) -> Answer:
-    distance = measures.shot_distance
-    if distance is None or measures.shot_image is None or measures.shot_video is None:
+def shot(measures: Measures, context: PairContext) -> Answer:
+    distance, shots = measures.shot_distance, measures.shot
+    if distance is None or shots is None or shots.image is None or shots.video is None:
         return Inconclusive("how much of the body is in the picture could not be told")
-    hidden = measures.only_video or measures.only_image
-    side = "video" if measures.only_video else "image"
+    hidden = shots.only_video or shots.only_image
+    side = "video" if shots.only_video else "image"
     more = f"; only the {side} shows {_listed(hidden)}" if hidden and distance else ""
-    tolerance = context.tolerance("shot")
-    alike = measures.shot_image == measures.shot_video
-    doubt = " too, but part of it is hardly visible in one of them" if alike else ""
+    doubt = ""
+    if shots.image == shots.video:
+        doubt = " too, but part of it is hardly visible in one of them"
     return by_tolerance(
-        tolerance,
+        context.tolerance("shot"),
         distance,
-        f"the image shows {_SHOT_NAMES[measures.shot_image]}, the first frame "
-        f"{_SHOT_NAMES[measures.shot_video]}{doubt}{more}",
+        f"the image shows {SHOT_WORDS[shots.image]}, the first frame "
+        f"{SHOT_WORDS[shots.video]}{doubt}{more}",
         fix=_CROP
         if distance < 1.5
         else Fix(
@@ -185,7 +178,7 @@ def _listed(labels: tuple[str, ...], most: int = 4) -> str:
     return f"{', '.join(labels[:most])} and {len(labels) - most} more"
 
 
-def view(measures: PairMeasures, context: PairContext) -> Answer:
+def view(measures: Measures, context: PairContext) -> Answer:
     if measures.view_angle is None or measures.yaw is None or measures.pitch is None:
         return Inconclusive(
             "the direction of view could not be measured: the torso is hardly visible"
@@ -199,7 +192,7 @@ def view(measures: PairMeasures, context: PairContext) -> Answer:
     )
 
 
-def tilt(measures: PairMeasures, context: PairContext) -> Answer:
+def tilt(measures: Measures, context: PairContext) -> Answer:
     if measures.roll is None:
         return Inconclusive("tilt could not be measured: the torso is hardly visible")
     return by_tolerance(
@@ -212,7 +205,7 @@ def tilt(measures: PairMeasures, context: PairContext) -> Answer:
     )
 
 
-def _whose_roll(measures: PairMeasures) -> str:
+def _whose_roll(measures: Measures) -> str:
     camera, roll = measures.camera_roll, measures.roll
     if camera is None or roll is None:
         return ""
@@ -221,7 +214,7 @@ def _whose_roll(measures: PairMeasures) -> str:
     return f"; about {abs(camera):.0f} deg of it come from a tilted camera"
 
 
-def cut_off(_measures: PairMeasures, context: PairContext) -> Answer:
+def cut_off(_measures: Measures, context: PairContext) -> Answer:
     image, video = context.image_seat, context.template_seat
     if image is None or video is None:
         return Inconclusive("not measured: no body is recognised in image and first frame")

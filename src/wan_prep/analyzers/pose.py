@@ -18,7 +18,7 @@ from wan_prep.findings import (
     Severity,
     by_tolerance,
 )
-from wan_prep.measures import PairMeasures
+from wan_prep.measures import Measures
 
 _RETAKE = Fix(
     applicability=Applicability.MANUAL,
@@ -26,7 +26,7 @@ _RETAKE = Fix(
 )
 
 
-def pose(measures: PairMeasures, context: PairContext) -> Answer:
+def pose(measures: Measures, context: PairContext) -> Answer:
     if measures.pose_angle is None:
         return Inconclusive(
             "pose could not be compared: no arm or leg is visible in both image and first frame"
@@ -41,7 +41,7 @@ def pose(measures: PairMeasures, context: PairContext) -> Answer:
     )
 
 
-def typical_pose(measures: PairMeasures, context: PairContext) -> Answer:
+def typical_pose(measures: Measures, context: PairContext) -> Answer:
     if measures.pose_angle is None:
         return NotApplicable("no arm or leg is visible in image and video")
     return by_tolerance(
@@ -53,7 +53,7 @@ def typical_pose(measures: PairMeasures, context: PairContext) -> Answer:
     )
 
 
-def _worst(measures: PairMeasures) -> str:
+def _worst(measures: Measures) -> str:
     if len(measures.limbs) < 2:
         return ""
     worst = sorted(measures.limbs.items(), key=lambda item: -item[1])[:2]
@@ -71,7 +71,7 @@ _PARTS = {
 }
 
 
-def proportions(measures: PairMeasures, context: PairContext) -> Answer:
+def proportions(measures: Measures, context: PairContext) -> Answer:
     if not measures.proportions:
         return Inconclusive(
             "proportions could not be compared: no body part is seen from the front in both",

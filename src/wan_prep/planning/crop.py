@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Subject
 from wan_prep.geometry import Box, Floats, Size, bounding_box
-from wan_prep.measures import cut_edges, inside, seat, trusted
+from wan_prep.measures import cut_edges, face_px, inside, seat, trusted
 from wan_prep.planning.model import Window
 from wan_prep.pose.body import SHOTS, Shot, midpoint
 from wan_prep.pose.skeleton import HEAD, HIPS, JOINT_COUNT, KNEES, SHOULDERS, Joint
@@ -248,7 +248,7 @@ def _face_px(subjects: Iterable[Subject], size: Size) -> float | None:
     if not faces:
         return None
     sure = [face for face in faces if face.is_sure] or faces
-    return median(math.sqrt(max(f.box.scaled(*size).area, 0.0)) for f in sure)
+    return median(face_px(face, size) for face in sure)
 
 
 def union(boxes: Sequence[Box]) -> Box:

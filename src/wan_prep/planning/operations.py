@@ -24,7 +24,7 @@ from wan_prep.planning.model import (
     VideoOperations,
     Window,
 )
-from wan_prep.planning.options import PlanOptions
+from wan_prep.planning.options import PAD_WORDS, PlanOptions
 from wan_prep.planning.search import JudgedFraming
 from wan_prep.planning.trim import Interval
 from wan_prep.profile import Profile
@@ -33,8 +33,6 @@ from wan_prep.report.model import Report
 _IMAGE_SUFFIX = {"png": "png", "jpeg": "jpg"}
 _FRAMING = ("WP301", "WP302", "WP303", "WP306", "WP307")
 _OTHERS = ("WP505", "WP506", "WP507")
-_FILLS = {"edge": "its edge drawn out", "blur": "a blurred continuation", "color": "one colour"}
-_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
 
 # What a person can do about a finding that a plain edit repairs only in part.
 _BY_HAND = {
@@ -396,7 +394,7 @@ def _window_steps(
         yield _safe(
             about,
             ("WP201", "WP205", *_FRAMING),
-            f"add {_sides(added)} to the {about} ({_FILLS[geometry.pad]})",
+            f"add {_sides(added)} to the {about} ({PAD_WORDS[geometry.pad]})",
             "a crop to the common shape would cut the person, or what the other one shows",
         )
 
@@ -473,8 +471,8 @@ def _repaired(change: PlannedChange) -> set[str]:
 
 
 def _is_smaller(now: Finding, then: Finding) -> bool:
-    if _RANK[now.severity] != _RANK[then.severity]:
-        return _RANK[now.severity] < _RANK[then.severity]
+    if now.severity != then.severity:
+        return now.severity.rank < then.severity.rank
     figures = (now.measured, now.limit, then.measured, then.limit)
     if any(not isinstance(figure, float | int) for figure in figures):
         return False

@@ -15,6 +15,11 @@ from wan_prep.errors import WanPrepError
 PadMethod = Literal["edge", "blur", "color"]
 """What fills the part of a window beyond the picture: the edge's own pixels drawn out, a blurred
 continuation, or one colour."""
+PAD_WORDS: dict[PadMethod, str] = {
+    "edge": "its edge drawn out",
+    "blur": "a blurred continuation",
+    "color": "one colour",
+}
 ImageFormat = Literal["png", "jpeg"]
 # Rates that moving pictures have: from a slide a second to what slow-motion cameras record.
 _FPS_MIN, _FPS_MAX = 1, 240

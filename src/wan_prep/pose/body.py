@@ -77,6 +77,17 @@ class FaceBox(NamedTuple):
     span_px: float | None = None
     agreement: float = 1.0
 
+    @property
+    def is_sure(self) -> bool:
+        """The face network recognised it."""
+        return is_recognised(self.confidence)
+
+
+def is_recognised(face_confidence: float) -> bool:
+    """Whether the face network recognised a face of this confidence; else the pose's head points
+    tell where it would be."""
+    return face_confidence > HEAD_SEEN
+
 
 @dataclass(frozen=True)
 class Body:

@@ -14,7 +14,7 @@ from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import Inconclusive, NotApplicable, PairContext, Severity
 from wan_prep.geometry import view_angles
 from wan_prep.measures import (
-    PairMeasures,
+    Measures,
     Seat,
     aspect_gap,
     cut_edges,
@@ -30,14 +30,12 @@ from wan_prep.report.model import (
     CostFigures,
     ImageFacts,
     ImageSubject,
-    Measures,
     MeasuresOverTime,
     Output,
     PoseModelId,
     ProfileId,
     Report,
     Scores,
-    ShotPair,
     Subjects,
     Tool,
     Verdict,
@@ -46,8 +44,6 @@ from wan_prep.report.model import (
 )
 from wan_prep.report.scoring import Result, best_start, effects, evaluate, family_scores, overall
 from wan_prep.sizing import output_size, segments
-
-_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 @dataclass(frozen=True)
@@ -143,7 +139,7 @@ def _by_weight(results: Sequence[Result], mode: Mode, profile: Profile) -> list[
     return sorted(
         found,
         key=lambda r: (
-            _RANK[r.finding.severity] if r.finding else 0,
+            -r.finding.severity.rank if r.finding else 0,
             isinstance(r.answer, Inconclusive),  # what is certain comes first
             -costs[r.rule.code],
             r.rule.code,
@@ -258,40 +254,9 @@ def _measures(context: PairContext, best: Observation | None) -> MeasuresOverTim
     gap = aspect_gap(context.image, context.video)
     at_best = None if best is None else context.starting_at(best).first
     return MeasuresOverTime(
-        first=_measured(context.first, gap),
-        typical=_measured(context.typical, gap),
-        best=_measured(at_best, gap),
-    )
-
-
-def _measured(m: PairMeasures | None, gap: float | None) -> Measures:
-    if m is None:
-        return Measures(aspect_gap=_rounded(gap))
-
-    def rounded(values: dict[str, float]) -> dict[str, float]:
-        return {name: round(value, 3) for name, value in values.items()}
-
-    return Measures(
-        zoom_ratio=_rounded(m.zoom_ratio),
-        offset_x=_rounded(m.offset_x),
-        offset_y=_rounded(m.offset_y),
-        yaw=_rounded(m.yaw, 2),
-        pitch=_rounded(m.pitch, 2),
-        roll=_rounded(m.roll, 2),
-        camera_roll=_rounded(m.camera_roll, 2),
-        view_angle=_rounded(m.view_angle, 2),
-        shot=ShotPair(
-            image=m.shot_image,
-            video=m.shot_video,
-            only_image=m.only_image,
-            only_video=m.only_video,
-        ),
-        pose_angle=_rounded(m.pose_angle, 2),
-        limbs=rounded(m.limbs),
-        limbs_in_plane=rounded(m.limbs_in_plane),
-        proportions=rounded(m.proportions),
-        confidence=rounded(m.confidence),
-        aspect_gap=_rounded(gap),
+        first=(context.first or Measures()).reported(gap),
+        typical=(context.typical or Measures()).reported(gap),
+        best=(at_best or Measures()).reported(gap),
     )
 
 

@@ -12,6 +12,7 @@ from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
+from wan_prep.measures import Measures
 from wan_prep.pose.body import Shot
 from wan_prep.profile import Mode, Resolution
 from wan_prep.writing import refuse_replacing, write_text
@@ -126,35 +127,6 @@ class VideoSubject(_Part):
 class Subjects(_Part):
     image: ImageSubject
     video: VideoSubject
-
-
-class ShotPair(_Part):
-    image: Shot | None
-    video: Shot | None
-    only_image: tuple[str, ...] = ()
-    only_video: tuple[str, ...] = ()
-
-
-class Measures(_Part):
-    """The measures of one time; angles in deg, image - video; None where unknown."""
-
-    zoom_ratio: float | None = None
-    offset_x: float | None = None
-    offset_y: float | None = None
-    yaw: float | None = None
-    pitch: float | None = None
-    roll: float | None = None
-    camera_roll: float | None = None
-    """What of the roll is the cameras', where both bodies stand in full view."""
-    view_angle: float | None = None
-    shot: ShotPair | None = None
-    pose_angle: float | None = None
-    limbs: dict[str, float] = Field(default_factory=dict)
-    limbs_in_plane: dict[str, float] = Field(default_factory=dict)
-    proportions: dict[str, float] = Field(default_factory=dict)
-    aspect_gap: float | None = None
-    confidence: dict[str, float] = Field(default_factory=dict)
-    """0 … 1 by measure; below the profile's `confidence_min` its check is inconclusive."""
 
 
 class MeasuresOverTime(_Part):

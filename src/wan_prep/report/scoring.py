@@ -22,7 +22,6 @@ from wan_prep.findings import (
 from wan_prep.profile import Family, Mode, Profile
 
 FAMILIES: tuple[Family, ...] = ("media", "aspect", "framing", "pose", "subject", "clip")
-_RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def _severity(rule: Rule, answer: Answer, profile: Profile) -> Severity | None:
         severity = Severity.WARNING
     else:
         severity = Severity.ERROR
-    return min(severity, rule.cap, key=_RANK.__getitem__)
+    return min(severity, rule.cap, key=lambda s: s.rank)
 
 
 def family_scores(

@@ -11,15 +11,6 @@ from wan_prep.geometry import Box, Floats, Size
 from wan_prep.measures import Seat, frame_height_m, inside, neck_xy, shot_class, zoom_ratio
 from wan_prep.pose.body import VISIBLE, Shot
 from wan_prep.pose.skeleton import BODY, SKELETON_LINES
-from wan_prep.visual.series import SURE_FACE
-
-SHOT_WORDS: dict[Shot, str] = {
-    "full": "full body",
-    "three_quarter": "to the knees",
-    "half": "to the hips",
-    "bust": "head and shoulders",
-    "face": "face only",
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ def draw(seat: Seat, size: Size, other: Seat | None = None) -> Drawing:
         ),
         neck_share=(float(neck[0]), float(neck[1])),
         face=None if face is None else face.box.scaled(size.width, size.height),
-        face_is_sure=face is not None and face.confidence >= SURE_FACE,
+        face_is_sure=face is not None and face.is_sure,
         content=content,
         other_frame=None if other is None else _frame_of(other, seat, content),
     )

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from wan_prep.analyzers import BY_CODE
 from wan_prep.findings import Judged, NotApplicable, PairContext, Severity
-from wan_prep.measures import display_aspect
+from wan_prep.measures import SHOT_WORDS, Measures, display_aspect
 from wan_prep.profile import Profile, Tolerance
-from wan_prep.report.model import Measures, Report
+from wan_prep.report.model import Report
 from wan_prep.report.scoring import Result, evaluate
-from wan_prep.visual.drawing import SHOT_WORDS
 from wan_prep.visual.timeline import limits
 
 Form = Callable[[float], str]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Face
 from wan_prep.findings import PairContext
+from wan_prep.geometry import Size
+from wan_prep.measures import face_px
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
 from wan_prep.sizing import output_size
-
-SURE_FACE = 0.5
-"""Below this confidence only the pose's head points gave the box: no face was recognised."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,6 @@ def _enlarged(video: Evidence, mode: Mode, resolution: Resolution, profile: Prof
 
 def _face_px(face: Face | None, video: Evidence, px_per_file_px: float) -> float | None:
     info = video.video_info
-    if face is None or info is None or face.confidence < SURE_FACE:
+    if face is None or info is None or not face.is_sure:
         return None
-    area_px = face.box.width * info.width * face.box.height * info.height
-    return math.sqrt(max(area_px, 0.0)) * px_per_file_px
+    return face_px(face, Size(info.width, info.height)) * px_per_file_px

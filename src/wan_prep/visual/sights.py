@@ -9,15 +9,15 @@ from typing import Literal
 from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext
 from wan_prep.geometry import Box, Size
-from wan_prep.measures import Seat, frame_height_m, seat
+from wan_prep.measures import SHOT_WORDS, Seat, frame_height_m, seat
 from wan_prep.planning.model import Geometry, Plan
+from wan_prep.planning.options import PAD_WORDS
 from wan_prep.report.model import Report
 from wan_prep.stills import Still
-from wan_prep.visual.drawing import SHOT_WORDS, Drawing, Placed, canvas_of, draw, fitted
+from wan_prep.visual.drawing import Drawing, Placed, canvas_of, draw, fitted
 from wan_prep.visual.pictures import Pictures, best_observation
 
 Kind = Literal["image", "video"]
-_FILLS = {"edge": "its edge drawn out", "blur": "a blurred continuation", "color": "one colour"}
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,6 @@ def _cut_words(geometry: Geometry, size: Size) -> str:
     else:
         said.append(f"{w.width} × {w.height} px from {w.left}, {w.top}")
     if w.left < 0 or w.top < 0 or w.right > size.width or w.bottom > size.height:
-        said.append(f"padded with {_FILLS[geometry.pad]}")
+        said.append(f"padded with {PAD_WORDS[geometry.pad]}")
     said.append(f"written as {geometry.width} × {geometry.height}")
     return ", ".join(said)
