@@ -29,7 +29,7 @@ def test_plan_says_what_and_why_and_writes_nothing(
     monkeypatch.chdir(tmp_path)
     assert run(["plan", IMAGE, VIDEO]) == 0
     shown = capsys.readouterr().out
-    assert "of 100 foreseen" in shown
+    assert "of 100 expected" in shown
     assert "write the clip as MP4" in shown
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert list(tmp_path.iterdir()) == []

@@ -152,7 +152,7 @@ def test_a_plan(flawed: Report, pictures: Pictures, planned: Callable[..., Plan]
     page = Page(render_html(flawed, pictures, plan=planned(flawed)))
     text = page.text
     assert "What the fix would do" in text
-    assert "95.5 foreseen after the fix" in text
+    assert "95.5 expected after the fix" in text
     assert "95.5 ready, foreseen; cost $0.64 to $0.80 → becomes $0.43 to $0.80" in text
     assert "turned 2.5° clockwise, 600 × 1000 px from 60, 40, written as 576 × 960" in text
     assert "by fix Cut the clip to 1.00-6.40 s there the pose matches WP403 offered" in text

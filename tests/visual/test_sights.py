@@ -85,8 +85,8 @@ def test_a_pair(later_better: Report, pictures: Pictures) -> None:
         "Reference image", "First frame, 0.00 s", "Best start, 2.00 s"
     ]  # fmt: skip
     assert image.alt == (
-        "Reference image: the whole body, the frame shows 2.56 m from top to bottom, neck at 50%, 27%, "
-        "face 115 px across"
+        "Reference image: the whole body, the frame shows 2.56 m from top to bottom, "
+        "neck at 50%, 27%, face 115 px across"
     )
     assert image.drawing is not None
     assert image.drawing.other_frame is not None

@@ -218,7 +218,7 @@ class Plan(_PlanModel):
         ]
         head = (
             f"{badge(self.verdict)} <b>{self.score:.1f}</b> → "
-            f"{badge(self.foreseen.verdict)} <b>{self.foreseen.score:.1f}</b> foreseen"
+            f"{badge(self.foreseen.verdict)} <b>{self.foreseen.score:.1f}</b> expected"
         )
         return card(head, table(rows) if rows else "<div>nothing to do</div>")
 

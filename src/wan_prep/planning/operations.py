@@ -246,7 +246,7 @@ def _image_steps(
             "image",
             ("WP305",),
             f"turn the image by {abs(geometry.rotate_deg):.1f} deg {way}",
-            "its camera is tilted against the clip's",
+            "its camera is tilted compared with the clip's",
         )
     yield from _window_steps(image, geometry, "image", change)
     yield _safe(
@@ -281,14 +281,17 @@ def _video_steps(
     assert info is not None
     if operations.deinterlace:
         yield _safe(
-            "video", ("WP116",), "deinterlace the clip", "moving limbs come out as combs otherwise"
+            "video",
+            ("WP116",),
+            "deinterlace the clip",
+            "moving arms and legs would show comb-like edges",
         )
     if operations.tone_map:
         yield _safe(
             "video",
             ("WP115",),
             "tone-map the clip to BT.709",
-            "read as ordinary video, HDR looks grey and flat",
+            "software that expects ordinary video shows HDR grey and flat",
         )
     yield from _window_steps(video, geometry, "video", change)
     if (geometry.width, geometry.height) != (geometry.window.width, geometry.window.height):
@@ -305,7 +308,7 @@ def _video_steps(
             "video",
             ("WP605", "WP606"),
             f"resample the clip to constant {float(operations.fps):.5g} frames a second",
-            "the model counts frames, so motion and sound would drift apart"
+            "the model counts frames, so that motion and sound would drift apart"
             if info.is_vfr
             else f"from {float(info.fps):.5g}; motion stays as coarse as it was filmed",
         )
@@ -395,7 +398,7 @@ def _window_steps(
             about,
             ("WP201", "WP205", *_FRAMING),
             f"add {_sides(added)} to the {about} ({PAD_WORDS[geometry.pad]})",
-            "a crop to the common shape would cut the person, or what the other one shows",
+            "cropping to the common shape would cut off the person, or what the other one shows",
         )
 
 
@@ -414,8 +417,8 @@ def _why_framed(change: PlannedChange) -> str:
     before, after = change.before.measures.first, change.after.measures.first
     if before.zoom_ratio and after.zoom_ratio and abs(before.zoom_ratio - after.zoom_ratio) > 0.01:
         said.append(
-            f"the person's size in the image over that in the clip goes from "
-            f"{before.zoom_ratio:.2f} to {after.zoom_ratio:.2f}"
+            f"the person's size in the image compared with the clip changes from "
+            f"{before.zoom_ratio:.2f} to {after.zoom_ratio:.2f} times"
         )
     places = [
         (m.offset_x**2 + m.offset_y**2) ** 0.5
@@ -423,7 +426,10 @@ def _why_framed(change: PlannedChange) -> str:
         if m.offset_x is not None and m.offset_y is not None
     ]
     if len(places) == 2 and abs(places[0] - places[1]) > 0.01:
-        said.append(f"their places come from {places[0]:.0%} to {places[1]:.0%} of the frame apart")
+        said.append(
+            f"the distance between their places changes from {places[0]:.0%} to "
+            f"{places[1]:.0%} of the frame"
+        )
     return ", ".join(said)
 
 
@@ -448,8 +454,8 @@ def _offered_crop(change: PlannedChange, cutting: JudgedFraming) -> PlanStep:
         applicability=Applicability.UNSAFE,
         applied=False,
         title="crop closer, to what both show of the body",
-        reason=f"foreseen are {cutting.score:.0f} points instead of "
-        f"{change.framing.score:.0f}, but joints are cut off that are seen now",
+        reason=f"{cutting.score:.0f} points are expected instead of {change.framing.score:.0f}, "
+        "but visible joints are cut off",
     )
 
 

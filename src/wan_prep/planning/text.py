@@ -21,7 +21,7 @@ def render_plan(plan: Plan, console: Console) -> None:
     foreseen = plan.foreseen
     console.print(
         Text(
-            f"{plan.score:.1f} → {foreseen.score:.1f} of 100 foreseen, "
+            f"{plan.score:.1f} → {foreseen.score:.1f} of 100 expected, "
             f"{_words(plan.verdict)} → {_words(foreseen.verdict)}",
             style="bold",
         )
@@ -34,16 +34,16 @@ def render_plan(plan: Plan, console: Console) -> None:
     applied = [s for s in plan.steps if s.applied]
     if not applied:
         console.print("\nNothing needs to be changed; the files are copied as they are.")
-    _steps(console, "What fix does", applied)
+    _steps(console, "What fix will do", applied)
     offered = [s for s in plan.steps if not s.applied]
     _steps(
         console,
-        "Offered, not done unasked (--unsafe-fixes)",
+        "What --unsafe-fixes would do as well",
         [s for s in offered if s.applicability is Applicability.UNSAFE],
     )
     _steps(
         console,
-        "Left to you",
+        "What is left for you to do",
         [s for s in offered if s.applicability is not Applicability.UNSAFE],
     )
 
@@ -83,9 +83,9 @@ def render_fixed(plan: Plan, before: Report, reports: Sequence[Report], console:
     _steps(console, "Done", [s for s in plan.steps if s.applied])
     remaining = [f for f in after.findings if f.severity is not Severity.INFO]
     if not remaining:
-        console.print("\nNothing is left that warns.")
+        console.print("\nNothing is left to do.")
         return
-    console.print(Text("\nWhat remains, and why", style="bold"))
+    console.print(Text("\nWhat is left to do, and why", style="bold"))
     rest = Table.grid(padding=(0, 1))
     rest.add_column(no_wrap=True)
     rest.add_column(overflow="fold")
