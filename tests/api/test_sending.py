@@ -27,7 +27,7 @@ from wan_prep.errors import (
     UploadNotAllowed,
     WanPrepError,
 )
-from wan_prep.submission.fake import FakeService, clip
+from wan_prep.rehearsal.server import FakeService, clip
 
 URLS = ("https://media.example/hero.png", "https://media.example/dance.mp4?Signature=x")
 FIXTURES = Path(__file__).parents[2] / "fixtures"

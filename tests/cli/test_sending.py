@@ -15,7 +15,7 @@ import pytest
 
 from wan_prep.api import judging
 from wan_prep.cli import run, sending
-from wan_prep.submission.fake import FakeService, clip
+from wan_prep.rehearsal.server import FakeService, clip
 from wan_prep.submission.journal import Journal
 
 Capture = pytest.CaptureFixture[str]

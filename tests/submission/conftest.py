@@ -17,11 +17,11 @@ from pydantic import SecretStr
 
 from wan_prep.errors import WanPrepError
 from wan_prep.profile import Profile, default_profile
+from wan_prep.rehearsal.server import FakeService, clip
 from wan_prep.submission import journal
 from wan_prep.submission.async_client import AsyncClient
 from wan_prep.submission.client import Client
 from wan_prep.submission.environment import Connection
-from wan_prep.submission.fake import FakeService, clip
 from wan_prep.submission.flows import Clock
 from wan_prep.submission.intent import Intent, intend, local_input, url_input
 from wan_prep.submission.jobs import Job, Prediction

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from wan_prep.errors import DownloadFailed
+from wan_prep.rehearsal.server import clip
 from wan_prep.submission.client import fetch
 from wan_prep.submission.downloads import not_a_clip, suffix_of
-from wan_prep.submission.fake import clip
 
 CONTENT = bytes(range(256)) * 40
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from wan_prep.errors import SubmissionError
-from wan_prep.submission.fake import FakeService, step_of
+from wan_prep.rehearsal.server import FakeService, step_of
 
 
 @dataclass(frozen=True)

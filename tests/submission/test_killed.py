@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from wan_prep.errors import SubmissionUnknown
-from wan_prep.submission.fake import FakeService, Seen
+from wan_prep.rehearsal.server import FakeService, ReceivedRequest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
@@ -201,7 +201,7 @@ def test_killed_while_the_service_works(
     children: list[int] = []
     started = threading.Event()
 
-    def kill(seen: Seen) -> None:
+    def kill(seen: ReceivedRequest) -> None:
         if seen.step == "submit":
             started.wait()
             os.kill(children[0], signal.SIGKILL)

@@ -18,7 +18,7 @@ from wan_prep.errors import (
     SubmissionError,
     SubmissionUnknown,
 )
-from wan_prep.submission.fake import FakeService, Seen, clip
+from wan_prep.rehearsal.server import FakeService, ReceivedRequest, clip
 from wan_prep.submission.jobs import Job, JobInput, Output
 from wan_prep.submission.journal import Journal
 
@@ -179,7 +179,7 @@ def elsewhere(both: Any, service: FakeService, tools: Any, tmp_path: Path) -> st
 def during(service: FakeService, step: str, act: Callable[[], object]) -> None:
     """Let something happen once, while the answer to a step is awaited."""
 
-    def once(seen: Seen) -> None:
+    def once(seen: ReceivedRequest) -> None:
         if seen.step == step:
             service.on_seen = lambda _: None
             act()
@@ -339,7 +339,7 @@ def test_a_task_under_way_that_another_entry_took(
         both.submit(tools.url_pair())
     first = both.only_job()
 
-    def take(seen: Seen) -> None:
+    def take(seen: ReceivedRequest) -> None:
         if seen.step == "submit":
             service.on_worked = lambda _: None
             assert both.wait(first.id).succeeded

@@ -27,7 +27,7 @@ from wan_prep.errors import (
     UploadNotAllowed,
     WaitEnded,
 )
-from wan_prep.submission.fake import FakeService, Seen, clip
+from wan_prep.rehearsal.server import FakeService, ReceivedRequest, clip
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.journal import Journal
 
@@ -77,7 +77,7 @@ def test_the_journal_comes_first(
 ) -> None:
     entries: dict[str, Job] = {}
 
-    def look(seen: Seen) -> None:
+    def look(seen: ReceivedRequest) -> None:
         jobs = both.journal.jobs()
         entries[seen.step] = jobs[0] if jobs else None
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from wan_prep.errors import SubmissionError
+from wan_prep.rehearsal.server import FakeService
 from wan_prep.submission.environment import Connection
-from wan_prep.submission.fake import FakeService
 from wan_prep.submission.jobs import as_document
 
 FAULTS = [

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from wan_prep.errors import DownloadFailed, ServiceUnreachable, SubmissionUnknown, WaitEnded
 from wan_prep.profile import default_profile
+from wan_prep.rehearsal.server import FakeService
 from wan_prep.submission.client import fetch, plain_transport
-from wan_prep.submission.fake import FakeService
 from wan_prep.submission.transport import FAILURES, MAY_HAVE_ARRIVED, Wrapper, broken
 from wan_prep.submission.wire import Exchange
 

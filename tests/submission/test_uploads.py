@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from wan_prep.errors import InputPathError, Rejected
-from wan_prep.submission.fake import FakeService, Seen
+from wan_prep.rehearsal.server import FakeService, ReceivedRequest
 from wan_prep.submission.intent import local_input
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_changes_while_it_is_sent(
 ) -> None:
     intent = tools.local_pair(tmp_path)
 
-    def meddle(seen: Seen) -> None:
+    def meddle(seen: ReceivedRequest) -> None:
         if seen.step == "ticket":
             (tmp_path / "hero.png").write_bytes(b"IMAGE" * 1000)
 
