@@ -17,8 +17,8 @@ import pytest
 
 from wan_prep.errors import AlreadySubmitted, JobNotFound, JournalError
 from wan_prep.submission import journal as journals
-from wan_prep.submission.jobs import Job, JobCost, JobInput, Output
-from wan_prep.submission.journal import FILE_NAME, Journal, new_id
+from wan_prep.submission.jobs import Job, JobCost, JobInput, JobOutput, new_id
+from wan_prep.submission.journal import FILE_NAME, Journal
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -104,7 +104,10 @@ def test_a_state_is_left_only_where_that_is_allowed(journal: Journal) -> None:
 
 
 def test_outputs_are_kept_one_by_one(journal: Journal) -> None:
-    outputs = (Output(url="https://a.example/1"), Output(url="https://a.example/2", nsfw=True))
+    outputs = (
+        JobOutput(url="https://a.example/1"),
+        JobOutput(url="https://a.example/2", nsfw=True),
+    )
     entry = journal.claim(job(outputs=outputs))
     second = outputs[1].model_copy(update={"path": "/x/2.mp4", "sha256": "c" * 64})
     kept = journal.keep_output(entry.id, 1, second)
@@ -450,8 +453,8 @@ def test_what_became_of_a_job() -> None:
         ("submitted", (), True),
         ("failed", (), False),
         ("rejected", (), False),
-        ("completed", (Output(url="https://a.example"),), True),
-        ("completed", (Output(url="https://a.example", path="/x", sha256=A),), False),
+        ("completed", (JobOutput(url="https://a.example"),), True),
+        ("completed", (JobOutput(url="https://a.example", path="/x", sha256=A),), False),
     ],
 )
 def test_what_is_left_to_do(state: Any, outputs: Any, is_unfinished: bool) -> None:

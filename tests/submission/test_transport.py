@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,9 +17,9 @@ from pydantic import SecretStr
 from wan_prep.errors import DownloadFailed, ServiceUnreachable, SubmissionUnknown, WaitEnded
 from wan_prep.profile import default_profile
 from wan_prep.rehearsal.server import FakeService
-from wan_prep.submission.client import fetch, plain_transport
-from wan_prep.submission.transport import FAILURES, MAY_HAVE_ARRIVED, Wrapper, broken
-from wan_prep.submission.wire import Exchange
+from wan_prep.submission.client import fetch
+from wan_prep.submission.transport import FAILURES, MAY_HAVE_ARRIVED, Transport, no_response
+from wan_prep.submission.wire import HttpRequest, HttpResponse, NoResponse, Outcome
 
 EXCEPTIONS = sorted(
     (
@@ -48,7 +49,7 @@ def made(kind: type[Exception]) -> Exception:
         return kind()
 
 
-class Raising(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class Raising(httpx.BaseTransport):
     """Raises for the requests that a test is about; passes the others on."""
 
     def __init__(self, inner: Any, kind: type[Exception], method: str) -> None:
@@ -60,12 +61,6 @@ class Raising(httpx.BaseTransport, httpx.AsyncBaseTransport):
         response: httpx.Response = self.inner.handle_request(request)
         return response
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.method == self.method:
-            raise made(self.kind)
-        response: httpx.Response = await self.inner.handle_async_request(request)
-        return response
-
 
 def test_every_exception_of_httpx_has_a_row() -> None:
     assert {kind.__name__ for kind in EXCEPTIONS} == {kind.__name__ for kind in MAY_HAVE_ARRIVED}
@@ -75,14 +70,14 @@ def test_every_exception_of_httpx_has_a_row() -> None:
 
 @pytest.mark.parametrize("kind", EXCEPTIONS, ids=lambda kind: kind.__name__)
 def test_an_exception_during_the_post_is_one_of_ours(
-    kind: type[Exception], both: Any, tools: Any
+    kind: type[Exception], desk: Any, tools: Any
 ) -> None:
-    both.wrap = lambda inner: Raising(inner, kind, "POST")
+    desk.wrap = lambda inner: Raising(inner, kind, "POST")
     nothing_left = kind.__name__ in NOTHING_LEFT
     with pytest.raises(ServiceUnreachable if nothing_left else SubmissionUnknown) as caught:
-        both.submit(tools.url_pair())
-    assert both.only_job().state == ("not_sent" if nothing_left else "unknown")
-    assert both.time.slept == ([2.0, 3.0] if nothing_left else [])
+        desk.submit(tools.url_pair())
+    assert desk.only_job().state == ("not_sent" if nothing_left else "unknown")
+    assert desk.time.slept == ([2.0, 3.0] if nothing_left else [])
     assert "secret-query" not in str(caught.value)
 
 
@@ -100,7 +95,7 @@ def test_an_exception_while_asking_is_waited_out(
             tmp_path,
             "video",
             profile=tools.patient(attempts=1),
-            transport=Raising(None, kind, "GET"),
+            http=Raising(None, kind, "GET"),
         )
 
 
@@ -111,21 +106,38 @@ def test_a_new_exception_is_taken_for_the_worst() -> None:
     class NewConnectError(httpx.ConnectError):
         pass
 
-    assert broken(NewError("m")).may_have_arrived
-    assert not broken(NewConnectError("m")).may_have_arrived
+    assert no_response(NewError("m")).may_have_arrived
+    assert not no_response(NewConnectError("m")).may_have_arrived
 
 
 def test_the_systems_word_is_kept() -> None:
     failure = httpx.ConnectError("m")
     failure.__cause__ = socket.gaierror(-2, "Name or service not known")
-    assert broken(failure).reason == "no connection: Name or service not known"
+    assert no_response(failure).reason == "no connection: Name or service not known"
 
 
 # ---- the key, and the API's own host
 
 
-def wrapper(base_url: str = "https://api.example") -> Wrapper:
-    return Wrapper(base_url, SecretStr("k" * 20), default_profile().submission)
+@dataclass
+class Wire:
+    """A transport whose requests are kept, and answered with `content`."""
+
+    key: str = "k" * 20
+    content: bytes = b""
+    sent: list[httpx.Request] = field(default_factory=list)
+
+    def send(self, request: HttpRequest) -> Outcome:
+        def answered(received: httpx.Request) -> httpx.Response:
+            self.sent.append(received)
+            return httpx.Response(200, content=self.content)
+
+        return Transport(
+            default_profile().submission,
+            base_url="https://api.example",
+            api_key=SecretStr(self.key),
+            http=httpx.MockTransport(answered),
+        ).send(request)
 
 
 @pytest.mark.parametrize(
@@ -140,30 +152,38 @@ def wrapper(base_url: str = "https://api.example") -> Wrapper:
     ],
 )
 def test_the_key_goes_to_no_other_host(url: str) -> None:
-    with pytest.raises(httpx.InvalidURL, match="own host only"):
-        wrapper().request(Exchange("GET", url, with_key=True), None)
+    wire = Wire()
+    outcome = wire.send(HttpRequest("GET", url, with_key=True))
+    assert outcome == NoResponse(False, "not a usable address")
+    assert wire.sent == []
 
 
 @pytest.mark.parametrize("url", ["https://api.example/x", "https://API.example:443/x"])
 def test_the_key_goes_to_its_host(url: str) -> None:
-    request = wrapper().request(Exchange("GET", url, with_key=True), None)
-    assert request.headers["authorization"] == "Bearer " + "k" * 20
+    wire = Wire()
+    wire.send(HttpRequest("GET", url, with_key=True))
+    assert wire.sent[0].headers["authorization"] == "Bearer " + "k" * 20
 
 
 def test_nothing_is_added_to_a_request() -> None:
-    request = wrapper().request(Exchange("GET", "https://a.example/x"), None)
-    assert dict(request.headers) == {"host": "a.example"}
+    wire = Wire()
+    wire.send(HttpRequest("GET", "https://a.example/x"))
+    assert dict(wire.sent[0].headers) == {"host": "a.example"}
 
 
-def test_a_short_key_does_not_spoil_answers() -> None:
-    """What is no secret is not cut out of everything."""
-    short = Wrapper("https://api.example", SecretStr("id"), default_profile().submission)
-    assert short.answer(httpx.Response(200), b'{"id": 1}', None).content == b'{"id": 1}'
-    long = wrapper().answer(httpx.Response(200), b'{"said": "' + b"k" * 20 + b'"}', None)
-    assert long.content == b'{"said": "[key]"}'
-    odd = Wrapper("https://api.example", SecretStr('quoted"key\\x'), default_profile().submission)
-    echo = json.dumps({"said": 'quoted"key\\x'}).encode()
-    assert odd.answer(httpx.Response(200), echo, None).content == b'{"said": "[key]"}'
+@pytest.mark.parametrize(
+    ("key", "content", "seen"),
+    [
+        ("k" * 20, b'{"said": "' + b"k" * 20 + b'"}', b'{"said": "[key]"}'),
+        ('quoted"key\\x', json.dumps({"said": 'quoted"key\\x'}).encode(), b'{"said": "[key]"}'),
+        # What is no secret is not cut out of everything.
+        ("id", b'{"id": 1}', b'{"id": 1}'),
+    ],
+)
+def test_a_key_in_an_answer_is_cut_out(key: str, content: bytes, seen: bytes) -> None:
+    outcome = Wire(key, content).send(HttpRequest("GET", "https://a.example/x"))
+    assert isinstance(outcome, HttpResponse)
+    assert outcome.content == seen
 
 
 def test_the_surroundings_change_nothing(
@@ -193,12 +213,12 @@ class KeepingAlive(BaseHTTPRequestHandler):
 
 def test_every_connection_is_used_once() -> None:
     """One that is kept may be closed under a POST, which would then look sent."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), KeepingAlive) as server, plain_transport() as ours:
+    with ThreadingHTTPServer(("127.0.0.1", 0), KeepingAlive) as server:
         server.daemon_threads = True
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/"
-        response = ours.handle_request(httpx.Request("GET", url))
-        response.read()
-        response.close()
-        assert ours._pool.connections == []  # type: ignore[attr-defined]
+        transport = Transport(default_profile().submission)
+        outcome = transport.send(HttpRequest("GET", f"http://127.0.0.1:{server.server_port}/"))
+        assert isinstance(outcome, HttpResponse)
+        assert transport._http._pool.connections == []  # type: ignore[attr-defined]
+        transport.close()
         server.shutdown()

@@ -42,11 +42,9 @@ from wan_prep.errors import GateRefused, Interrupted, WanPrepError
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from wan_prep.api.sending import Prepared
-    from wan_prep.submission.client import Client
-    from wan_prep.submission.intent import Intent
+    from wan_prep.submission.client import Client, WaitProgress
+    from wan_prep.submission.intent import Intent, PreparedSubmission
     from wan_prep.submission.jobs import Job, Prediction
-    from wan_prep.submission.waiting import Tick
 
 Say = Callable[[str], None]
 
@@ -111,7 +109,6 @@ def submit(
     from wan_prep.api.sending import prepared
     from wan_prep.submission.client import Client
     from wan_prep.submission.intent import dollars
-    from wan_prep.submission.jobs import as_document
 
     settings = settings_here()
     figures = profile_of(settings.profile if profile is None else profile)
@@ -143,7 +140,7 @@ def submit(
         ready.pass_gate, allow_not_ready=allow_not_ready, max_cost=most, strict=is_strict
     )
     if dry_run:
-        print_document(as_document(ready.intent.document(ready.checked)))
+        print_document(as_json(ready.document()))
         let_through()
         return
     say = _teller(format, quiet)
@@ -326,7 +323,7 @@ def _tell(text: str) -> None:
     print_text(printable(text))
 
 
-def _introduce(ready: Prepared, say: Say) -> None:
+def _introduce(ready: PreparedSubmission, say: Say) -> None:
     """What somebody should know before paying."""
     intent, report = ready.intent, ready.report
     if report is None:
@@ -351,7 +348,7 @@ def _dollars(low: Decimal, high: Decimal) -> str:
     return f"${low:.2f}" if low == high else f"${low:.2f} to ${high:.2f}"
 
 
-def _show_tick(progress: Callable[[str, float | None], None], tick: Tick) -> None:
+def _show_tick(progress: Callable[[str, float | None], None], tick: WaitProgress) -> None:
     from wan_prep.report.text import printable
 
     progress(printable(f"{tick.job.id}: {tick.note}, {tick.elapsed_s:.0f} s"), None)

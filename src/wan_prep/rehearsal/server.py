@@ -118,6 +118,7 @@ class FakeService:
         """Forget everything, and go wrong like this from now on."""
         with self._lock:
             self._faults, self.seen, self.tasks = [], [], {}
+            self._tickets, self._files = {}, {}
         self.add_faults(*faults)
 
     def add_faults(self, *faults: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from pydantic import ValidationError
 
 from wan_prep.errors import AlreadySubmitted, InputPathError, JobNotFound, JournalError
 from wan_prep.submission.environment import home_folder
-from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, Output, State, utc_now
+from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, JobOutput, State, utc_now
 from wan_prep.writing import written_whole
 
 FILE_NAME = "journal.sqlite3"
@@ -44,11 +43,6 @@ _TABLE_NAMES = {"jobs", "uploads"}
 _UNFOUND: dict[str, Any] = {
     "service_id": None, "is_found": False, "status": None, "error": None, "outputs": ()
 }  # fmt: skip
-
-
-def new_id() -> str:
-    """A local name for a job, or for a call's batch of jobs."""
-    return f"wp-{uuid.uuid4().hex[:12]}"
 
 
 def _is_open(job: Job) -> bool:
@@ -171,7 +165,7 @@ class Journal:
             changes = {"service_id": own[0], "is_found": True, "state": "submitted"}
             return self._changed(base, job, **changes, error=None), 1
 
-    def keep_output(self, job_id: str, position: int, output: Output) -> Job:
+    def keep_output(self, job_id: str, position: int, output: JobOutput) -> Job:
         """Write where an output was put, and what it is; unless it is the entry's no more."""
         with self._writing() as base:
             job = self._one(base, job_id)
