@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -13,6 +17,51 @@ from wan_prep.errors import WanPrepError
 if TYPE_CHECKING:
     from wan_prep.profile import Profile
     from wan_prep.settings import Settings
+
+
+def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
+    """A command for typer in which each parameter of a dataclass type is replaced, in its place, by
+    that dataclass's fields.
+
+    So options are declared once, as fields `name: Annotated[type, typer.Option(…)] = default`, and
+    the command gets them as one object. Fields of several dataclasses may not share a name.
+
+    Raises:
+        ValueError: two parameters have one name.
+    """
+    given = inspect.signature(command, eval_str=True).parameters.values()
+    objects: dict[str, Any] = {p.name: p.annotation for p in given if is_dataclass(p.annotation)}
+    parameters = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in given
+        for each in (
+            _fields_of(objects[parameter.name]) if parameter.name in objects else (parameter,)
+        )
+    ]
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        made = {
+            name: kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            for name, kind in objects.items()
+        }
+        command(**values, **made)
+
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in parameters}
+    return called
+
+
+def _fields_of(kind: Any) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    for field in fields(kind):
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        yield inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=hints[field.name],
+        )
 
 
 class Mode(Enum):
