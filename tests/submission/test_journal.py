@@ -46,11 +46,6 @@ def from_url(url: str, sha256: str | None = None) -> JobInput:
     return JobInput(source=url, url=url, sha256=sha256)
 
 
-@pytest.fixture(autouse=True)
-def unsynced() -> None:
-    """Here it is as users have it."""
-
-
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "home" / FILE_NAME, now=lambda: NOW)
@@ -68,7 +63,10 @@ def test_an_entry_comes_back_as_it_was_written(journal: Journal) -> None:
     assert Job.model_validate_json(entry.model_dump_json()) == entry
 
 
-def test_an_entry_is_on_disk_before_anything_else_happens(journal: Journal) -> None:
+def test_an_entry_is_on_disk_before_anything_else_happens(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # here it is as users have it
     journal.claim(job())
     with journal._opened(make=False) as base:
         assert base.execute("PRAGMA synchronous").fetchone() == (3,), "EXTRA"

@@ -130,7 +130,6 @@ def test_faults_as_they_are_written() -> None:
 def test_it_refuses_what_the_services_page_does_not_allow(
     service: FakeService, change: dict[str, Any], field: str
 ) -> None:
-
     body = {"image": "https://a.example/1.png", "video": "https://a.example/2.mp4", **change}
     answer = httpx.post(
         f"{service.base_url}/api/v3/wavespeed-ai/wan-2.2/animate",

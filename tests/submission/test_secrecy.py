@@ -11,7 +11,6 @@ import pytest
 
 from wan_prep.errors import SubmissionError
 from wan_prep.rehearsal.server import FakeService
-from wan_prep.submission.environment import Connection
 
 FAULTS = [
     (),
@@ -90,9 +89,3 @@ def test_signed_addresses_are_not_logged(
     logged = "\n".join(repr(vars(record)) for record in caplog.records)
     assert "Signature" not in logged
     assert "secret-query" not in logged
-
-
-def test_the_key_is_not_in_what_is_kept_of_a_connection(tools: Any) -> None:
-    connection = Connection.from_environment({"WAVESPEED_API_KEY": tools.KEY})
-    assert tools.KEY not in repr(connection)
-    assert tools.KEY not in repr(vars(connection))

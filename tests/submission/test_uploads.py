@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wan_prep.errors import InputPathError, Rejected
+from wan_prep.errors import InputPathError
 from wan_prep.rehearsal.server import FakeService, ReceivedRequest
 from wan_prep.submission.intent import local_input
 
@@ -94,7 +94,6 @@ def test_the_same_bytes_go_up_once_until_they_expire(
 def test_a_mixed_pair_uploads_only_what_is_here(
     desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
-
     mixed = replace(tools.url_pair(), image=tools.local_pair(tmp_path).image)
     desk.submit(mixed, upload=True)
     assert steps(service) == ["ticket", "put", "submit"]
@@ -141,7 +140,6 @@ def test_a_file_that_changes_while_it_is_sent(
 def test_the_name_that_is_told(
     desk: Any, service: FakeService, tools: Any, tmp_path: Path, name: str
 ) -> None:
-
     (tmp_path / name).write_bytes(b"x")
     mixed = replace(tools.url_pair(), image=local_input(tmp_path / name, "image"))
     desk.submit(mixed, upload=True)
@@ -153,12 +151,3 @@ def test_the_name_that_is_told(
         "hero.webp": ("image.webp", "image/webp"),
     }
     assert (told["filename"], told["content_type"]) == expected[name]
-
-
-def test_a_refused_upload_says_why(
-    desk: Any, service: FakeService, tools: Any, tmp_path: Path
-) -> None:
-    service.restart("ticket=413")
-    with pytest.raises(Rejected, match="413") as caught:
-        desk.submit(tools.local_pair(tmp_path), upload=True)
-    assert caught.value.status == 413

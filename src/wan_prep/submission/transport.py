@@ -26,40 +26,18 @@ _CHUNK_BYTES = 64 * 1024
 # look as if it had perhaps arrived.
 LIMITS = httpx.Limits(max_keepalive_connections=0)
 
-# httpx exception → whether a byte of the request may have left this machine. The most specific
-# class that is listed counts.
-MAY_HAVE_ARRIVED: dict[type[Exception], bool] = {
-    httpx.InvalidURL: False,
-    httpx.UnsupportedProtocol: False,
-    httpx.ConnectError: False,  # no such host, refused, unreachable, TLS
-    httpx.ConnectTimeout: False,
-    httpx.PoolTimeout: False,
-    httpx.ReadTimeout: True,
-    httpx.WriteTimeout: True,
-    httpx.TimeoutException: True,
-    httpx.ReadError: True,
-    httpx.WriteError: True,
-    httpx.CloseError: True,
-    httpx.NetworkError: True,
-    httpx.LocalProtocolError: True,
-    httpx.RemoteProtocolError: True,
-    httpx.ProtocolError: True,
-    httpx.ProxyError: True,
-    httpx.DecodingError: True,
-    httpx.TooManyRedirects: True,
-    httpx.TransportError: True,
-    httpx.RequestError: True,
-    httpx.HTTPStatusError: True,
-    httpx.HTTPError: True,
-    httpx.CookieConflict: True,
-    httpx.StreamConsumed: True,
-    httpx.StreamClosed: True,
-    httpx.ResponseNotRead: True,
-    httpx.RequestNotRead: True,
-    httpx.StreamError: True,
-}
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 
+# Raised before a byte of the request has left. All other failures may mean that it has arrived.
+_NOTHING_LEFT = (
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    httpx.ConnectError,  # no such host, refused, unreachable, TLS
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+)
+
+# The reason of the most specific class that is listed counts.
 _REASONS: dict[type[Exception], str] = {
     httpx.InvalidURL: "not a usable address",
     httpx.UnsupportedProtocol: "not an http or https address",
@@ -79,11 +57,12 @@ _REASONS: dict[type[Exception], str] = {
 def no_response(exc: Exception) -> NoResponse:
     """What an exception of httpx means for its request. The exception's text may hold a secret
     address, so it is not repeated."""
-    lineage = type(exc).__mro__
-    arrived = next((MAY_HAVE_ARRIVED[c] for c in lineage if c in MAY_HAVE_ARRIVED), True)
-    reason = next((_REASONS[c] for c in lineage if c in _REASONS), "the connection failed")
+    reason = next(
+        (_REASONS[c] for c in type(exc).__mro__ if c in _REASONS), "the connection failed"
+    )
     cause = _system_reason(exc)
-    return NoResponse(arrived, f"{reason}: {cause}" if cause else reason)
+    may_have_arrived = not isinstance(exc, _NOTHING_LEFT)
+    return NoResponse(may_have_arrived, f"{reason}: {cause}" if cause else reason)
 
 
 def _system_reason(exc: BaseException | None) -> str:
@@ -158,7 +137,7 @@ class Transport:
                 response = self._http.handle_request(self._for_httpx(request, reader))
                 stack.callback(_close, response)
                 content = self._content(response, request, deadline)
-            except FAILURES as exc:
+            except _FAILURES as exc:
                 return no_response(exc)
         if isinstance(content, NoResponse):
             return content
@@ -240,7 +219,7 @@ class _FileStream(httpx.SyncByteStream):
 
 def _close(response: httpx.Response) -> None:
     """The response was read by now, so an error while closing its connection changes nothing."""
-    with suppress(*FAILURES):
+    with suppress(*_FAILURES):
         response.close()
 
 
