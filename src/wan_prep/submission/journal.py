@@ -358,7 +358,10 @@ class Journal:
 
 def _new(path: Path | str) -> sqlite3.Connection:
     base = sqlite3.connect(path, isolation_level=None)
-    base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+    base.executescript(
+        f"PRAGMA synchronous = {_SYNCHRONOUS}; "
+        f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;"
+    )
     return base
 
 
