@@ -175,7 +175,7 @@ def prepared(
     pose_model: PathLike | None = None,
     progress: Progress = quiet,
 ) -> PreparedSubmission:
-    """Everything before the gate; what needs no look at the media is held against it first.
+    """Everything before the gate. What can be refused without a look at the media is refused first.
 
     mode, resolution: None for what the pair was prepared for, else animate at 480p.
     no_check: neither check the pair nor fetch what is given by URL.
@@ -243,7 +243,7 @@ def _input(source: PathLike, kind: InputKind) -> Input:
 def _at_hand(
     given: Input, scratch: Path, profile: Profile, progress: Progress
 ) -> tuple[Input, Path]:
-    """The input with its content's hash, and a local file with that content."""
+    """The input with the hash of its content, and a local file with that content."""
     if given.path is not None:
         return given, given.path
     from wan_prep.submission.client import fetch

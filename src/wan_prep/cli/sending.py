@@ -1,4 +1,4 @@
-"""Commands around what is paid for: submit, wait, jobs."""
+"""The commands around paid jobs: submit, wait, jobs."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def wait(
 
 
 def _unfinished(profile: Profile, say: Say) -> list[str]:
-    """The jobs that a wait for everything waits for, once those it leaves out were named."""
+    """The ids of the jobs to wait for; says which ones are left out as too old."""
     from wan_prep.submission.client import Client
 
     with Client.from_environment(profile) as client:
@@ -302,7 +302,7 @@ def _is_watched() -> bool:
 
 
 def _ask(intent: Intent) -> None:
-    """On stderr alone: stdout is for the answer."""
+    """Ask whether to pay, on stderr: stdout is for the answer. Raises GateRefused: no."""
     tasks = "1 task" if intent.count == 1 else f"{intent.count} tasks"
     question = f"Submit {tasks} for {_price(intent)}? [y/N] "
     print(question, end="", file=sys.stderr, flush=True)
@@ -352,7 +352,7 @@ def _submitted(client: Client, intent: Intent, flags: SubmitFlags) -> tuple[Job,
 
 
 def _teller(format: Format, quiet: bool) -> Say:
-    """Says things beside the answer: not at all, or where they are not taken for it."""
+    """How to say things beside the answer: not at all, on stderr beside JSON, or on stdout."""
     if quiet:
         return lambda _: None
     return print_note if format is Format.json else _tell

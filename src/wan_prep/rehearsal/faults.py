@@ -38,7 +38,7 @@ class Fault:
     what: str
     argument: str = ""
     after_work: bool = False
-    """`done+`: what was asked for is done before the answer goes wrong."""
+    """`done+`: the request is carried out before the answer goes wrong."""
     every_time: bool = False
 
     @classmethod
@@ -60,7 +60,7 @@ class Fault:
 
     @property
     def needs_work(self) -> bool:
-        """Whether the proper reply is made first; for a submission that means a task."""
+        """Whether the request is carried out; for a submission that makes a task."""
         return self.after_work or self.what in EDITS or self.step != "submit"
 
 
@@ -153,7 +153,7 @@ def _close(pending: PendingRequest) -> None:
 
 
 def _reset(pending: PendingRequest) -> None:
-    """RST instead of FIN: linger 0, then really close."""
+    """Closes with RST instead of FIN: linger 0, then close."""
     connection = pending.handler.connection
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     os.close(connection.detach())
@@ -170,7 +170,7 @@ def _reset_half(pending: PendingRequest) -> None:
 
 
 def _hang(pending: PendingRequest) -> None:
-    """Until the client has had enough."""
+    """Says nothing until the client closes the connection."""
     pending.handler.connection.recv(1)
 
 
@@ -187,7 +187,7 @@ def _garbage(pending: PendingRequest) -> None:
 
 
 def _echo(pending: PendingRequest) -> None:
-    """A careless service quotes the key."""
+    """Quotes the key in the answer."""
     key = pending.handler.headers.get("Authorization", "")
     said = {"code": 400, "message": f"cannot serve {key}", "data": None}
     send(pending.handler, ServerReply(400, json.dumps(said).encode()))
@@ -212,7 +212,7 @@ def send(handler: BaseHTTPRequestHandler, reply: ServerReply) -> None:
 
 
 def send_head(handler: BaseHTTPRequestHandler, reply: ServerReply) -> None:
-    """The connection is closed afterwards without a word, as an impatient proxy does it."""
+    """No header says that the connection is closed afterwards, as some proxies do it."""
     handler.send_response_only(reply.status)
     for name, value in (*reply.headers, ("Content-Length", str(len(reply.content)))):
         handler.send_header(name, value)
@@ -220,7 +220,7 @@ def send_head(handler: BaseHTTPRequestHandler, reply: ServerReply) -> None:
 
 
 def misbehave(fault: Fault, pending: PendingRequest) -> None:
-    """ReplyMaker as the fault wants it."""
+    """Answer as the fault wants it."""
     if fault.what in CONNECTIONS:
         CONNECTIONS[fault.what](pending)
     elif fault.what in EDITS:

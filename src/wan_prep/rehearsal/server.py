@@ -70,11 +70,11 @@ class _Ticket:
 
 @dataclass
 class FakeService:
-    """The server and all it knows. Use it as a context manager; `base_url` is where it listens."""
+    """The server and its tasks. A context manager; `base_url` is where it listens meanwhile."""
 
     faults: Iterable[str] = ()
     video: bytes | None = None
-    """What every task results in; None: the driving video, where it was uploaded here."""
+    """The output of every task; None: the driving video, where it was uploaded here."""
     polls_until_completed: int = 2
     nsfw: tuple[bool, ...] = (False,)
     """One output per flag."""
@@ -115,19 +115,19 @@ class FakeService:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def restart(self, *faults: str) -> None:
-        """Forget everything, and go wrong like this from now on."""
+        """Forget all requests, tasks, files and faults; `faults` are the new ones."""
         with self._lock:
             self._faults, self.seen, self.tasks = [], [], {}
             self._tickets, self._files = {}, {}
         self.add_faults(*faults)
 
     def add_faults(self, *faults: str) -> None:
-        """Go wrong like this, too, after what is to go wrong already."""
+        """Add faults, to be shown after those that are waiting."""
         with self._lock:
             self._faults += [Fault.parse(text) for text in faults]
 
     def clear_faults(self) -> None:
-        """Go wrong no more."""
+        """Drop all faults that are waiting."""
         with self._lock:
             self._faults = []
 
@@ -236,7 +236,7 @@ class FakeService:
         return _done({"upload": upload, "download_url": f"{self.base_url}/file/{token}{suffix}"})
 
     def _on_put(self, seen: ReceivedRequest) -> ServerReply:
-        """A signed address: once, this size, exactly these headers."""
+        """Takes a file once, of the ticket's size and with exactly its headers."""
         token = seen.path.rpartition("/")[2]
         ticket = self._tickets.pop(token, None)
         own = {k: v for k, v in seen.headers.items() if k not in ("host", "content-length")}
@@ -380,7 +380,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say(seen: ReceivedRequest) -> None:
-    """Without query and headers: those are secret in earnest."""
+    """Prints a request without query and headers, which are secret with the real service."""
     _print(f"{seen.step:8} {seen.method} {seen.path} ({len(seen.content)} bytes)")
 
 

@@ -1,4 +1,4 @@
-"""What the surroundings say: the key, the host, where the journal lives."""
+"""What the environment says: the key, the host, the folder of the journal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOME_VARIABLE = "WAN_PREP_HOME"
 
 @dataclass(frozen=True)
 class Connection:
-    """Where submissions go, and with which key. The key never shows itself."""
+    """The API's address and the key. The key does not appear in its repr."""
 
     base_url: str
     """In its one spelling; see `service_root`."""

@@ -28,12 +28,12 @@ _MB = 1_000_000
 
 
 def is_url(source: str | Path) -> bool:
-    """Whether an input is an address that the service fetches by itself."""
+    """Whether an input is an http address, which the service fetches by itself."""
     return isinstance(source, str) and re.match(r"(?i)https?://", source) is not None
 
 
 def shown_url(url: str) -> str:
-    """An address without its query and its user: those may be secret."""
+    """An address without query and user, which may be secret."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
@@ -48,7 +48,7 @@ class Input:
     path: Path | None = None
     """The local file; None for a URL."""
     sha256: str | None = None
-    """None for a URL whose content was not looked at."""
+    """None for a URL whose content was not fetched."""
     size_bytes: int | None = None
 
     @property
@@ -89,7 +89,7 @@ def url_input(url: str, kind: InputKind, *, sha256: str | None = None) -> Input:
 
 
 def must_be_allowed(inputs: Iterable[Input], *, upload: bool) -> None:
-    """Raises UploadNotAllowed: a local file would go up, and nobody said that it may."""
+    """Raises UploadNotAllowed: there are local files, and `upload` is False."""
     local = [given.source for given in inputs if given.path is not None]
     if local and not upload:
         raise UploadNotAllowed(

@@ -1,4 +1,4 @@
-"""A job: one paid task as the journal keeps it; and what became of it."""
+"""A job is one paid task as the journal keeps it; a prediction is how it ended."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class JobCost(_JournalModel):
 
 
 class JobInput(_JournalModel):
-    """One of the two inputs. `sha256` is None for a URL whose content was not looked at."""
+    """One of the two inputs. `sha256` is None for a URL whose content was not fetched."""
 
     source: str
     """Path as it was given, or URL."""
@@ -83,10 +83,10 @@ class Job(_JournalModel):
     is_found: bool = False
     """Whether `service_id` was found in the service's history, not told by the POST itself."""
     status: str | None = None
-    """The service's latest word, whatever it was."""
+    """The service's latest status, known here or not."""
     error: str | None = None
     note: str | None = None
-    """What else somebody should know: a task that was taken for this one, and is not."""
+    """What else its reader must know, such as another task that was taken for this one."""
     base_url: Annotated[str, AfterValidator(service_root)]
     model: str
     image: JobInput
