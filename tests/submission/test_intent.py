@@ -62,7 +62,7 @@ def test_a_local_file(tmp_path: Path) -> None:
     path.write_bytes(b"pixels")
     given = local_input(str(path), "image")
     assert given.sha256 == hashlib.sha256(b"pixels").hexdigest()
-    assert (given.size_bytes, given.url) == (6, None)
+    assert given.size_bytes == 6
     assert given.placeholder == f"upload:sha256:{given.sha256}"
 
 
@@ -73,7 +73,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_an_address() -> None:
     given = url_input("https://example.com/a.mp4?Signature=1", "video")
-    assert (given.url, given.path, given.sha256) == (given.source, None, None)
+    assert (given.path, given.sha256) == (None, None)
     assert given.placeholder == "https://example.com/a.mp4?Signature=1"
 
 

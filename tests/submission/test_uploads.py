@@ -97,7 +97,7 @@ def test_a_mixed_pair_uploads_only_what_is_here(
     mixed = replace(tools.url_pair(), image=tools.local_pair(tmp_path).image)
     desk.submit(mixed, upload=True)
     assert steps(service) == ["ticket", "put", "submit"]
-    assert posted(service)["video"] == mixed.video.url
+    assert posted(service)["video"] == mixed.video.source
 
 
 @pytest.mark.parametrize("change", [b"longer than before" * 1000, b"IMAGE" * 1000])

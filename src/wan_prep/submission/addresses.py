@@ -6,7 +6,7 @@ import re
 import string
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
-from urllib.parse import quote, unquote
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import idna
 
@@ -50,12 +50,19 @@ class _Parts:
         return f"{self.scheme}://{user}{self.host}{port}{self.rest}"
 
 
+def split_url(url: str) -> SplitResult:
+    """The parts of an address. Raises ValueError: it has none, or an impossible port."""
+    parts = urlsplit(url)
+    _ = parts.port
+    return parts
+
+
 def canonical(url: str) -> str:
     """An http address in RFC 3986's normal form, except for path and query.
 
     Scheme and host become lower case; the default port and the fragment go; an empty path becomes
-    "/". Path and query stay as they are, because an address may be signed letter by letter. Anything
-    but an http address is returned unchanged.
+    "/". Path and query stay as they are, because an address may be signed letter by letter. What is
+    not an http address is returned unchanged.
     """
     parts = _Parts.of(url)
     return url if parts is None else str(parts)

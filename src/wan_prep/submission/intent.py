@@ -19,7 +19,7 @@ from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError, UploadNot
 from wan_prep.media.files import open_check, sha256_of
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
-from wan_prep.submission.addresses import canonical
+from wan_prep.submission.addresses import canonical, split_url
 from wan_prep.submission.jobs import Job, JobCost, JobInput, new_id
 from wan_prep.submission.schema import Parameters, body, checked_parameters
 
@@ -52,10 +52,6 @@ class Input:
     size_bytes: int | None = None
 
     @property
-    def url(self) -> str | None:
-        return self.source if self.path is None else None
-
-    @property
     def placeholder(self) -> str:
         """Stands for the address of a file that is not uploaded yet."""
         return self.source if self.path is None else f"upload:sha256:{self.sha256}"
@@ -77,8 +73,7 @@ def url_input(url: str, kind: InputKind, *, sha256: str | None = None) -> Input:
         SubmissionError: not a usable address.
     """
     try:
-        parts = urlsplit(url)
-        _ = parts.port
+        parts = split_url(url)
     except ValueError as exc:
         raise SubmissionError(f"{kind}: not a usable address ({exc})") from exc
     if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,13 +22,14 @@ from pydantic import ValidationError as _Invalid
 
 from wan_prep.errors import ReplyInvalid, SubmissionError
 from wan_prep.profile import Mode, Resolution, default_profile
+from wan_prep.submission.addresses import split_url
 
 _SEED = default_profile().submission.seed
 
 
 def _splittable(url: str) -> str:
-    """Raises ValueError: urllib cannot take the address apart, so it cannot be used."""
-    _ = urlsplit(url).port
+    """Raises ValueError: see `split_url`."""
+    split_url(url)
     return url
 
 
