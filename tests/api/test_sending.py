@@ -34,7 +34,9 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeService]:
+def service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unsynced: None
+) -> Iterator[FakeService]:
     with FakeService(polls_until_completed=1, video=clip()) as running:
         monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
         monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")

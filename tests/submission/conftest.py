@@ -14,10 +14,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from wan_prep.errors import WanPrepError
+from wan_prep.errors import SubmissionUnknown, WanPrepError
 from wan_prep.profile import Profile, default_profile
 from wan_prep.rehearsal.server import FakeService, clip
-from wan_prep.submission import journal
 from wan_prep.submission.client import Client
 from wan_prep.submission.environment import Connection
 from wan_prep.submission.intent import Intent, intend, local_input, url_input
@@ -92,6 +91,20 @@ class Desk:
     def wait(self, name: str, **options: Any) -> Prediction:
         with self.client() as client:
             return client.wait(name, **{"folder": self.out, **options})
+
+    def submit_unknown(
+        self,
+        service: FakeService,
+        intent: Intent,
+        *,
+        fault: str = "submit=done+reset",
+        **options: Any,
+    ) -> Job:
+        """The entry of a submission that the service accepted, while its answer was lost."""
+        service.add_faults(fault)
+        with pytest.raises(SubmissionUnknown) as caught:
+            self.submit(intent, **options)
+        return self.journal.job(caught.value.job_id)
 
     def only_job(self) -> Job:
         (job,) = self.journal.jobs()
@@ -169,10 +182,8 @@ class Tools:
 
 
 @pytest.fixture(autouse=True)
-def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No power fails here, and waiting for the disk would be most of the time."""
-    monkeypatch.setattr(journal, "_SYNCHRONOUS", "OFF")
-    monkeypatch.setattr("wan_prep.writing.os.fsync", lambda _descriptor: None)
+def _unsynced(unsynced: None) -> None:
+    return None
 
 
 @pytest.fixture(scope="session")

@@ -288,10 +288,7 @@ def test_an_unclear_answer_with_an_id_is_kept(
 
 
 def test_a_freed_task_goes_to_its_owner(desk: Any, service: FakeService, tools: Any) -> None:
-    service.restart("submit=done+reset")
-    with pytest.raises(SubmissionUnknown):
-        desk.submit(tools.url_pair())
-    owner = desk.only_job()
+    owner = desk.submit_unknown(service, tools.url_pair())
     (lost,) = service.tasks
 
     def take() -> None:
@@ -309,10 +306,7 @@ def test_a_freed_task_goes_to_its_owner(desk: Any, service: FakeService, tools: 
 def test_a_task_under_way_that_another_entry_took(
     desk: Any, service: FakeService, tools: Any
 ) -> None:
-    service.restart("submit=500")
-    with pytest.raises(SubmissionUnknown):
-        desk.submit(tools.url_pair())
-    first = desk.only_job()
+    first = desk.submit_unknown(service, tools.url_pair(), fault="submit=500")
 
     def take(seen: ReceivedRequest) -> None:
         if seen.step == "submit":
@@ -360,10 +354,7 @@ def test_who_waits_for_a_job_that_is_refused_meanwhile(
 
 def test_a_look_up_that_comes_late(desk: Any, service: FakeService, tools: Any) -> None:
     """The POST is answered between the look at the history and its note."""
-    service.restart("submit=done+reset")
-    with pytest.raises(SubmissionUnknown):
-        desk.submit(tools.url_pair())
-    job = desk.only_job()
+    job = desk.submit_unknown(service, tools.url_pair())
     (own,) = service.tasks
     during(
         service,
@@ -378,10 +369,7 @@ def test_a_look_up_that_comes_late(desk: Any, service: FakeService, tools: Any) 
 def test_a_look_up_of_a_job_that_is_refused_meanwhile(
     desk: Any, service: FakeService, tools: Any
 ) -> None:
-    service.restart("submit=500")
-    with pytest.raises(SubmissionUnknown):
-        desk.submit(tools.url_pair())
-    job = desk.only_job()
+    job = desk.submit_unknown(service, tools.url_pair(), fault="submit=500")
     during(service, "history", lambda: desk.journal.settle(job, state="rejected", error="no"))
     with pytest.raises(SubmissionError, match="nothing was accepted"):
         desk.wait(job.id)

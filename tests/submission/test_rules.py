@@ -30,11 +30,6 @@ from wan_prep.rehearsal.server import FakeService, ReceivedRequest, clip
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.journal import Journal
 
-
-def steps(service: FakeService) -> list[str]:
-    return [seen.step for seen in service.seen]
-
-
 # ---- the way of a submission
 
 
@@ -61,7 +56,7 @@ def test_what_is_asked_while_waiting(desk: Any, service: FakeService, tools: Any
     (job,) = desk.submit(tools.url_pair())
     ticks = []
     prediction = desk.wait(job.id, progress=ticks.append)
-    assert steps(service) == ["submit", "result", "result", "output"]
+    assert service.steps == ["submit", "result", "result", "output"]
     # Never the address that the reply offers.
     assert service.seen[1].path == f"/api/v3/predictions/{job.service_id}/result"
     assert [tick.note for tick in ticks] == ["processing", "completed"]
@@ -158,9 +153,7 @@ def test_a_resubmission_says_what_became_of_the_first(
 def test_an_unknown_first_is_looked_up_before_a_resubmission(
     desk: Any, service: FakeService, tools: Any
 ) -> None:
-    service.restart("submit=done+reset")
-    with pytest.raises(SubmissionUnknown):
-        desk.submit(tools.url_pair())
+    desk.submit_unknown(service, tools.url_pair())
     (known,) = desk.call("earlier", tools.url_pair())
     assert (known.state, known.status) == ("submitted", "processing")
     service.restart("history=500*")
@@ -211,16 +204,8 @@ def test_local_files_stay_here_unless_asked(
 # ---- unknown submissions
 
 
-def unknown(desk: Any, service: FakeService, intent: Any, **options: Any) -> Job:
-    """A job that the service accepted and never told us about."""
-    service.add_faults("submit=done+reset")
-    with pytest.raises(SubmissionUnknown) as caught:
-        desk.submit(intent, **options)
-    return desk.journal.job(caught.value.job_id)  # type: ignore[no-any-return]
-
-
 def test_exactly_one_match_is_attached(desk: Any, service: FakeService, tools: Any) -> None:
-    job = unknown(desk, service, tools.url_pair())
+    job = desk.submit_unknown(service, tools.url_pair())
     (found,) = desk.call("reconcile")
     assert (found.matches, found.is_clear) == (1, True)
     assert desk.journal.job(job.id).service_id == next(iter(service.tasks))
@@ -236,8 +221,8 @@ def test_exactly_one_match_is_attached(desk: Any, service: FakeService, tools: A
 
 
 def test_two_matches_are_not_attached(desk: Any, service: FakeService, tools: Any) -> None:
-    unknown(desk, service, tools.url_pair())
-    unknown(desk, service, tools.url_pair(), resubmit=True)
+    desk.submit_unknown(service, tools.url_pair())
+    desk.submit_unknown(service, tools.url_pair(), resubmit=True)
     first, second = desk.call("reconcile")
     assert (first.matches, first.is_clear, second.matches) == (2, False, 2)
     assert "2 tasks" in first.said
@@ -246,7 +231,7 @@ def test_two_matches_are_not_attached(desk: Any, service: FakeService, tools: An
 def test_a_task_that_is_another_jobs_is_no_match(
     desk: Any, service: FakeService, tools: Any
 ) -> None:
-    job = unknown(desk, service, tools.url_pair())
+    job = desk.submit_unknown(service, tools.url_pair())
     (other,) = desk.submit(tools.url_pair(), resubmit=True)
     (found,) = desk.call("reconcile")
     assert found.matches == 1
@@ -259,8 +244,8 @@ def test_a_task_that_is_another_jobs_is_no_match(
 def test_a_task_with_other_parameters_is_no_match(
     desk: Any, service: FakeService, tools: Any, difference: dict[str, Any]
 ) -> None:
-    ours = unknown(desk, service, tools.url_pair(seed=4))
-    theirs = unknown(desk, service, tools.url_pair(**{"seed": 4, **difference}))
+    ours = desk.submit_unknown(service, tools.url_pair(seed=4))
+    theirs = desk.submit_unknown(service, tools.url_pair(**{"seed": 4, **difference}))
     desk.call("reconcile")
     for job in (ours, theirs):
         found = desk.journal.job(job.id)
@@ -271,7 +256,7 @@ def test_a_task_with_other_parameters_is_no_match(
 
 def test_a_task_of_another_time_is_no_match(desk: Any, service: FakeService, tools: Any) -> None:
     desk.time.slept.append(24 * 3600.0)  # our clock, a day ahead of the service's
-    unknown(desk, service, tools.url_pair())
+    desk.submit_unknown(service, tools.url_pair())
     (found,) = desk.call("reconcile")
     assert (found.matches, found.is_clear) == (0, False)
     assert "--resubmit" in found.said
@@ -280,7 +265,7 @@ def test_a_task_of_another_time_is_no_match(desk: Any, service: FakeService, too
 def test_a_task_with_other_inputs_is_no_match(
     desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
-    job = unknown(desk, service, tools.url_pair())
+    job = desk.submit_unknown(service, tools.url_pair())
     desk.submit(tools.local_pair(tmp_path), upload=True)
     service.tasks.pop(next(iter(service.tasks)))
     (found,) = desk.call("reconcile")
@@ -291,7 +276,7 @@ def test_the_history_is_read_page_by_page(
     desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
     desk.profile = tools.patient(history_page=2)
-    unknown(desk, service, tools.url_pair())
+    desk.submit_unknown(service, tools.url_pair())
     for seed in range(5):
         desk.submit(tools.url_pair(seed=seed))
     (found,) = desk.call("reconcile")
@@ -300,9 +285,7 @@ def test_the_history_is_read_page_by_page(
 
 
 def test_what_the_history_has_forgotten(desk: Any, service: FakeService, tools: Any) -> None:
-    service.restart("submit=500")
-    with pytest.raises(SubmissionUnknown):
-        desk.submit(tools.url_pair())
+    desk.submit_unknown(service, tools.url_pair(), fault="submit=500")
     desk.time.slept.append(8 * 24 * 3600.0)
     (found,) = desk.call("reconcile")
     assert "too old" in found.said
@@ -331,7 +314,7 @@ def test_a_rehearsal_and_the_real_service_do_not_mix(
     desk: Any, service: FakeService, tools: Any
 ) -> None:
     (job,) = desk.submit(tools.url_pair())
-    unknown(desk, service, tools.url_pair(seed=2))
+    desk.submit_unknown(service, tools.url_pair(seed=2))
     before = len(service.seen)
     desk.base_url = "http://127.0.0.1:9"
     with pytest.raises(SubmissionError, match=r"WAVESPEED_BASE_URL") as caught:
@@ -430,17 +413,6 @@ def test_a_failed_task_says_why(desk: Any, service: FakeService, tools: Any) -> 
     assert len(service.seen) == before, "it is in the journal"
 
 
-@pytest.mark.parametrize("fault", ["submit=401", "submit=422"])
-def test_a_refused_submission_is_not_waited_for(
-    desk: Any, service: FakeService, tools: Any, fault: str
-) -> None:
-    service.restart(fault)
-    with pytest.raises(SubmissionError):
-        desk.submit(tools.url_pair())
-    with pytest.raises(SubmissionError, match="nothing to wait for"):
-        desk.wait(desk.only_job().id)
-
-
 def test_a_job_that_nobody_knows(desk: Any, service: FakeService) -> None:
     with pytest.raises(JobNotFound):
         desk.wait("wp-nothing")
@@ -468,7 +440,7 @@ def test_what_is_here_is_not_fetched_again(desk: Any, service: FakeService, tool
     assert len(service.seen) == before
     Path(prediction.outputs[0].path).unlink()
     assert desk.wait(job.id).outputs[0].sha256 == prediction.outputs[0].sha256
-    assert steps(service)[before:] == ["output"]
+    assert service.steps[before:] == ["output"]
 
 
 def test_a_file_in_the_way_stays(desk: Any, service: FakeService, tools: Any) -> None:

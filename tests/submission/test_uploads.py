@@ -21,15 +21,11 @@ def posted(service: FakeService) -> dict[str, Any]:
     return found
 
 
-def steps(service: FakeService) -> list[str]:
-    return [seen.step for seen in service.seen]
-
-
 def test_a_ticket_then_the_bytes_with_exactly_its_headers(
     desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
     desk.submit(tools.local_pair(tmp_path), upload=True)
-    assert steps(service) == ["ticket", "put", "ticket", "put", "submit"]
+    assert service.steps == ["ticket", "put", "ticket", "put", "submit"]
     ticket, put, _, second, _ = service.seen
     # The user's own file names stay here.
     assert json.loads(ticket.content) == {
@@ -55,7 +51,7 @@ def test_every_attempt_has_a_ticket_of_its_own(
 ) -> None:
     service.restart("put=403", "put=reset")
     desk.submit(tools.local_pair(tmp_path), upload=True)
-    assert steps(service) == [*(["ticket", "put"] * 4), "submit"]
+    assert service.steps == [*(["ticket", "put"] * 4), "submit"]
     paths = {seen.path for seen in service.seen if seen.step == "put"}
     assert len(paths) == 4
 
@@ -65,7 +61,7 @@ def test_the_form_where_there_are_no_tickets(
 ) -> None:
     service.restart("ticket=404*")
     (job,) = desk.submit(tools.local_pair(tmp_path), upload=True)
-    assert steps(service) == ["ticket", "form", "ticket", "form", "submit"]
+    assert service.steps == ["ticket", "form", "ticket", "form", "submit"]
     assert service.seen[1].headers["authorization"] == f"Bearer {tools.KEY}"
     # The rehearsal server hands the driving video back as the result.
     (output,) = desk.wait(job.id).outputs
@@ -96,7 +92,7 @@ def test_a_mixed_pair_uploads_only_what_is_here(
 ) -> None:
     mixed = replace(tools.url_pair(), image=tools.local_pair(tmp_path).image)
     desk.submit(mixed, upload=True)
-    assert steps(service) == ["ticket", "put", "submit"]
+    assert service.steps == ["ticket", "put", "submit"]
     assert posted(service)["video"] == mixed.video.source
 
 

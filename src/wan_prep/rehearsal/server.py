@@ -131,9 +131,14 @@ class FakeService:
         with self._lock:
             self._faults = []
 
+    @property
+    def steps(self) -> list[str]:
+        """The steps of all requests, in the order in which they arrived."""
+        return [seen.step for seen in self.seen]
+
     def count(self, step: str) -> int:
         """How many requests of one step arrived."""
-        return sum(seen.step == step for seen in self.seen)
+        return self.steps.count(step)
 
     # -------------------------------------------------------------- one request
 
