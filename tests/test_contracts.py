@@ -63,7 +63,7 @@ KEEPERS = {
     "matplotlib": ("figures",),
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
-    "httpx": ("submission.transport", "submission.client"),
+    "httpx": ("submission.transport", "submission.session", "submission.client"),
     "filelock": ("normalizers.write", "submission.journal"),
     "platformdirs": ("submission.environment",),
 }

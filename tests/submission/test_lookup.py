@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from wan_prep.profile import default_profile
 from wan_prep.submission.jobs import Job
 from wan_prep.submission.lookup import fits, window
 from wan_prep.submission.schema import HistoryItem
-from wan_prep.submission.session import Session, TimeSource
-from wan_prep.submission.transport import Transport
+from wan_prep.submission.session import Session
 
 IMAGE, VIDEO = "https://kept.example/1.png", "https://kept.example/2.mp4"
 
@@ -86,8 +84,7 @@ def test_what_a_task_tells_of_its_parameters(
 
 
 def test_the_time_window(tools: Any) -> None:
-    config = default_profile().submission
-    session = Session(Transport(config, http=httpx.MockTransport(print)), config, TimeSource())
+    session = Session(default_profile().submission)
     # 3 tries of 10 s to connect and 15 s of pause, 120 s for the answer, 5 minutes either way
     longest = timedelta(seconds=3 * (10 + 15) + 120)
     slack = timedelta(minutes=5)

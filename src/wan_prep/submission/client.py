@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -62,7 +62,6 @@ from wan_prep.submission.transfer import (
     suffix_of,
     uploaded,
 )
-from wan_prep.submission.transport import Transport
 from wan_prep.writing import refuse_replacing
 
 
@@ -95,16 +94,8 @@ class Client:
     ) -> None:
         config = (profile or default_profile()).submission
         self._journal = journal
-        self._time = time or TimeSource()
-        self._transport = Transport(
-            config,
-            base_url=connection.base_url,
-            api_key=connection.api_key,
-            http=http,
-            monotonic=self._time.monotonic,
-        )
-        self._base_url = connection.base_url
-        self._session = Session(self._transport, config, self._time, connection.base_url)
+        self._session = Session(config, connection=connection, http=http, time=time)
+        self._time, self._base_url = self._session.time, self._session.base_url
         self._lookup = Lookup(self._session, journal)
 
     @classmethod
@@ -117,7 +108,7 @@ class Client:
         return cls(Connection.from_environment(), Journal.at_home(), profile=profile)
 
     def close(self) -> None:
-        self._transport.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -427,16 +418,9 @@ def fetch(
         DownloadFailed: not there, not whole, not media, or too large.
     """
     config = (profile or default_profile()).submission
-    transport = Transport(config, http=http)
-    try:
-        return downloaded(
-            url,
-            folder / f"{kind}{suffix_of(url, '')}",
-            Session(transport, config, TimeSource()),
-            limit_bytes=int(config.limit("upload_max")),
-        )
-    finally:
-        transport.close()
+    target = folder / f"{kind}{suffix_of(url, '')}"
+    with closing(Session(config, http=http)) as session:
+        return downloaded(url, target, session, limit_bytes=int(config.limit("upload_max")))
 
 
 def _note(decision: PollDecision) -> str:

@@ -7,14 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wan_prep.errors import RateLimited, ServiceUnreachable, SubmissionError
 from wan_prep.profile import Submission
 from wan_prep.submission.decisions import Refused, RetryLater, Usable, after_query, poll_pause_s
+from wan_prep.submission.environment import Connection
 from wan_prep.submission.jobs import utc_now
 from wan_prep.submission.transport import Transport
 from wan_prep.submission.wire import HttpRequest, HttpResponse, Outcome
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True)
@@ -29,17 +33,34 @@ class TimeSource:
     """Gives 0 … 1."""
 
 
-@dataclass(frozen=True)
 class Session:
     """A transport, the service's figures, and a clock. Any number of threads may use one at once.
 
-    base_url: of the API; empty where only other addresses are asked.
+    connection: the API and its key; None where only other addresses are asked.
+    http: the httpx transport to send over; None for a plain one.
+    time: None for the real one.
     """
 
-    transport: Transport
-    config: Submission
-    time: TimeSource
-    base_url: str = ""
+    def __init__(
+        self,
+        config: Submission,
+        *,
+        connection: Connection | None = None,
+        http: httpx.BaseTransport | None = None,
+        time: TimeSource | None = None,
+    ) -> None:
+        self.config, self.time = config, time or TimeSource()
+        self.base_url = "" if connection is None else connection.base_url
+        self._transport = Transport(
+            config,
+            base_url=self.base_url,
+            api_key=None if connection is None else connection.api_key,
+            http=http,
+            monotonic=self.time.monotonic,
+        )
+
+    def close(self) -> None:
+        self._transport.close()
 
     def limit(self, name: str) -> float:
         return self.config.limit(name)
@@ -53,7 +74,7 @@ class Session:
 
     def send(self, request: HttpRequest) -> Outcome:
         """Send a request once, whatever comes of it."""
-        return self.transport.send(request)
+        return self._transport.send(request)
 
     def pause_s(self, round_: int) -> float:
         """How long to pause after the try number `round_`, counted from 0."""
