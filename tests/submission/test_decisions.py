@@ -234,6 +234,7 @@ def test_chance_shortens_a_pause_by_up_to_a_quarter() -> None:
         (" 120 ", 120.0),
         ("Sun, 22 Nov 2026 12:00:05 GMT", 5.0),
         ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0),
+        ("Sun, 22 Nov 2026 12:00:05", None),
         ("-5", None),
         ("1e9", None),
         ("nan", None),

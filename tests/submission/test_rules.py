@@ -21,6 +21,7 @@ from wan_prep.errors import (
     JournalError,
     PartlySubmitted,
     RateLimited,
+    ServiceUnreachable,
     SubmissionError,
     SubmissionUnknown,
     UploadNotAllowed,
@@ -117,6 +118,25 @@ def test_an_id_that_the_journal_cannot_note_is_told(
 # ---- once
 
 
+@pytest.mark.parametrize(
+    ("failure", "error", "slept"),
+    [
+        (httpx.ConnectError, ServiceUnreachable, [2.0, 3.0]),
+        (httpx.ReadError, SubmissionUnknown, []),
+    ],
+)
+def test_a_post_is_tried_again_only_if_nothing_of_it_has_left(
+    desk: Any, tools: Any, failure: type[Exception], error: type[Exception], slept: list[float]
+) -> None:
+    def failing(_request: httpx.Request) -> httpx.Response:
+        raise failure("as told")
+
+    desk.wrap = lambda _: httpx.MockTransport(failing)
+    with pytest.raises(error):
+        desk.submit(tools.url_pair())
+    assert desk.time.slept == slept
+
+
 def test_open_work_is_not_sent_again(desk: Any, service: FakeService, tools: Any) -> None:
     (job,) = desk.submit(tools.url_pair())
     with pytest.raises(AlreadySubmitted, match=job.id) as caught:
@@ -159,7 +179,10 @@ def test_an_unknown_first_is_looked_up_before_a_resubmission(
     service.restart("history=500*")
     desk.journal.change(known.id, state="unknown", service_id=None)
     (still,) = desk.call("earlier", tools.url_pair())
-    assert still.state == "unknown"
+    assert still.state == "unknown", "the history cannot be read"
+    service.clear_faults()
+    (still,) = desk.call("earlier", tools.url_pair())
+    assert still.state == "unknown", "there is no task in it"
 
 
 def test_wanted_variations_are_entries_of_their_own(
@@ -282,6 +305,17 @@ def test_the_history_is_read_page_by_page(
     (found,) = desk.call("reconcile")
     assert found.is_clear
     assert service.count("history") == 4, "six tasks, two a page, and one page to see the end"
+
+
+def test_a_history_without_end_is_not_read_to_its_end(
+    desk: Any, service: FakeService, tools: Any
+) -> None:
+    desk.profile = tools.patient(history_page=1, history_pages_max=2)
+    desk.submit_unknown(service, tools.url_pair())
+    for seed in range(3):
+        desk.submit(tools.url_pair(seed=seed))
+    (found,) = desk.call("reconcile")
+    assert (found.is_clear, service.count("history")) == (False, 2)
 
 
 def test_what_the_history_has_forgotten(desk: Any, service: FakeService, tools: Any) -> None:
@@ -547,6 +581,16 @@ def test_no_place_for_the_outputs(desk: Any, service: FakeService, tools: Any) -
         desk.wait(job.id)
     assert desk.only_job().state == "completed"
     assert desk.wait(job.id, folder=desk.home / "other").succeeded
+
+
+def test_a_folder_in_the_place_of_an_output(desk: Any, service: FakeService, tools: Any) -> None:
+    (job,) = desk.submit(tools.url_pair())
+    place = desk.out / f"{job.id}-1.mp4"
+    place.mkdir(parents=True)
+    with pytest.raises(DownloadFailed, match="is not a regular file"):
+        desk.wait(job.id, overwrite=True)
+    place.rmdir()
+    assert desk.wait(job.id).succeeded
 
 
 def test_a_full_disk(desk: Any, tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:

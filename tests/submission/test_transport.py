@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic import SecretStr
 
 from wan_prep.profile import default_profile
 from wan_prep.rehearsal.server import FakeService
+from wan_prep.submission.client import Client
+from wan_prep.submission.environment import Connection
 from wan_prep.submission.transport import Transport, no_response
 from wan_prep.submission.wire import HttpRequest, HttpResponse, NoResponse, Outcome
 
@@ -158,6 +161,22 @@ def test_a_key_in_an_answer_is_cut_out(key: str, content: bytes, seen: bytes) ->
     assert outcome.content == seen
 
 
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    config = default_profile().submission
+    read = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            read.append(1)
+            yield b" " * 1_000_000
+
+    http = httpx.MockTransport(lambda _: httpx.Response(200, content=endless()))
+    outcome = Transport(config, http=http).send(HttpRequest("GET", "https://a.example/x"))
+    most = int(config.limit("reply_max"))
+    assert outcome == NoResponse(True, f"an answer of more than {most} bytes")
+    assert len(read) == most // 1_000_000 + 1
+
+
 def test_the_surroundings_change_nothing(
     desk: Any, service: FakeService, tools: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -167,8 +186,11 @@ def test_the_surroundings_change_nothing(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    (job,) = desk.submit(tools.url_pair())
-    assert desk.wait(job.id).succeeded
+    service.polls_until_completed = 1
+    connection = Connection(service.base_url, SecretStr(tools.KEY))
+    with Client(connection, desk.journal) as client:  # over the transport that users have
+        (job,) = client.submit(tools.url_pair())
+        assert client.wait(job.id, folder=desk.out).succeeded
     assert {seen.headers.get("authorization") for seen in service.seen} == {
         f"Bearer {tools.KEY}",
         None,

@@ -54,6 +54,7 @@ def test_every_attempt_has_a_ticket_of_its_own(
     assert service.steps == [*(["ticket", "put"] * 4), "submit"]
     paths = {seen.path for seen in service.seen if seen.step == "put"}
     assert len(paths) == 4
+    assert desk.time.slept == [2.0, 3.0]
 
 
 def test_the_form_where_there_are_no_tickets(
