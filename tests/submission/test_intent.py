@@ -212,6 +212,18 @@ def test_a_pair_that_is_ready_or_risky_passes(checked: Any, verdict: str) -> Non
     PreparedSubmission(intent(), checked(verdict)).pass_gate()
 
 
+def test_strict_refuses_warnings(checked: Any) -> None:
+    risky = PreparedSubmission(intent(), checked("risky"))
+    with pytest.raises(GateRefused, match="refused by --strict: the pair is risky"):
+        risky.pass_gate(strict=True)
+    risky.pass_gate(strict=True, allow_not_ready=True)
+    warned = PreparedSubmission(intent(), checked("ready"), ("another resolution",))
+    with pytest.raises(GateRefused, match="refused by --strict: another resolution"):
+        warned.pass_gate(strict=True)
+    warned.pass_gate()
+    PreparedSubmission(intent(), checked("ready")).pass_gate(strict=True)
+
+
 def test_a_pair_that_is_not_ready_is_refused(checked: Any) -> None:
     (finding,) = checked().findings
     errors = [

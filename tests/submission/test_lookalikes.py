@@ -327,7 +327,7 @@ def test_who_waits_for_a_look_alike_goes_over_to_the_job(
     desk: Any, service: FakeService, tools: Any, elsewhere: str, step: str
 ) -> None:
     """The POST's id is noted while an answer about the look-alike is on its way."""
-    service.polls_until_completed = 1
+    service.polls_until_completed, service.nsfw = 1, (False, False)
     (job,) = desk.submit(tools.url_pair())
     own = job.service_id
     lost = desk.journal.change(job.id, state="submitting", service_id=None)

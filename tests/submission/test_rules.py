@@ -153,6 +153,7 @@ def test_nothing_is_uploaded_for_a_refused_repetition(
     desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
     desk.submit(tools.local_pair(tmp_path), upload=True)
+    desk.time.slept.append(6 * 24 * 3600.0 + 60.0)  # the first upload is used no longer
     before = len(service.seen)
     with pytest.raises(AlreadySubmitted):
         desk.submit(tools.local_pair(tmp_path), upload=True)
