@@ -437,3 +437,10 @@ def judged(
         return asked
 
     return install
+
+
+@pytest.fixture
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No power fails here, and waiting for the disk would be most of the time."""
+    monkeypatch.setattr("wan_prep.submission.journal._SYNCHRONOUS", "OFF")
+    monkeypatch.setattr("wan_prep.writing.os.fsync", lambda _descriptor: None)

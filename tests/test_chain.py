@@ -218,7 +218,7 @@ def hold_the_submission(pair: wan_prep.NormalizedPair, out: Path) -> None:
             duration=pair.after.video.duration_s,
             dry_run=True,
         )
-    request = ready.intent.document()["request"]
+    request = ready.document()["request"]
     assert request["image"] == f"upload:sha256:{sha256_of(pair.image)}"
     assert request["video"] == f"upload:sha256:{sha256_of(pair.video)}"
     assert (request["mode"], request["resolution"]) == (pair.plan.mode, pair.plan.resolution)

@@ -27,14 +27,16 @@ from wan_prep.errors import (
     UploadNotAllowed,
     WanPrepError,
 )
-from wan_prep.submission.fake import FakeService, clip
+from wan_prep.rehearsal.server import FakeService, clip
 
 URLS = ("https://media.example/hero.png", "https://media.example/dance.mp4?Signature=x")
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeService]:
+def service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unsynced: None
+) -> Iterator[FakeService]:
     with FakeService(polls_until_completed=1, video=clip()) as running:
         monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
         monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")
@@ -207,7 +209,7 @@ def test_the_report_of_a_folder_needs_no_second_check(
     saved.save(pair[0].parent / "report.json")
     publish(pair[0].parent)
     ready = prepared(pair[0].parent, dry_run=True)
-    assert (asked, ready.checked and ready.checked.verdict) == ([], "ready")
+    assert (asked, ready.report and ready.report.verdict) == ([], "ready")
     assert ready.intent.total_usd == (Decimal("0.32"), Decimal("0.40"))
 
 
@@ -260,7 +262,7 @@ def test_a_dry_run_fetches_nothing(duration: float | None, cost: object, judged:
     asked = judged("ready")
     ready = prepared(*URLS, dry_run=True, duration=duration)
     assert (asked, ready.report, ready.intent.total_usd) == ([], None, cost)
-    assert ready.intent.document(ready.checked)["request"]["video"] == URLS[1]
+    assert ready.document()["request"]["video"] == URLS[1]
 
 
 def test_without_a_check_nothing_is_fetched(service: FakeService, judged: Any) -> None:

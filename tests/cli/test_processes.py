@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from wan_prep.submission.fake import clip
+from wan_prep.rehearsal.server import clip
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 URLS = ["https://media.example/hero.png", "https://media.example/dance.mp4"]

@@ -15,7 +15,7 @@ import pytest
 
 from wan_prep.api import judging
 from wan_prep.cli import run, sending
-from wan_prep.submission.fake import FakeService, clip
+from wan_prep.rehearsal.server import FakeService, clip
 from wan_prep.submission.journal import Journal
 
 Capture = pytest.CaptureFixture[str]
@@ -26,7 +26,7 @@ ID = r"wp-[0-9a-f]{12}"
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: Patch) -> Iterator[FakeService]:
+def service(tmp_path: Path, monkeypatch: Patch, unsynced: None) -> Iterator[FakeService]:
     with FakeService(polls_until_completed=1, video=clip()) as running:
         monkeypatch.setenv("WAVESPEED_BASE_URL", running.base_url)
         monkeypatch.setenv("WAVESPEED_API_KEY", "not-a-real-key")

@@ -101,7 +101,7 @@ animate, 480p; $0.20 for 5.0 billed seconds; 95.0 if the clip began at 2.40 s
 What to do about it, in order of effect
   WP201 warning the image is 1.000:1 wide and the video 0.800:1; in animate mode
                 the image decides the result's shape
-                → crop and pad both to one ratio (a plain edit)
+                → crop and pad both to one ratio (fix can do it)
   WP301 unknown nobody could be measured
   WP401
 

@@ -1,35 +1,33 @@
-"""A client, sync or async behind the same calls, that never sleeps; a pair; and profiles."""
+"""A client that never sleeps, against the rehearsal server; a pair; and profiles."""
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from wan_prep.errors import WanPrepError
+from wan_prep.errors import SubmissionUnknown, WanPrepError
 from wan_prep.profile import Profile, default_profile
-from wan_prep.submission import journal
-from wan_prep.submission.async_client import AsyncClient
+from wan_prep.rehearsal.server import FakeService, clip
 from wan_prep.submission.client import Client
 from wan_prep.submission.environment import Connection
-from wan_prep.submission.fake import FakeService, clip
-from wan_prep.submission.flows import Clock
 from wan_prep.submission.intent import Intent, intend, local_input, url_input
-from wan_prep.submission.jobs import Job, Prediction
+from wan_prep.submission.jobs import Job, JobInput, Prediction
 from wan_prep.submission.journal import Journal
+from wan_prep.submission.session import TimeSource
 from wan_prep.submission.transport import LIMITS
 
 KEY = "canary-key-5f0c9e71d2"
 TLS = ssl.create_default_context()
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 class FakeTime:
@@ -43,9 +41,6 @@ class FakeTime:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    async def sleep_async(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
     def monotonic(self) -> float:
         return sum(self.slept)
 
@@ -55,11 +50,10 @@ class FakeTime:
 
 @dataclass
 class Desk:
-    """Submits and waits. `kind` says through which of the two clients."""
+    """Submits and waits, each time through a client of its own, as another process would."""
 
     home: Path
     base_url: str
-    kind: Literal["sync", "async"] = "sync"
     profile: Profile = field(default_factory=default_profile)
     wrap: Callable[[Any], Any] = field(default=lambda transport: transport)
     """Puts something around the real transport."""
@@ -75,34 +69,42 @@ class Desk:
     def out(self) -> Path:
         return self.home / "out"
 
+    def client(self) -> Client:
+        http = httpx.HTTPTransport(verify=TLS, trust_env=False, limits=LIMITS)
+        return Client(
+            Connection(self.base_url, SecretStr(self.key)),
+            self.journal,
+            profile=self.profile,
+            http=self.wrap(http),
+            time=TimeSource(self.time.now, self.time.monotonic, self.time.sleep, self.jitter),
+        )
+
     def call(self, name: str, *args: Any, **options: Any) -> Any:
-        """One method of a client of its own, as another process would."""
-        connection = Connection(self.base_url, SecretStr(self.key))
-        clock = Clock(self.time.now, self.time.monotonic, self.jitter)
-        shared: dict[str, Any] = {"profile": self.profile, "clock": clock}
-        settings: dict[str, Any] = {"verify": TLS, "trust_env": False, "limits": LIMITS}
-        if self.kind == "sync":
-            transport = self.wrap(httpx.HTTPTransport(**settings))
-            shared |= {"transport": transport, "sleep": self.time.sleep}
-            with Client(connection, self.journal, **shared) as client:
-                return getattr(client, name)(*args, **options)
-
-        async def run() -> Any:
-            transport = self.wrap(httpx.AsyncHTTPTransport(**settings))
-            rest = {"transport": transport, "sleep": self.time.sleep_async}
-            async with AsyncClient(connection, self.journal, **shared, **rest) as client:
-                called: Awaitable[Any] = getattr(client, name)(*args, **options)
-                return await called
-
-        return asyncio.run(run())
+        """One method of a new client."""
+        with self.client() as client:
+            return getattr(client, name)(*args, **options)
 
     def submit(self, intent: Intent, **options: Any) -> tuple[Job, ...]:
-        found: tuple[Job, ...] = self.call("submit", intent, **options)
-        return found
+        with self.client() as client:
+            return client.submit(intent, **options)
 
     def wait(self, name: str, **options: Any) -> Prediction:
-        found: Prediction = self.call("wait", name, **{"folder": self.out, **options})
-        return found
+        with self.client() as client:
+            return client.wait(name, **{"folder": self.out, **options})
+
+    def submit_unknown(
+        self,
+        service: FakeService,
+        intent: Intent,
+        *,
+        fault: str = "submit=done+reset",
+        **options: Any,
+    ) -> Job:
+        """The entry of a submission that the service accepted, while its answer was lost."""
+        service.add_faults(fault)
+        with pytest.raises(SubmissionUnknown) as caught:
+            self.submit(intent, **options)
+        return self.journal.job(caught.value.job_id)
 
     def only_job(self) -> Job:
         (job,) = self.journal.jobs()
@@ -121,6 +123,7 @@ class Tools:
 
     Desk = Desk
     KEY = KEY
+    NOW = NOW
     exit_code = staticmethod(exit_code)
 
     @staticmethod
@@ -158,11 +161,29 @@ class Tools:
             **{"mode": "animate", "resolution": "480p", "duration": Fraction(7), **options},
         )
 
+    @staticmethod
+    def entry(name: str = "wp-a", **changes: Any) -> Job:
+        """A job as the journal holds it while its POST is under way, since `NOW`."""
+        facts: dict[str, Any] = {
+            "id": name,
+            "batch": name,
+            "state": "submitting",
+            "base_url": "https://api.example",
+            "model": "wan/animate",
+            "image": JobInput(source="hero.png", url="https://kept.example/1.png"),
+            "video": JobInput(source="dance.mp4", url="https://kept.example/2.mp4"),
+            "mode": "animate",
+            "resolution": "480p",
+            "seed": -1,
+            "created_at": NOW,
+            "updated_at": NOW,
+        }
+        return Job(**{**facts, **changes})
+
 
 @pytest.fixture(autouse=True)
-def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No power fails here, and waiting for the disk would be most of the time."""
-    monkeypatch.setattr(journal, "_SYNCHRONOUS", "OFF")
+def _unsynced(unsynced: None) -> None:
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -170,18 +191,22 @@ def tools() -> type[Tools]:
     return Tools
 
 
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    """The rehearsal server without faults."""
+@pytest.fixture(scope="session")
+def server() -> Iterator[FakeService]:
+    """One server for all tests; `service` is how they get it."""
     with FakeService() as running:
         yield running
 
 
 @pytest.fixture
+def service(server: FakeService) -> FakeService:
+    """The rehearsal server as new: without faults, tasks or watchers."""
+    server.restart()
+    server.polls_until_completed, server.nsfw, server.video = 2, (False,), None
+    server.on_seen = server.on_worked = lambda _: None
+    return server
+
+
+@pytest.fixture
 def desk(tmp_path: Path, service: FakeService) -> Desk:
     return Desk(tmp_path, service.base_url)
-
-
-@pytest.fixture(params=["sync", "async"])
-def both(request: pytest.FixtureRequest, tmp_path: Path, service: FakeService) -> Desk:
-    return Desk(tmp_path, service.base_url, request.param)

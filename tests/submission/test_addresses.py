@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from wan_prep.errors import AlreadySubmitted
+from wan_prep.rehearsal.server import FakeService
 from wan_prep.submission.addresses import canonical, is_same_address, service_root
 from wan_prep.submission.environment import Connection, base_url
-from wan_prep.submission.fake import FakeService
 from wan_prep.submission.intent import intend, url_input
 from wan_prep.submission.jobs import Job
 
@@ -136,26 +136,26 @@ IMAGE, VIDEO = "https://media.example/hero.png", "https://media.example/dance.mp
         pair(IMAGE, VIDEO.replace("dance", "%64ance")),
     ],
 )
-def test_another_spelling_does_not_pay_twice(both: Any, service: FakeService, again: Any) -> None:
-    both.submit(pair(IMAGE, VIDEO))
+def test_another_spelling_does_not_pay_twice(desk: Any, service: FakeService, again: Any) -> None:
+    desk.submit(pair(IMAGE, VIDEO))
     with pytest.raises(AlreadySubmitted):
-        both.submit(again)
+        desk.submit(again)
     assert service.count("submit") == 1
 
 
 @pytest.mark.parametrize("port_end", ["/", "//"])
 def test_another_spelling_of_the_host_does_not_pay_twice(
-    both: Any, service: FakeService, port_end: str
+    desk: Any, service: FakeService, port_end: str
 ) -> None:
-    (job,) = both.submit(pair(IMAGE, VIDEO))
-    both.base_url = service.base_url.replace("http", "HTTP") + port_end
+    (job,) = desk.submit(pair(IMAGE, VIDEO))
+    desk.base_url = service.base_url.replace("http", "HTTP") + port_end
     with pytest.raises(AlreadySubmitted):
-        both.submit(pair(IMAGE, VIDEO))
-    assert both.wait(job.id).succeeded, "it is the same service"
+        desk.submit(pair(IMAGE, VIDEO))
+    assert desk.wait(job.id).succeeded, "it is the same service"
 
 
-def test_what_is_sent_is_what_is_guarded(both: Any, service: FakeService) -> None:
-    (job,) = both.submit(pair("HTTPS://Media.Example:443/Hero.png", VIDEO, prompt=""))
+def test_what_is_sent_is_what_is_guarded(desk: Any, service: FakeService) -> None:
+    (job,) = desk.submit(pair("HTTPS://Media.Example:443/Hero.png", VIDEO, prompt=""))
     (task,) = service.tasks.values()
     assert task.request.image == job.image.url == "https://media.example/Hero.png"
     assert (task.request.prompt, job.prompt) == (None, None)

@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from wan_prep.errors import DownloadFailed
+from wan_prep.rehearsal.server import clip
 from wan_prep.submission.client import fetch
-from wan_prep.submission.downloads import not_a_clip, suffix_of
-from wan_prep.submission.fake import clip
+from wan_prep.submission.transfer import not_a_clip, suffix_of
 
 CONTENT = bytes(range(256)) * 40
 
@@ -32,7 +32,7 @@ def plain(request: httpx.Request) -> httpx.Response:
 
 def test_what_is_fetched(tmp_path: Path) -> None:
     url = "https://media.example/clips/dance.MOV?Signature=secret-query"
-    found = fetch(url, tmp_path, "video", transport=over(plain))
+    found = fetch(url, tmp_path, "video", http=over(plain))
     assert found.path == tmp_path / "video.mov"
     assert found.path.read_bytes() == CONTENT
     assert (found.sha256, found.size_bytes) == (hashlib.sha256(CONTENT).hexdigest(), 10240)
@@ -54,7 +54,7 @@ def served(content: bytes, **headers: str) -> httpx.MockTransport:
 )
 def test_types_that_count(tmp_path: Path, kind: str) -> None:
     transport = served(CONTENT, content_type=kind, content_length="10240")
-    assert fetch("https://a.example/x", tmp_path, "video", transport=transport).size_bytes == 10240
+    assert fetch("https://a.example/x", tmp_path, "video", http=transport).size_bytes == 10240
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_types_that_do_not_count(tmp_path: Path, tools: Any, kind: str) -> None:
             tmp_path,
             "video",
             profile=once,
-            transport=served(CONTENT, content_type=kind),
+            http=served(CONTENT, content_type=kind),
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -78,14 +78,14 @@ def test_another_length_than_was_announced(tmp_path: Path, tools: Any, told: str
     once = tools.patient(attempts=1)
     transport = served(CONTENT, content_length=told)
     with pytest.raises(DownloadFailed, match=f"10240 bytes came of {told} that were announced"):
-        fetch("https://a.example/x", tmp_path, "video", profile=once, transport=transport)
+        fetch("https://a.example/x", tmp_path, "video", profile=once, http=transport)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_length_of_packed_content_says_nothing(tmp_path: Path) -> None:
     packed = gzip.compress(CONTENT)
     transport = served(packed, content_length=str(len(packed)), content_encoding="gzip")
-    assert fetch("https://a.example/x", tmp_path, "video", transport=transport).size_bytes == 10240
+    assert fetch("https://a.example/x", tmp_path, "video", http=transport).size_bytes == 10240
 
 
 def test_whether_a_file_is_a_clip(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_redirects_are_followed_without_a_key(tmp_path: Path) -> None:
         assert str(request.url) == "https://other.example/c"
         return plain(request)
 
-    found = fetch("https://media.example/a", tmp_path, "image", transport=over(answering))
+    found = fetch("https://media.example/a", tmp_path, "image", http=over(answering))
     assert found.size_bytes == 10240
 
 
@@ -122,7 +122,7 @@ def test_redirects_that_lead_nowhere(tmp_path: Path, location: str) -> None:
         return httpx.Response(302, headers={"Location": location})
 
     with pytest.raises(DownloadFailed, match="HTTP 302"):
-        fetch("https://media.example/a", tmp_path, "image", transport=over(answering))
+        fetch("https://media.example/a", tmp_path, "image", http=over(answering))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,7 +144,7 @@ def test_too_much_is_refused_while_it_arrives(tmp_path: Path, tools: Any) -> Non
             tmp_path,
             "video",
             profile=profile,
-            transport=over(answering),
+            http=over(answering),
         )
     assert len(sent) == 4
     assert list(tmp_path.iterdir()) == []
@@ -158,7 +158,7 @@ def test_an_address_that_is_not_there(tmp_path: Path) -> None:
         return httpx.Response(404)
 
     with pytest.raises(DownloadFailed) as caught:
-        fetch("https://a.example/x?key=secret-query", tmp_path, "video", transport=over(answering))
+        fetch("https://a.example/x?key=secret-query", tmp_path, "video", http=over(answering))
     assert "https://a.example/x cannot be downloaded (HTTP 404)" in str(caught.value)
     assert "secret-query" not in str(caught.value)
     assert len(asked) == 1

@@ -5,7 +5,8 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from wan_prep.errors import ApiKeyError, SubmissionError
+from wan_prep.errors import ApiKeyError, ProfileError, SubmissionError
+from wan_prep.profile import load_profile
 from wan_prep.submission.environment import Connection, api_key, base_url, home_folder
 
 KEY = "wsk_0123456789abcdef"
@@ -13,7 +14,12 @@ KEY = "wsk_0123456789abcdef"
 
 def test_the_key_does_not_show_itself() -> None:
     connection = Connection.from_environment({"WAVESPEED_API_KEY": KEY})
-    for shown in (repr(connection), str(connection), f"{connection.api_key}", repr([connection])):
+    for shown in (
+        repr(connection),
+        str(connection),
+        f"{connection.api_key}",
+        repr(vars(connection)),
+    ):
         assert KEY not in shown
     assert connection.api_key.get_secret_value() == KEY
 
@@ -80,3 +86,27 @@ def test_home(tmp_path: Path) -> None:
     assert home_folder({"WAN_PREP_HOME": "here"}) == Path.cwd() / "here"
     own = Path(platformdirs.user_data_dir("wan-prep", appauthor=False))
     assert home_folder({}) == home_folder({"WAN_PREP_HOME": ""}) == own
+
+
+# ---- what a profile of one's own may say
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[submission.limits.attempts]\nvalue = 0",
+        "[submission.limits.poll_first]\nvalue = 0",
+        '[submission.paths]\nsubmit = "https://elsewhere.example/{model}"',
+        "[submission.limits.patience]\nvalue = 1",
+    ],
+)
+def test_figures_that_cannot_be(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ProfileError, match="submission"):
+        load_profile(tmp_path / "mine.toml")
+
+
+def test_a_profile_does_not_decide_who_gets_the_key(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[submission]\nbase_url = "https://elsewhere.example"')
+    load_profile(tmp_path / "mine.toml")
+    assert base_url({}) == "https://api.wavespeed.ai"

@@ -1,13 +1,13 @@
 """Every fault at every step: how often the POST arrived, what the journal says, the exit code.
 
-Each row runs through the sync and the async client, against a real server on loopback. First
-`submit`, then `wait` in a client of its own, as if started later.
+Each row runs against a real server on loopback: first `submit`, then `wait` in a client of its own,
+as if started later.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from wan_prep.errors import SubmissionError
-from wan_prep.submission.fake import FakeService, step_of
+from wan_prep.rehearsal.server import FakeService, step_of
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,6 @@ ROWS = [
 ]
 
 
-def test_the_table_is_large_and_has_no_row_twice() -> None:
-    assert len(ROWS) >= 140
-    assert len({(r.name, r.upload) for r in ROWS}) == len(ROWS)
-
-
 @pytest.fixture
 def closed_port() -> int:
     with socket.socket() as taken:
@@ -207,31 +202,19 @@ def closed_port() -> int:
         return int(taken.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[FakeService]:
-    with FakeService() as service:
-        yield service
-
-
-@pytest.fixture
-def running(given: Row, shared: FakeService) -> FakeService:
-    shared.restart(*given.faults)
-    return shared
-
-
 @pytest.fixture
 def desk(
     given: Row,
-    kind: str,
     tools: Any,
     tmp_path: Path,
-    running: FakeService,
+    service: FakeService,
     closed_port: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Any:
-    desk = tools.Desk(tmp_path, running.base_url, kind, tools.patient(reply_max=1_000_000))
+    service.add_faults(*given.faults)
+    desk = tools.Desk(tmp_path, service.base_url, tools.patient(reply_max=1_000_000))
     if given.quick:
-        desk.wrap = lambda inner: Impatient(inner, running, given.faults[0], desk.time)
+        desk.wrap = lambda inner: Impatient(inner, service, given.faults[0], desk.time)
     if given.connection == "no such host":
 
         def unresolved(*_args: object, **_options: object) -> object:
@@ -242,14 +225,14 @@ def desk(
     elif given.connection == "refused":
         desk.base_url = f"http://127.0.0.1:{closed_port}"
     elif given.connection == "no TLS there":
-        desk.base_url = running.base_url.replace("http:", "https:")
+        desk.base_url = service.base_url.replace("http:", "https:")
     elif given.connection:
         exception = {"connect timeout": httpx.ConnectTimeout, "pool timeout": httpx.PoolTimeout}
         desk.wrap = lambda _: Raising(exception[given.connection])
     return desk
 
 
-class Impatient(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class Impatient(httpx.BaseTransport):
     """Waits for the faulty answer 0.2 s only, and calls every piece of it ten seconds.
 
     Whatever else is asked has all the time that users have: the machine may be busy.
@@ -269,26 +252,17 @@ class Impatient(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         is_faulty = self.is_faulty(request)
-        response = self.inner.handle_request(request)
-        return self.slowed(response) if is_faulty else response
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        is_faulty = self.is_faulty(request)
-        response = await self.inner.handle_async_request(request)
-        return self.slowed(response) if is_faulty else response
-
-    def slowed(self, response: httpx.Response) -> httpx.Response:
+        response: httpx.Response = self.inner.handle_request(request)
+        if not is_faulty:
+            return response
         stream = Slow(response.stream, self.time)
         return httpx.Response(response.status_code, headers=response.headers, stream=stream)
 
     def close(self) -> None:
         self.inner.close()
 
-    async def aclose(self) -> None:
-        await self.inner.aclose()
 
-
-class Slow(httpx.SyncByteStream, httpx.AsyncByteStream):
+class Slow(httpx.SyncByteStream):
     def __init__(self, inner: Any, time: Any) -> None:
         self.inner, self.time = inner, time
 
@@ -297,34 +271,20 @@ class Slow(httpx.SyncByteStream, httpx.AsyncByteStream):
             self.time.sleep(10.0)
             yield chunk
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self.inner:
-            self.time.sleep(10.0)
-            yield chunk
-
     def close(self) -> None:
         self.inner.close()
 
-    async def aclose(self) -> None:
-        await self.inner.aclose()
 
-
-class Raising(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class Raising(httpx.BaseTransport):
     def __init__(self, exception: type[Exception]) -> None:
         self.exception = exception
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         raise self.exception("as told")
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        raise self.exception("as told")
 
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
 @pytest.mark.parametrize("given", ROWS, ids=lambda row: row.name)
-def test_a_fault(
-    given: Row, kind: str, tools: Any, desk: Any, running: FakeService, tmp_path: Path
-) -> None:
+def test_a_fault(given: Row, tools: Any, desk: Any, service: FakeService, tmp_path: Path) -> None:
     intent = tools.local_pair(tmp_path) if given.upload else tools.url_pair()
 
     error: SubmissionError | None = None
@@ -338,7 +298,7 @@ def test_a_fault(
         tools.exit_code(error),
         jobs[0].state if jobs else None,
     )
-    assert (found, running.count("submit")) == (given.submit, given.posts), error
+    assert (found, service.count("submit")) == (given.submit, given.posts), error
     if error is not None:
         assert "\n" not in str(error)
 
@@ -355,7 +315,7 @@ def test_a_fault(
         tools.exit_code(error, prediction),
         desk.only_job().state,
     )
-    assert (found, running.count("submit")) == (given.wait, given.posts), error
+    assert (found, service.count("submit")) == (given.wait, given.posts), error
     outputs = desk.only_job().outputs
     if given.wait == COMPLETED:
         (output,) = outputs

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -11,24 +12,20 @@ from typing import Any
 import pytest
 
 from wan_prep.errors import CostTooHigh, GateRefused, InputPathError, SubmissionError
-from wan_prep.profile import default_profile
-from wan_prep.report.assemble import Selection, build_report
-from wan_prep.report.model import Tool
+from wan_prep.report.model import Report
 from wan_prep.submission.intent import (
-    Checked,
     Input,
+    PreparedSubmission,
     dollars,
     intend,
     is_url,
     local_input,
-    pass_gate,
     shown_url,
     url_input,
 )
 
 IMAGE = Input("image", "hero.png", Path("hero.png"), "a" * 64, 1_000)
 VIDEO = Input("video", "dance.mp4", Path("dance.mp4"), "b" * 64, 2_000)
-READY = Checked("ready", 91.0, (), "animate", "480p", "a" * 64, "b" * 64)
 
 
 def intent(**options: Any) -> Any:
@@ -43,6 +40,20 @@ def intent(**options: Any) -> Any:
     return intend(settings.pop("image"), settings.pop("video"), **settings)
 
 
+@pytest.fixture
+def checked(report: Callable[..., Report]) -> Callable[..., Report]:
+    """A report about the two files, with what is told changed."""
+
+    def made(verdict: str = "ready", **changes: Any) -> Report:
+        about: dict[str, Any] = {
+            "image": {"path": "hero.png", "sha256": "a" * 64},
+            "video": {"path": "dance.mp4", "sha256": "b" * 64},
+        }
+        return report(verdict, **{**about, **changes})
+
+    return made
+
+
 # ---- inputs
 
 
@@ -51,7 +62,7 @@ def test_a_local_file(tmp_path: Path) -> None:
     path.write_bytes(b"pixels")
     given = local_input(str(path), "image")
     assert given.sha256 == hashlib.sha256(b"pixels").hexdigest()
-    assert (given.size_bytes, given.url) == (6, None)
+    assert given.size_bytes == 6
     assert given.placeholder == f"upload:sha256:{given.sha256}"
 
 
@@ -62,7 +73,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_an_address() -> None:
     given = url_input("https://example.com/a.mp4?Signature=1", "video")
-    assert (given.url, given.path, given.sha256) == (given.source, None, None)
+    assert (given.path, given.sha256) == (None, None)
     assert given.placeholder == "https://example.com/a.mp4?Signature=1"
 
 
@@ -117,9 +128,9 @@ def test_an_address_has_no_size() -> None:
 # ---- parameters and cost
 
 
-def test_the_document_of_a_dry_run() -> None:
-    document = intent(prompt="a knight", video=url_input("https://a.example/x.mp4", "video"))
-    assert document.document(READY) == {
+def test_the_document_of_a_dry_run(checked: Any) -> None:
+    planned = intent(prompt="a knight", video=url_input("https://a.example/x.mp4", "video"))
+    assert PreparedSubmission(planned, checked()).document() == {
         "schema_version": 1,
         "model": "wavespeed-ai/wan-2.2/animate",
         "request": {
@@ -149,18 +160,20 @@ def test_a_dry_run_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         image=local_input(tmp_path / "hero.png", "image"),
         video=url_input("https://a.example/x.mp4", "video"),
     )
-    pass_gate(planned, None, max_cost=Decimal(1))
-    assert planned.document()["request"]["video"] == "https://a.example/x.mp4"
+    prepared = PreparedSubmission(planned)
+    prepared.pass_gate(max_cost=Decimal(1))
+    assert prepared.document()["request"]["video"] == "https://a.example/x.mp4"
 
 
 def test_an_unknown_length_has_an_unknown_cost() -> None:
-    assert intent(duration=None).document()["cost"] is None
+    assert PreparedSubmission(intent(duration=None)).document()["cost"] is None
 
 
 def test_three_variations_cost_three_times_as_much() -> None:
     three = intent(count=3)
     assert three.total_usd == (Decimal("0.84"), Decimal("1.20"))
-    assert three.document()["cost"] == {"seconds": 7.0, "usd_low": 0.84, "usd_high": 1.2}
+    cost = PreparedSubmission(three).document()["cost"]
+    assert cost == {"seconds": 7.0, "usd_low": 0.84, "usd_high": 1.2}
     assert three.job_cost().usd_high == Decimal("0.40")
 
 
@@ -194,54 +207,77 @@ def test_parameters_out_of_range(odd: dict[str, Any]) -> None:
 # ---- the gate
 
 
-def test_a_ready_pair_passes() -> None:
-    pass_gate(intent(), READY)
-    pass_gate(intent(), replace(READY, verdict="risky"))
+@pytest.mark.parametrize("verdict", ["ready", "risky"])
+def test_a_pair_that_is_ready_or_risky_passes(checked: Any, verdict: str) -> None:
+    PreparedSubmission(intent(), checked(verdict)).pass_gate()
 
 
-def test_a_pair_that_is_not_ready_is_refused() -> None:
-    bad = replace(READY, verdict="not_ready", score=12.34, errors=("WP301", "WP401"))
+def test_strict_refuses_warnings(checked: Any) -> None:
+    risky = PreparedSubmission(intent(), checked("risky"))
+    with pytest.raises(GateRefused, match="refused by --strict: the pair is risky"):
+        risky.pass_gate(strict=True)
+    risky.pass_gate(strict=True, allow_not_ready=True)
+    warned = PreparedSubmission(intent(), checked("ready"), ("another resolution",))
+    with pytest.raises(GateRefused, match="refused by --strict: another resolution"):
+        warned.pass_gate(strict=True)
+    warned.pass_gate()
+    PreparedSubmission(intent(), checked("ready")).pass_gate(strict=True)
+
+
+def test_a_pair_that_is_not_ready_is_refused(checked: Any) -> None:
+    (finding,) = checked().findings
+    errors = [
+        {**finding.model_dump(), "code": code, "severity": "error"} for code in ("WP301", "WP401")
+    ]
+    bad = PreparedSubmission(intent(), checked("not_ready", score=12.34, findings=errors))
     with pytest.raises(GateRefused, match=r"not ready \(12.3 of 100; WP301, WP401\)") as caught:
-        pass_gate(intent(), bad)
+        bad.pass_gate()
     assert caught.value.exit_code == 1
-    pass_gate(intent(), bad, allow_not_ready=True)
+    bad.pass_gate(allow_not_ready=True)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"image_sha256": "c" * 64},
-        {"video_sha256": "c" * 64},
-        {"image_sha256": None},
+        {"image": {"path": "hero.png", "sha256": "c" * 64}},
+        {"video": {"path": "dance.mp4", "sha256": "c" * 64}},
+        {"image": {"path": "hero.png", "sha256": None}},
         {"mode": "replace"},
         {"resolution": "720p"},
     ],
 )
-def test_a_report_about_something_else_does_not_count(other: dict[str, Any]) -> None:
-    assert not intent().fits(replace(READY, **other))
+def test_a_report_about_something_else_does_not_count(checked: Any, other: dict[str, Any]) -> None:
+    report = checked(**other)
+    assert not intent().fits(report)
     with pytest.raises(GateRefused, match="other files"):
-        pass_gate(intent(), replace(READY, **other))
+        PreparedSubmission(intent(), report).pass_gate()
 
 
-def test_an_unread_address_fits_no_report() -> None:
+def test_an_unread_address_fits_no_report(checked: Any) -> None:
     unread = intent(video=url_input("https://a.example/x.mp4", "video"))
-    assert not unread.fits(replace(READY, video_sha256=None))
-    pass_gate(unread, None)
+    assert not unread.fits(checked(video={"path": "x", "sha256": None}))
+    PreparedSubmission(unread).pass_gate()
+
+
+def test_a_report_in_another_mode_fits_an_intent_in_that_mode(checked: Any) -> None:
+    report = checked(mode="replace", resolution="720p")
+    assert intent(mode="replace", resolution="720p").fits(report)
 
 
 def test_the_limit_of_cost_is_held_against_the_high_estimate() -> None:
-    pass_gate(intent(), READY, max_cost=Decimal("0.40"))
+    one, three = PreparedSubmission(intent()), PreparedSubmission(intent(count=3))
+    one.pass_gate(max_cost=Decimal("0.40"))
     with pytest.raises(CostTooHigh, match=r"up to \$0.40, above --max-cost 0.39") as caught:
-        pass_gate(intent(), READY, max_cost=Decimal("0.39"))
+        one.pass_gate(max_cost=Decimal("0.39"))
     assert caught.value.exit_code == 1
     with pytest.raises(CostTooHigh):
-        pass_gate(intent(count=3), READY, max_cost=Decimal("1.19"))
-    pass_gate(intent(count=3), READY, max_cost=Decimal("1.20"))
+        three.pass_gate(max_cost=Decimal("1.19"))
+    three.pass_gate(max_cost=Decimal("1.20"))
 
 
 def test_a_limit_needs_an_estimate() -> None:
     with pytest.raises(CostTooHigh, match="give --duration"):
-        pass_gate(intent(duration=None), READY, max_cost=Decimal(100))
+        PreparedSubmission(intent(duration=None)).pass_gate(max_cost=Decimal(100))
 
 
 @pytest.mark.parametrize(
@@ -255,22 +291,3 @@ def test_an_amount(given: Any, amount: str) -> None:
 def test_what_is_no_amount(odd: str) -> None:
     with pytest.raises(SubmissionError, match="max cost"):
         dollars(odd)
-
-
-def test_what_the_gate_takes_from_a_report(make: Any) -> None:
-
-    report = build_report(
-        make.image(),
-        make.video(),
-        mode="replace",
-        resolution="720p",
-        profile=default_profile(),
-        tool=Tool(name="wan-prep", version="0"),
-        selection=Selection((), ()),
-    )
-    checked = Checked.of(report)
-    assert (checked.verdict, checked.score) == (report.verdict, report.score)
-    assert (checked.mode, checked.resolution) == ("replace", "720p")
-    assert (checked.image_sha256, checked.video_sha256) == ("a" * 64, "b" * 64)
-    assert intent(mode="replace", resolution="720p").fits(checked)
-    assert checked.errors == tuple(finding.code for finding in report.errors)

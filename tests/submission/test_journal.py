@@ -17,8 +17,8 @@ import pytest
 
 from wan_prep.errors import AlreadySubmitted, JobNotFound, JournalError
 from wan_prep.submission import journal as journals
-from wan_prep.submission.jobs import Job, JobCost, JobInput, Output
-from wan_prep.submission.journal import FILE_NAME, Journal, new_id
+from wan_prep.submission.jobs import Job, JobCost, JobInput, JobOutput, new_id
+from wan_prep.submission.journal import FILE_NAME, Journal
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -46,11 +46,6 @@ def from_url(url: str, sha256: str | None = None) -> JobInput:
     return JobInput(source=url, url=url, sha256=sha256)
 
 
-@pytest.fixture(autouse=True)
-def unsynced() -> None:
-    """Here it is as users have it."""
-
-
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "home" / FILE_NAME, now=lambda: NOW)
@@ -68,7 +63,10 @@ def test_an_entry_comes_back_as_it_was_written(journal: Journal) -> None:
     assert Job.model_validate_json(entry.model_dump_json()) == entry
 
 
-def test_an_entry_is_on_disk_before_anything_else_happens(journal: Journal) -> None:
+def test_an_entry_is_on_disk_before_anything_else_happens(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # here it is as users have it
     journal.claim(job())
     with journal._opened(make=False) as base:
         assert base.execute("PRAGMA synchronous").fetchone() == (3,), "EXTRA"
@@ -104,7 +102,10 @@ def test_a_state_is_left_only_where_that_is_allowed(journal: Journal) -> None:
 
 
 def test_outputs_are_kept_one_by_one(journal: Journal) -> None:
-    outputs = (Output(url="https://a.example/1"), Output(url="https://a.example/2", nsfw=True))
+    outputs = (
+        JobOutput(url="https://a.example/1"),
+        JobOutput(url="https://a.example/2", nsfw=True),
+    )
     entry = journal.claim(job(outputs=outputs))
     second = outputs[1].model_copy(update={"path": "/x/2.mp4", "sha256": "c" * 64})
     kept = journal.keep_output(entry.id, 1, second)
@@ -450,8 +451,8 @@ def test_what_became_of_a_job() -> None:
         ("submitted", (), True),
         ("failed", (), False),
         ("rejected", (), False),
-        ("completed", (Output(url="https://a.example"),), True),
-        ("completed", (Output(url="https://a.example", path="/x", sha256=A),), False),
+        ("completed", (JobOutput(url="https://a.example"),), True),
+        ("completed", (JobOutput(url="https://a.example", path="/x", sha256=A),), False),
     ],
 )
 def test_what_is_left_to_do(state: Any, outputs: Any, is_unfinished: bool) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from wan_prep.errors import SubmissionUnknown
-from wan_prep.submission.fake import FakeService, Seen
+from wan_prep.rehearsal.server import FakeService, ReceivedRequest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
@@ -28,11 +28,12 @@ from fractions import Fraction
 from pathlib import Path
 from pydantic import SecretStr
 
-from wan_prep.submission import client, downloads, transport
+from wan_prep.submission import transfer, transport
 from wan_prep.submission.client import Client
 from wan_prep.submission.environment import Connection
 from wan_prep.submission.intent import intend, local_input
 from wan_prep.submission.journal import Journal
+from wan_prep.submission.session import TimeSource
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -48,21 +49,21 @@ def dying(owner, name, *, before=False, when=lambda *a, **k: True):
         return found
     setattr(owner, name, patched)
 
-is_post = lambda _self, exchange: exchange.url.endswith("/animate")
-is_upload = lambda _self, exchange: exchange.method == "PUT"
+is_post = lambda _self, request: request.url.endswith("/animate")
+is_upload = lambda _self, request: request.method == "PUT"
 to = lambda state: lambda *_a, **changes: changes.get("state") == state
 MOMENTS = {
-    "before the upload": lambda: dying(client.Runner, "_exchanged", before=True, when=is_upload),
-    "after an upload": lambda: dying(client.Runner, "_exchanged", when=is_upload),
+    "before the upload": lambda: dying(transport.Transport, "send", before=True, when=is_upload),
+    "after an upload": lambda: dying(transport.Transport, "send", when=is_upload),
     "before the entry": lambda: dying(Journal, "claim", before=True),
     "after the entry": lambda: dying(Journal, "claim"),
-    "before the POST": lambda: dying(client.Runner, "_exchanged", before=True, when=is_post),
-    "after the POST": lambda: dying(client.Runner, "_exchanged", when=is_post),
+    "before the POST": lambda: dying(transport.Transport, "send", before=True, when=is_post),
+    "after the POST": lambda: dying(transport.Transport, "send", when=is_post),
     "before the id is noted": lambda: dying(Journal, "change", before=True, when=to("submitted")),
     "after the id is noted": lambda: dying(Journal, "change", when=to("submitted")),
     "after the end is noted": lambda: dying(Journal, "change", when=to("completed")),
-    "in the download": lambda: dying(downloads.PartFile, "write"),
-    "before the rename": lambda: dying(downloads.PartFile, "finished"),
+    "in the download": lambda: dying(transfer.HashingWriter, "write"),
+    "before the rename": lambda: dying(transfer.HashingWriter, "finished"),
     "after the rename": lambda: dying(Journal, "keep_output", before=True),
 }
 def run(base_url, home, moment):
@@ -86,8 +87,9 @@ def run(base_url, home, moment):
     if moment in MOMENTS:
         MOMENTS[moment]()
     connection = Connection(base_url, SecretStr("k" * 20))
-    with Client(connection, Journal(home / "journal.sqlite3"), sleep=lambda s: None) as client:
-        sys.settrace(trace)
+    time = TimeSource(sleep=lambda s: None)
+    with Client(connection, Journal(home / "journal.sqlite3"), time=time) as client:
+        sys.settrace(None if moment in MOMENTS else trace)
         (job,) = client.submit(intent, upload=True)
         client.wait(job.id, folder=home / "out")
         sys.settrace(None)
@@ -201,7 +203,7 @@ def test_killed_while_the_service_works(
     children: list[int] = []
     started = threading.Event()
 
-    def kill(seen: Seen) -> None:
+    def kill(seen: ReceivedRequest) -> None:
         if seen.step == "submit":
             started.wait()
             os.kill(children[0], signal.SIGKILL)
@@ -215,26 +217,28 @@ def test_killed_while_the_service_works(
     assert service.count("submit") == 1
 
 
-def test_killed_at_ten_random_points(nursery: Nursery, tmp_path: Path, tools: Any) -> None:
-    """Points are lines of the submission package, drawn over a whole run."""
+def test_killed_at_ten_random_points(
+    nursery: Nursery, service: FakeService, tmp_path: Path, tools: Any
+) -> None:
+    """Points are lines of the submission package, one drawn from each tenth of a whole run."""
 
-    def room(name: str) -> Path:
+    def desk_in(name: str) -> Any:
         (tmp_path / name).mkdir()
         tools.local_pair(tmp_path / name)
-        return tmp_path / name
+        return tools.Desk(tmp_path / name, service.base_url)
 
     chance = random.Random(5)
     ends = []
-    with FakeService() as service:
-        code, lines = nursery.run(tools.Desk(room("whole"), service.base_url), "never")
-        assert (code, lines > 1000) == (0, True)
-        for k in range(10):
-            service.restart()
-            desk = tools.Desk(room(str(k)), service.base_url)
-            assert nursery.run(desk, str(chance.randrange(1, lines)))[0] == -signal.SIGKILL
-            posts = service.count("submit")
-            end = recovered(desk)
-            assert service.count("submit") == posts <= 1
-            assert end in (["completed"] if posts else ["nothing", "unknown"])
-            ends.append(end)
+    code, lines = nursery.run(desk_in("whole"), "never")
+    assert (code, lines > 1000) == (0, True)
+    for k in range(10):
+        service.restart()
+        desk = desk_in(str(k))
+        point = chance.randrange(lines * k // 10 + 1, lines * (k + 1) // 10)
+        assert nursery.run(desk, str(point))[0] == -signal.SIGKILL
+        posts = service.count("submit")
+        end = recovered(desk)
+        assert service.count("submit") == posts <= 1
+        assert end in (["completed"] if posts else ["nothing", "unknown"])
+        ends.append(end)
     assert {"nothing", "completed"} <= set(ends), ends

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,40 +17,20 @@ from wan_prep.errors import (
     SubmissionError,
     SubmissionUnknown,
 )
-from wan_prep.submission.fake import FakeService, Seen, clip
-from wan_prep.submission.jobs import Job, JobInput, Output
+from wan_prep.rehearsal.server import FakeService, ReceivedRequest, clip
+from wan_prep.submission.jobs import Job, JobOutput
 from wan_prep.submission.journal import Journal
-
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-def entry(name: str = "wp-a", **changes: Any) -> Job:
-    facts: dict[str, Any] = {
-        "id": name,
-        "batch": name,
-        "state": "submitting",
-        "base_url": "https://api.example",
-        "model": "wan/animate",
-        "image": JobInput(source="hero.png", url="https://kept.example/1.png"),
-        "video": JobInput(source="dance.mp4", url="https://kept.example/2.mp4"),
-        "mode": "animate",
-        "resolution": "480p",
-        "seed": -1,
-        "created_at": NOW,
-        "updated_at": NOW,
-    }
-    return Job(**{**facts, **changes})
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.sqlite3", now=lambda: NOW)
+def journal(tmp_path: Path, tools: Any) -> Journal:
+    return Journal(tmp_path / "journal.sqlite3", now=lambda: tools.NOW)
 
 
 # ---- the journal
 
 
-STRAY = Output(url="https://a.example/l.mp4", path="/x/l.mp4", sha256="c" * 64)
+STRAY = JobOutput(url="https://a.example/l.mp4", path="/x/l.mp4", sha256="c" * 64)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +43,9 @@ STRAY = Output(url="https://a.example/l.mp4", path="/x/l.mp4", sha256="c" * 64)
 )
 @pytest.mark.parametrize("state", ["submitted", "unknown"])
 def test_the_posts_own_id_wins_over_one_that_was_found(
-    journal: Journal, meanwhile: dict[str, Any], state: Any
+    journal: Journal, meanwhile: dict[str, Any], state: Any, tools: Any
 ) -> None:
-    job = journal.claim(entry())
+    job = journal.claim(tools.entry())
     journal.attach(job.id, ["look-alike"])
     journal.change(job.id, **meanwhile)
     settled = journal.settle(job, state=state, service_id="own", status="created")
@@ -78,16 +57,16 @@ def test_the_posts_own_id_wins_over_one_that_was_found(
 
 
 @pytest.mark.parametrize("state", ["rejected", "not_sent"])
-def test_a_clear_no_frees_what_was_found(journal: Journal, state: Any) -> None:
-    job = journal.claim(entry())
+def test_a_clear_no_frees_what_was_found(journal: Journal, state: Any, tools: Any) -> None:
+    job = journal.claim(tools.entry())
     journal.attach(job.id, ["look-alike"])
     settled = journal.settle(job, state=state, error="no")
     assert (settled.state, settled.service_id, settled.error) == (state, None, "no")
     assert "task look-alike had been taken for this job" in settled.summary()
 
 
-def test_what_was_found_rightly_keeps_its_progress(journal: Journal) -> None:
-    job = journal.claim(entry())
+def test_what_was_found_rightly_keeps_its_progress(journal: Journal, tools: Any) -> None:
+    job = journal.claim(tools.entry())
     journal.attach(job.id, ["own"])
     journal.change(job.id, state="completed", outputs=(STRAY,))
     settled = journal.settle(job, state="submitted", service_id="own", status="created")
@@ -95,11 +74,13 @@ def test_what_was_found_rightly_keeps_its_progress(journal: Journal) -> None:
     assert not settled.is_found, "the POST has confirmed it"
 
 
-def test_a_task_that_was_found_for_another_entry_is_given_back(journal: Journal) -> None:
-    other = journal.claim(entry("wp-b", state="unknown"))
+def test_a_task_that_was_found_for_another_entry_is_given_back(
+    journal: Journal, tools: Any
+) -> None:
+    other = journal.claim(tools.entry("wp-b", state="unknown"))
     journal.attach(other.id, ["own"])
     journal.change(other.id, state="completed", outputs=(STRAY,))
-    job = journal.claim(entry("wp-a"), resubmit=True)
+    job = journal.claim(tools.entry("wp-a"), resubmit=True)
     settled = journal.settle(job, state="submitted", service_id="own")
     assert (settled.service_id, settled.state) == ("own", "submitted")
     assert "wp-b" in settled.summary()
@@ -109,17 +90,17 @@ def test_a_task_that_was_found_for_another_entry_is_given_back(journal: Journal)
     assert "belongs to wp-a" in freed.summary()
 
 
-def test_an_id_that_two_posts_returned_stays_with_both(journal: Journal) -> None:
+def test_an_id_that_two_posts_returned_stays_with_both(journal: Journal, tools: Any) -> None:
     """Then the service takes them for one."""
-    first = journal.settle(journal.claim(entry("wp-b")), state="submitted", service_id="own")
-    second = journal.claim(entry("wp-a"), resubmit=True)
+    first = journal.settle(journal.claim(tools.entry("wp-b")), state="submitted", service_id="own")
+    second = journal.claim(tools.entry("wp-a"), resubmit=True)
     journal.settle(second, state="submitted", service_id="own")
     assert [job.service_id for job in journal.jobs()] == ["own", "own"]
     assert journal.job("wp-b") == first
 
 
-def test_an_entry_that_is_gone_is_written_again(journal: Journal) -> None:
-    job = journal.claim(entry())
+def test_an_entry_that_is_gone_is_written_again(journal: Journal, tools: Any) -> None:
+    job = journal.claim(tools.entry())
     journal.path.unlink()
     journal.settle(job, state="submitted", service_id="own")
     assert journal.job("own").id == job.id
@@ -127,8 +108,8 @@ def test_an_entry_that_is_gone_is_written_again(journal: Journal) -> None:
     assert journal.doubt(job, "reset").state == journal.job(job.id).state == "unknown"
 
 
-def test_a_doubt_changes_nothing_that_is_clear(journal: Journal) -> None:
-    job = journal.claim(entry())
+def test_a_doubt_changes_nothing_that_is_clear(journal: Journal, tools: Any) -> None:
+    job = journal.claim(tools.entry())
     found, _ = journal.attach(job.id, ["found"])
     assert journal.doubt(job, "reset") == found
 
@@ -138,10 +119,10 @@ def test_a_doubt_changes_nothing_that_is_clear(journal: Journal) -> None:
     [(["taken"], None, 0), (["taken", "x"], "x", 1), (["x", "y"], None, 2), ([], None, 0)],
 )
 def test_one_free_task_is_attached(
-    journal: Journal, candidates: list[str], attached: str | None, matches: int
+    journal: Journal, candidates: list[str], attached: str | None, matches: int, tools: Any
 ) -> None:
-    journal.settle(journal.claim(entry("wp-b")), state="submitted", service_id="taken")
-    job = journal.claim(entry("wp-a"), resubmit=True)
+    journal.settle(journal.claim(tools.entry("wp-b")), state="submitted", service_id="taken")
+    job = journal.claim(tools.entry("wp-a"), resubmit=True)
     found, count = journal.attach(job.id, candidates)
     assert (found.service_id, count) == (attached, matches)
     assert found.is_found == (attached is not None)
@@ -151,15 +132,15 @@ def test_one_free_task_is_attached(
     ("state", "service_id"), [("submitted", "own"), ("unknown", "own"), ("rejected", None)]
 )
 def test_nothing_is_attached_once_the_post_was_answered(
-    journal: Journal, state: Any, service_id: str | None
+    journal: Journal, state: Any, service_id: str | None, tools: Any
 ) -> None:
-    job = journal.claim(entry())
+    job = journal.claim(tools.entry())
     settled = journal.settle(job, state=state, service_id=service_id)
     assert journal.attach(job.id, ["look-alike"])[0] == settled
 
 
-def test_an_output_of_another_task_is_not_kept(journal: Journal) -> None:
-    job = journal.claim(entry(outputs=(Output(url="https://a.example/own.mp4"),)))
+def test_an_output_of_another_task_is_not_kept(journal: Journal, tools: Any) -> None:
+    job = journal.claim(tools.entry(outputs=(JobOutput(url="https://a.example/own.mp4"),)))
     assert journal.keep_output(job.id, 0, STRAY) == job
     assert journal.keep_output(job.id, 1, STRAY) == job
 
@@ -168,10 +149,10 @@ def test_an_output_of_another_task_is_not_kept(journal: Journal) -> None:
 
 
 @pytest.fixture
-def elsewhere(both: Any, service: FakeService, tools: Any, tmp_path: Path) -> str:
+def elsewhere(desk: Any, service: FakeService, tools: Any, tmp_path: Path) -> str:
     """The service's id of the same work, submitted from another machine."""
     (tmp_path / "elsewhere").mkdir()
-    other = tools.Desk(tmp_path / "elsewhere", service.base_url, both.kind)
+    other = tools.Desk(tmp_path / "elsewhere", service.base_url)
     (job,) = other.submit(tools.url_pair())
     return str(job.service_id)
 
@@ -179,7 +160,7 @@ def elsewhere(both: Any, service: FakeService, tools: Any, tmp_path: Path) -> st
 def during(service: FakeService, step: str, act: Callable[[], object]) -> None:
     """Let something happen once, while the answer to a step is awaited."""
 
-    def once(seen: Seen) -> None:
+    def once(seen: ReceivedRequest) -> None:
         if seen.step == step:
             service.on_seen = lambda _: None
             act()
@@ -188,27 +169,27 @@ def during(service: FakeService, step: str, act: Callable[[], object]) -> None:
 
 
 def test_a_look_up_while_the_post_is_under_way(
-    both: Any, service: FakeService, tools: Any, elsewhere: str
+    desk: Any, service: FakeService, tools: Any, elsewhere: str
 ) -> None:
     """Another process finds the look-alike, waits for it, and has its output."""
     strays = []
 
     def look_up() -> None:
-        strays.append(both.wait(both.only_job().id))
+        strays.append(desk.wait(desk.only_job().id))
 
     during(service, "submit", look_up)
-    (job,) = both.submit(tools.url_pair())
+    (job,) = desk.submit(tools.url_pair())
     (stray,) = strays
     assert (stray.job.service_id, stray.status) == (elsewhere, "completed")
     (own,) = set(service.tasks) - {elsewhere}
     assert (job.service_id, job.state, job.outputs) == (own, "submitted", ())
-    assert both.only_job() == job
+    assert desk.only_job() == job
     assert elsewhere in job.summary()
     assert stray.outputs[0].path in job.summary()
     service.video = clip(40)
     with pytest.raises(DownloadFailed, match="--overwrite"):
-        both.wait(job.id)
-    prediction = both.wait(job.id, overwrite=True)
+        desk.wait(job.id)
+    prediction = desk.wait(job.id, overwrite=True)
     assert prediction.job.service_id == own
     assert Path(prediction.outputs[0].path).read_bytes() == clip(40)
 
@@ -223,7 +204,7 @@ def test_a_look_up_while_the_post_is_under_way(
     ],
 )
 def test_a_look_up_while_the_post_goes_wrong(
-    both: Any,
+    desk: Any,
     service: FakeService,
     tools: Any,
     elsewhere: str,
@@ -233,23 +214,23 @@ def test_a_look_up_while_the_post_goes_wrong(
     kept: bool,
 ) -> None:
     """A clear no sets the look-alike free; a doubt leaves it, because it may be the one."""
-    during(service, "submit", lambda: both.call("reconcile"))
+    during(service, "submit", lambda: desk.call("reconcile"))
     service.add_faults(fault)
     with pytest.raises(error) as caught:
-        both.submit(tools.url_pair())
-    job = both.only_job()
+        desk.submit(tools.url_pair())
+    job = desk.only_job()
     assert (job.state, job.service_id) == (state, elsewhere if kept else None)
     assert (elsewhere in str(caught.value)) != kept
 
 
 def test_nothing_sent_and_yet_found(
-    both: Any, service: FakeService, tools: Any, elsewhere: str
+    desk: Any, service: FakeService, tools: Any, elsewhere: str
 ) -> None:
-    both.wrap = lambda inner: Unplugged(inner, lambda: both.journal)
+    desk.wrap = lambda inner: Unplugged(inner, lambda: desk.journal)
     Unplugged.found = elsewhere
     with pytest.raises(ServiceUnreachable, match=elsewhere):
-        both.submit(tools.url_pair())
-    job = both.only_job()
+        desk.submit(tools.url_pair())
+    job = desk.only_job()
     assert (job.state, job.service_id) == ("not_sent", None)
 
 
@@ -271,185 +252,167 @@ class Unplugged:
     def handle_request(self, _request: Any) -> Any:
         self._refused()
 
-    async def handle_async_request(self, _request: Any) -> Any:
-        self._refused()
-
     def close(self) -> None:
         self.inner.close()
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
 
 
 def test_an_interruption_leaves_what_was_found(
     desk: Any, service: FakeService, tools: Any, elsewhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wan_prep.submission import submitting
+    from wan_prep.submission import client
 
     def interrupted(*_args: object) -> object:
         (job,) = desk.journal.jobs()
         desk.journal.attach(job.id, [elsewhere])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(submitting, "after_post", interrupted)
+    monkeypatch.setattr(client, "after_post", interrupted)
     with pytest.raises(KeyboardInterrupt):
         desk.submit(tools.url_pair())
     assert (desk.only_job().state, desk.only_job().service_id) == ("submitted", elsewhere)
 
 
 def test_an_unclear_answer_with_an_id_is_kept(
-    both: Any, service: FakeService, tools: Any, elsewhere: str
+    desk: Any, service: FakeService, tools: Any, elsewhere: str
 ) -> None:
-    during(service, "submit", lambda: both.call("reconcile"))
+    during(service, "submit", lambda: desk.call("reconcile"))
     service.add_faults("submit=recode:500")
     with pytest.raises(SubmissionUnknown) as caught:
-        both.submit(tools.url_pair())
+        desk.submit(tools.url_pair())
     (own,) = set(service.tasks) - {elsewhere}
-    job = both.only_job()
+    job = desk.only_job()
     assert (job.state, job.service_id) == ("unknown", own)
     assert own in str(caught.value)
     assert elsewhere in job.summary()
-    assert both.wait(job.id).job.service_id == own
+    assert desk.wait(job.id).job.service_id == own
 
 
-def test_a_freed_task_goes_to_its_owner(both: Any, service: FakeService, tools: Any) -> None:
-    service.restart("submit=done+reset")
-    with pytest.raises(SubmissionUnknown):
-        both.submit(tools.url_pair())
-    owner = both.only_job()
+def test_a_freed_task_goes_to_its_owner(desk: Any, service: FakeService, tools: Any) -> None:
+    owner = desk.submit_unknown(service, tools.url_pair())
     (lost,) = service.tasks
 
     def take() -> None:
-        (taker,) = (job for job in both.journal.jobs() if job.id != owner.id)
-        assert both.wait(taker.id).job.service_id == lost
+        (taker,) = (job for job in desk.journal.jobs() if job.id != owner.id)
+        assert desk.wait(taker.id).job.service_id == lost
 
     during(service, "submit", take)
-    (job,) = both.submit(tools.url_pair(), resubmit=True)
+    (job,) = desk.submit(tools.url_pair(), resubmit=True)
     assert job.service_id != lost
     assert lost in job.summary()
-    (found,) = both.call("reconcile")
+    (found,) = desk.call("reconcile")
     assert (found.job.id, found.job.service_id) == (owner.id, lost)
 
 
 def test_a_task_under_way_that_another_entry_took(
-    both: Any, service: FakeService, tools: Any
+    desk: Any, service: FakeService, tools: Any
 ) -> None:
-    service.restart("submit=500")
-    with pytest.raises(SubmissionUnknown):
-        both.submit(tools.url_pair())
-    first = both.only_job()
+    first = desk.submit_unknown(service, tools.url_pair(), fault="submit=500")
 
-    def take(seen: Seen) -> None:
+    def take(seen: ReceivedRequest) -> None:
         if seen.step == "submit":
             service.on_worked = lambda _: None
-            assert both.wait(first.id).succeeded
+            assert desk.wait(first.id).succeeded
 
     service.on_worked = take
-    (job,) = both.submit(tools.url_pair(), resubmit=True)
+    (job,) = desk.submit(tools.url_pair(), resubmit=True)
     assert (job.service_id, job.state) == (*service.tasks, "submitted")
     assert first.id in job.summary()
-    freed = both.journal.job(first.id)
+    freed = desk.journal.job(first.id)
     assert (freed.state, freed.service_id, freed.outputs) == ("unknown", None, ())
     assert job.id in freed.summary()
 
 
 @pytest.mark.parametrize("step", ["result", "output"])
 def test_who_waits_for_a_look_alike_goes_over_to_the_job(
-    both: Any, service: FakeService, tools: Any, elsewhere: str, step: str
+    desk: Any, service: FakeService, tools: Any, elsewhere: str, step: str
 ) -> None:
     """The POST's id is noted while an answer about the look-alike is on its way."""
-    service.polls_until_completed = 1
-    (job,) = both.submit(tools.url_pair())
+    service.polls_until_completed, service.nsfw = 1, (False, False)
+    (job,) = desk.submit(tools.url_pair())
     own = job.service_id
-    lost = both.journal.change(job.id, state="submitting", service_id=None)
-    assert both.journal.attach(job.id, [elsewhere])[0].is_found
-    settle = lambda: both.journal.settle(lost, state="submitted", service_id=own)  # noqa: E731
+    lost = desk.journal.change(job.id, state="submitting", service_id=None)
+    assert desk.journal.attach(job.id, [elsewhere])[0].is_found
+    settle = lambda: desk.journal.settle(lost, state="submitted", service_id=own)  # noqa: E731
     during(service, step, settle)
-    prediction = both.wait(job.id, overwrite=True)
+    prediction = desk.wait(job.id, overwrite=True)
     assert prediction.job.service_id == own
     assert own in prediction.outputs[0].url
-    assert both.only_job() == prediction.job
+    assert desk.only_job() == prediction.job
 
 
 def test_who_waits_for_a_job_that_is_refused_meanwhile(
-    both: Any, service: FakeService, tools: Any, elsewhere: str
+    desk: Any, service: FakeService, tools: Any, elsewhere: str
 ) -> None:
-    (job,) = both.submit(tools.url_pair())
-    both.journal.change(job.id, state="submitting", service_id=None)
-    both.journal.attach(job.id, [elsewhere])
-    during(service, "result", lambda: both.journal.settle(job, state="rejected", error="no"))
+    (job,) = desk.submit(tools.url_pair())
+    desk.journal.change(job.id, state="submitting", service_id=None)
+    desk.journal.attach(job.id, [elsewhere])
+    during(service, "result", lambda: desk.journal.settle(job, state="rejected", error="no"))
     with pytest.raises(SubmissionError, match="nothing was accepted"):
-        both.wait(job.id)
-    assert (both.only_job().state, both.only_job().outputs) == ("rejected", ())
+        desk.wait(job.id)
+    assert (desk.only_job().state, desk.only_job().outputs) == ("rejected", ())
 
 
-def test_a_look_up_that_comes_late(both: Any, service: FakeService, tools: Any) -> None:
+def test_a_look_up_that_comes_late(desk: Any, service: FakeService, tools: Any) -> None:
     """The POST is answered between the look at the history and its note."""
-    service.restart("submit=done+reset")
-    with pytest.raises(SubmissionUnknown):
-        both.submit(tools.url_pair())
-    job = both.only_job()
+    job = desk.submit_unknown(service, tools.url_pair())
     (own,) = service.tasks
     during(
         service,
         "history",
-        lambda: both.journal.settle(job, state="submitted", service_id=own),
+        lambda: desk.journal.settle(job, state="submitted", service_id=own),
     )
-    (found,) = both.call("reconcile")
+    (found,) = desk.call("reconcile")
     assert (found.is_clear, found.job.service_id) == (True, own)
     assert "never accepted" not in found.said
 
 
 def test_a_look_up_of_a_job_that_is_refused_meanwhile(
-    both: Any, service: FakeService, tools: Any
+    desk: Any, service: FakeService, tools: Any
 ) -> None:
-    service.restart("submit=500")
-    with pytest.raises(SubmissionUnknown):
-        both.submit(tools.url_pair())
-    job = both.only_job()
-    during(service, "history", lambda: both.journal.settle(job, state="rejected", error="no"))
+    job = desk.submit_unknown(service, tools.url_pair(), fault="submit=500")
+    during(service, "history", lambda: desk.journal.settle(job, state="rejected", error="no"))
     with pytest.raises(SubmissionError, match="nothing was accepted"):
-        both.wait(job.id)
+        desk.wait(job.id)
 
 
 # ---- two that wait for one job
 
 
 def test_an_end_that_another_process_noted_stays(
-    both: Any, service: FakeService, tools: Any
+    desk: Any, service: FakeService, tools: Any
 ) -> None:
-    (job,) = both.submit(tools.url_pair())
+    (job,) = desk.submit(tools.url_pair())
     ended = {"state": "failed", "status": "failed", "error": "no face"}
-    during(service, "result", lambda: both.journal.change(job.id, **ended))
-    prediction = both.wait(job.id)
+    during(service, "result", lambda: desk.journal.change(job.id, **ended))
+    prediction = desk.wait(job.id)
     assert (prediction.status, prediction.error) == ("failed", "no face")
 
 
 def test_an_output_that_another_process_fetched_is_not_fetched_again(
-    both: Any, service: FakeService, tools: Any
+    desk: Any, service: FakeService, tools: Any
 ) -> None:
     service.polls_until_completed = 1
-    (job,) = both.submit(tools.url_pair())
-    during(service, "result", lambda: both.wait(job.id))
-    assert both.wait(job.id).succeeded
+    (job,) = desk.submit(tools.url_pair())
+    during(service, "result", lambda: desk.wait(job.id))
+    assert desk.wait(job.id).succeeded
     assert service.count("output") == 1
 
 
-def test_outputs_that_come_after_the_end(both: Any, service: FakeService, tools: Any) -> None:
+def test_outputs_that_come_after_the_end(desk: Any, service: FakeService, tools: Any) -> None:
     service.polls_until_completed = 1
-    (job,) = both.submit(tools.url_pair())
+    (job,) = desk.submit(tools.url_pair())
     service.add_faults("result=no-outputs")
     with pytest.raises(NoOutputs):
-        both.wait(job.id)
-    assert (both.only_job().state, both.only_job().outputs) == ("completed", ())
-    assert len(both.wait(job.id).outputs) == 1
+        desk.wait(job.id)
+    assert (desk.only_job().state, desk.only_job().outputs) == ("completed", ())
+    assert len(desk.wait(job.id).outputs) == 1
 
 
 # ---- both errors are told
 
 
 def test_a_refusal_that_the_journal_cannot_note(
-    both: Any, service: FakeService, tools: Any, monkeypatch: pytest.MonkeyPatch
+    desk: Any, service: FakeService, tools: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_args: object, **_options: object) -> Job:
         raise JournalError("disk is full")
@@ -458,21 +421,21 @@ def test_a_refusal_that_the_journal_cannot_note(
     with monkeypatch.context() as broken:
         broken.setattr(Journal, "settle", full)
         with pytest.raises(Rejected) as caught:
-            both.submit(tools.url_pair())
+            desk.submit(tools.url_pair())
     assert caught.value.status == 402
     assert "402" in str(caught.value)
     assert "disk is full" in str(caught.value)
     assert isinstance(caught.value.__cause__, JournalError)
-    job = both.only_job()
+    job = desk.only_job()
     assert job.id in str(caught.value)
     assert job.state == "submitting"
     with pytest.raises(SubmissionUnknown):
-        both.wait(job.id)
+        desk.wait(job.id)
 
 
 @pytest.mark.parametrize("fault", ["submit=recode:500", "submit=500"])
 def test_a_doubt_that_the_journal_cannot_note(
-    both: Any, service: FakeService, tools: Any, monkeypatch: pytest.MonkeyPatch, fault: str
+    desk: Any, service: FakeService, tools: Any, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     def full(*_args: object, **_options: object) -> Job:
         raise JournalError("disk is full")
@@ -482,7 +445,7 @@ def test_a_doubt_that_the_journal_cannot_note(
         broken.setattr(Journal, "settle", full)
         broken.setattr(Journal, "doubt", full)
         with pytest.raises(SubmissionUnknown, match="disk is full") as caught:
-            both.submit(tools.url_pair())
+            desk.submit(tools.url_pair())
     for service_id in service.tasks:
         assert service_id in str(caught.value)
     assert isinstance(caught.value.__cause__, JournalError)

@@ -9,6 +9,7 @@ import pytest
 
 from wan_prep.errors import InputPathError, SourceChanged, WanPrepError
 from wan_prep.planning.model import Plan
+from wan_prep.report.model import Report
 from wan_prep.submission.pairs import Target, fixed_pair, other_target
 
 IMAGE = {"source": "a", "sha256": "b", "name": "reference.jpg", "copy_bytes": True}
@@ -35,9 +36,10 @@ def test_another_target_is_named_beside_the_first(chosen: Target, named: str) ->
 
 
 @pytest.fixture
-def folder(tmp_path: Path, publish: Callable[..., Plan]) -> Path:
-    for name in ("reference.jpg", "driving.mp4", "before.json", "report.json", "report.html"):
+def folder(tmp_path: Path, publish: Callable[..., Plan], report: Callable[..., Report]) -> Path:
+    for name in ("reference.jpg", "driving.mp4", "before.json", "report.html"):
         (tmp_path / name).write_text(name)
+    report().save(tmp_path / "report.json")
     publish(tmp_path, mode="replace", resolution="720p", image=IMAGE)
     return tmp_path
 
@@ -46,7 +48,7 @@ def test_a_folder_is_what_its_plan_says(folder: Path) -> None:
     (folder / "notes.txt").write_text("whoever keeps notes here may")
     found = fixed_pair(folder)
     assert (found.image, found.video) == (folder / "reference.jpg", folder / "driving.mp4")
-    assert found.report == folder / "report.json"
+    assert found.report == Report.load(folder / "report.json")
     assert found.target == Target("replace", "720p")
 
 

@@ -12,7 +12,7 @@ from wan_prep.submission.schema import (
     AnimateRequest,
     HistoryPage,
     Receipt,
-    Task,
+    TaskResult,
     UploadTicket,
     checked_parameters,
     data_of,
@@ -114,7 +114,7 @@ def test_the_replies_of_the_service_s_page() -> None:
             },
         }
     ).encode()
-    task = data_of(opened(content), Task)
+    task = data_of(opened(content), TaskResult)
     assert (task.id, task.status) == ("e6832d4abffb4d79bfbca19783fca133", "completed")
     assert task.outputs == ("https://cdn.example/out.mp4?Signature=1",)
     assert (task.nsfw(0), task.nsfw(1)) == (True, None)
@@ -169,7 +169,7 @@ def test_an_id_becomes_part_of_a_path_and_must_be_fit_for_it(odd: str) -> None:
 )
 def test_a_task_is_read_leniently(field: str, value: Any) -> None:
     content = json.dumps({"data": {"id": "a", "status": "created", field: value}}).encode()
-    task = data_of(opened(content), Task)
+    task = data_of(opened(content), TaskResult)
     assert (task.outputs, task.nsfw(0)) == ((), None)
 
 
@@ -177,7 +177,7 @@ def test_a_task_is_read_leniently(field: str, value: Any) -> None:
 def test_outputs_that_cannot_be_fetched_are_no_outputs(outputs: Any) -> None:
     content = json.dumps({"data": {"status": "completed", "outputs": outputs}}).encode()
     with pytest.raises(ReplyInvalid, match="outputs"):
-        data_of(opened(content), Task)
+        data_of(opened(content), TaskResult)
 
 
 def refusal(content: bytes, kind: Any) -> str:
@@ -191,7 +191,7 @@ def refusal(content: bytes, kind: Any) -> str:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_are_anything_but_an_answer_or_a_named_error(content: bytes) -> None:
-    assert refusal(content, Task).isprintable()
+    assert refusal(content, TaskResult).isprintable()
 
 
 _JSON = st.recursive(
@@ -211,14 +211,14 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_no_document_is_anything_but_an_answer_or_a_named_error(document: Any) -> None:
     content = json.dumps(document).encode()
-    for kind in (Task, Receipt, UploadTicket, HistoryPage):
+    for kind in (TaskResult, Receipt, UploadTicket, HistoryPage):
         assert "\n" not in refusal(content, kind)
     assert "\n" not in message_of(content)
 
 
 def test_a_text_that_cannot_be_written_is_mended() -> None:
     envelope = opened(b'{"data": {"status": "a\\ud800b", "error": "\\udfff"}}')
-    assert data_of(envelope, Task) == Task(status="a?b", error="?")
+    assert data_of(envelope, TaskResult) == TaskResult(status="a?b", error="?")
 
 
 def test_an_odd_entry_of_the_history_hides_no_other() -> None:

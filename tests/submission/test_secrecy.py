@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from wan_prep.errors import SubmissionError
-from wan_prep.submission.environment import Connection
-from wan_prep.submission.fake import FakeService
-from wan_prep.submission.jobs import as_document
+from wan_prep.rehearsal.server import FakeService
 
 FAULTS = [
     (),
@@ -37,7 +35,7 @@ FAULTS = [
 @pytest.mark.parametrize("faults", FAULTS, ids=",".join)
 def test_the_key_is_nowhere(
     faults: tuple[str, ...],
-    both: Any,
+    desk: Any,
     service: FakeService,
     tools: Any,
     tmp_path: Path,
@@ -50,7 +48,7 @@ def test_the_key_is_nowhere(
 
     def attempt(name: str, *args: Any, **options: Any) -> Any:
         try:
-            found = getattr(both, name)(*args, **options)
+            found = getattr(desk, name)(*args, **options)
         except SubmissionError as exc:
             said.extend([str(exc), repr(exc), repr(vars(exc)), *traceback.format_exception(exc)])
             return None
@@ -58,14 +56,14 @@ def test_the_key_is_nowhere(
         return found
 
     attempt("submit", tools.local_pair(tmp_path), upload=True)
-    for job in both.journal.jobs():
+    for job in desk.journal.jobs():
         prediction = attempt(
             "wait", job.id, timeout_s=20, progress=lambda tick: said.append(repr(tick))
         )
         if prediction is not None:
-            said.append(as_document(prediction))
+            said.append(prediction.model_dump_json())
     attempt("call", "reconcile")
-    said += [as_document(job) for job in both.journal.jobs()]
+    said += [job.model_dump_json() for job in desk.journal.jobs()]
     out, err = capfd.readouterr()
     said += [out, err, *(record.getMessage() for record in caplog.records)]
     said += [repr(vars(record)) for record in caplog.records]
@@ -81,19 +79,13 @@ def test_the_key_is_nowhere(
 
 
 def test_signed_addresses_are_not_logged(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    (job,) = both.submit(tools.local_pair(tmp_path), upload=True)
-    both.wait(job.id)
-    (other,) = both.submit(tools.url_pair())
-    both.wait(other.id)
+    (job,) = desk.submit(tools.local_pair(tmp_path), upload=True)
+    desk.wait(job.id)
+    (other,) = desk.submit(tools.url_pair())
+    desk.wait(other.id)
     logged = "\n".join(repr(vars(record)) for record in caplog.records)
     assert "Signature" not in logged
     assert "secret-query" not in logged
-
-
-def test_the_key_is_not_in_what_is_kept_of_a_connection(tools: Any) -> None:
-    connection = Connection.from_environment({"WAVESPEED_API_KEY": tools.KEY})
-    assert tools.KEY not in repr(connection)
-    assert tools.KEY not in repr(vars(connection))

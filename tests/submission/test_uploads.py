@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from wan_prep.errors import InputPathError, Rejected
-from wan_prep.submission.fake import FakeService, Seen
+from wan_prep.errors import InputPathError
+from wan_prep.rehearsal.server import FakeService, ReceivedRequest
 from wan_prep.submission.intent import local_input
 
 
@@ -21,15 +21,11 @@ def posted(service: FakeService) -> dict[str, Any]:
     return found
 
 
-def steps(service: FakeService) -> list[str]:
-    return [seen.step for seen in service.seen]
-
-
 def test_a_ticket_then_the_bytes_with_exactly_its_headers(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
-    both.submit(tools.local_pair(tmp_path), upload=True)
-    assert steps(service) == ["ticket", "put", "ticket", "put", "submit"]
+    desk.submit(tools.local_pair(tmp_path), upload=True)
+    assert service.steps == ["ticket", "put", "ticket", "put", "submit"]
     ticket, put, _, second, _ = service.seen
     # The user's own file names stay here.
     assert json.loads(ticket.content) == {
@@ -51,89 +47,92 @@ def test_a_ticket_then_the_bytes_with_exactly_its_headers(
 
 
 def test_every_attempt_has_a_ticket_of_its_own(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
     service.restart("put=403", "put=reset")
-    both.submit(tools.local_pair(tmp_path), upload=True)
-    assert steps(service) == [*(["ticket", "put"] * 4), "submit"]
+    desk.submit(tools.local_pair(tmp_path), upload=True)
+    assert service.steps == [*(["ticket", "put"] * 4), "submit"]
     paths = {seen.path for seen in service.seen if seen.step == "put"}
     assert len(paths) == 4
+    assert desk.time.slept == [2.0, 3.0]
 
 
 def test_the_form_where_there_are_no_tickets(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
     service.restart("ticket=404*")
-    (job,) = both.submit(tools.local_pair(tmp_path), upload=True)
-    assert steps(service) == ["ticket", "form", "ticket", "form", "submit"]
+    (job,) = desk.submit(tools.local_pair(tmp_path), upload=True)
+    assert service.steps == ["ticket", "form", "ticket", "form", "submit"]
     assert service.seen[1].headers["authorization"] == f"Bearer {tools.KEY}"
     # The rehearsal server hands the driving video back as the result.
-    (output,) = both.wait(job.id).outputs
+    (output,) = desk.wait(job.id).outputs
     assert output.sha256 == job.video.sha256
 
 
 def test_the_same_bytes_go_up_once_until_they_expire(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
-    both.submit(tools.local_pair(tmp_path, seed=1), upload=True)
+    desk.submit(tools.local_pair(tmp_path, seed=1), upload=True)
     first = posted(service)
     (tmp_path / "hero.png").rename(tmp_path / "renamed.png")
     (tmp_path / "renamed.png").rename(tmp_path / "hero.png")
-    both.submit(tools.local_pair(tmp_path, seed=2), upload=True)
+    desk.submit(tools.local_pair(tmp_path, seed=2), upload=True)
     assert posted(service) == {**first, "seed": 2}
     assert service.count("put") == 2
-    both.time.slept.append(6 * 24 * 3600.0 - 60.0)
-    both.submit(tools.local_pair(tmp_path, seed=3), upload=True)
+    desk.time.slept.append(6 * 24 * 3600.0 - 60.0)
+    desk.submit(tools.local_pair(tmp_path, seed=3), upload=True)
     assert service.count("put") == 2
-    both.time.slept.append(120.0)
-    both.submit(tools.local_pair(tmp_path, seed=4), upload=True)
+    desk.time.slept.append(120.0)
+    desk.submit(tools.local_pair(tmp_path, seed=4), upload=True)
     assert service.count("put") == 4
     assert posted(service)["image"] != first["image"]
 
 
 def test_a_mixed_pair_uploads_only_what_is_here(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
-
     mixed = replace(tools.url_pair(), image=tools.local_pair(tmp_path).image)
-    both.submit(mixed, upload=True)
-    assert steps(service) == ["ticket", "put", "submit"]
-    assert posted(service)["video"] == mixed.video.url
+    desk.submit(mixed, upload=True)
+    assert service.steps == ["ticket", "put", "submit"]
+    assert posted(service)["video"] == mixed.video.source
 
 
-@pytest.mark.parametrize("change", [b"longer than before" * 1000, b"IMAGE" * 1000])
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [(b"longer than before" * 1000, []), (b"IMAGE" * 1000, ["ticket", "put"])],
+)
 def test_a_file_that_changed_since_the_check(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path, change: bytes
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path, change: bytes, steps: list[str]
 ) -> None:
     intent = tools.local_pair(tmp_path)
     (tmp_path / "hero.png").write_bytes(change)
     with pytest.raises(InputPathError, match="changed since it was checked"):
-        both.submit(intent, upload=True)
-    assert service.count("submit") == 0
-    assert both.journal.jobs() == ()
-    assert both.journal.upload_url(intent.image.sha256, service.base_url, reused_s=1e9) is None
+        desk.submit(intent, upload=True)
+    assert service.steps == steps, "another size is seen before anything is sent"
+    assert desk.journal.jobs() == ()
+    assert desk.journal.upload_url(intent.image.sha256, service.base_url, reused_s=1e9) is None
 
 
-def test_a_file_that_is_gone(both: Any, service: FakeService, tools: Any, tmp_path: Path) -> None:
+def test_a_file_that_is_gone(desk: Any, service: FakeService, tools: Any, tmp_path: Path) -> None:
     intent = tools.local_pair(tmp_path)
     (tmp_path / "dance.mp4").unlink()
     with pytest.raises(InputPathError, match=r"dance\.mp4"):
-        both.submit(intent, upload=True)
+        desk.submit(intent, upload=True)
     assert service.count("submit") == 0
 
 
 def test_a_file_that_changes_while_it_is_sent(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path
+    desk: Any, service: FakeService, tools: Any, tmp_path: Path
 ) -> None:
     intent = tools.local_pair(tmp_path)
 
-    def meddle(seen: Seen) -> None:
+    def meddle(seen: ReceivedRequest) -> None:
         if seen.step == "ticket":
             (tmp_path / "hero.png").write_bytes(b"IMAGE" * 1000)
 
     service.on_seen = meddle
     with pytest.raises(InputPathError, match="changed"):
-        both.submit(intent, upload=True)
+        desk.submit(intent, upload=True)
     assert service.count("submit") == 0
 
 
@@ -141,7 +140,6 @@ def test_a_file_that_changes_while_it_is_sent(
 def test_the_name_that_is_told(
     desk: Any, service: FakeService, tools: Any, tmp_path: Path, name: str
 ) -> None:
-
     (tmp_path / name).write_bytes(b"x")
     mixed = replace(tools.url_pair(), image=local_input(tmp_path / name, "image"))
     desk.submit(mixed, upload=True)
@@ -153,12 +151,3 @@ def test_the_name_that_is_told(
         "hero.webp": ("image.webp", "image/webp"),
     }
     assert (told["filename"], told["content_type"]) == expected[name]
-
-
-def test_a_refused_upload_says_why(
-    both: Any, service: FakeService, tools: Any, tmp_path: Path
-) -> None:
-    service.restart("ticket=413")
-    with pytest.raises(Rejected, match="413") as caught:
-        both.submit(tools.local_pair(tmp_path), upload=True)
-    assert caught.value.status == 413

@@ -3,52 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 from wan_prep.api import judging
 from wan_prep.api.judging import PathLike, Progress, exact_s, quiet
-from wan_prep.errors import GateRefused, InputPathError, MediaUnreadable, WanPrepError
+from wan_prep.errors import GateRefused, MediaUnreadable, WanPrepError
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
 from wan_prep.submission.environment import Connection
 from wan_prep.submission.intent import (
-    Checked,
     Input,
-    Intent,
-    Kind,
+    InputKind,
+    PreparedSubmission,
     dollars,
     intend,
     is_url,
     local_input,
     must_be_allowed,
-    pass_gate,
     priced,
     url_input,
 )
 from wan_prep.submission.jobs import Job, Prediction
-from wan_prep.submission.pairs import Target, fixed_pair, other_target
+from wan_prep.submission.pairs import Pair, Target, other_target, source_pair
 
 if TYPE_CHECKING:
-    from wan_prep.submission.waiting import Tick
+    from wan_prep.submission.client import WaitProgress
 
 
-class Pair(Protocol):
-    """What `normalize` returns, as far as a submission needs it."""
-
-    @property
-    def image(self) -> Path: ...
-    @property
-    def videos(self) -> tuple[Path, ...]: ...
-    @property
-    def after(self) -> Report: ...
-
-
-class Request(TypedDict, total=False):
+class SubmitOptions(TypedDict, total=False):
     """What may be said of a submission besides its pair; see `prepared`."""
 
     prompt: str | None
@@ -64,38 +51,6 @@ class Request(TypedDict, total=False):
     progress: Progress
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A submission that lacks nothing but its passage through the gate."""
-
-    intent: Intent
-    report: Report | None
-    """None where nothing was checked."""
-    warnings: tuple[str, ...]
-    """What `strict` refuses besides the report's own warnings; in the intent's notes, too."""
-
-    @property
-    def checked(self) -> Checked | None:
-        return None if self.report is None else Checked.of(self.report)
-
-    def pass_gate(
-        self,
-        *,
-        allow_not_ready: bool = False,
-        max_cost: Decimal | None = None,
-        strict: bool = False,
-    ) -> None:
-        """Raises GateRefused or CostTooHigh; see `submission.intent.pass_gate`."""
-        pass_gate(
-            self.intent,
-            self.checked,
-            allow_not_ready=allow_not_ready,
-            max_cost=max_cost,
-            strict=strict,
-            warnings=self.warnings,
-        )
-
-
 @overload
 def submit(
     pair: PathLike | Pair,
@@ -107,7 +62,7 @@ def submit(
     allow_not_ready: bool = False,
     resubmit: bool = False,
     strict: bool = False,
-    **request: Unpack[Request],
+    **request: Unpack[SubmitOptions],
 ) -> Job: ...
 @overload
 def submit(
@@ -120,7 +75,7 @@ def submit(
     allow_not_ready: bool = False,
     resubmit: bool = False,
     strict: bool = False,
-    **request: Unpack[Request],
+    **request: Unpack[SubmitOptions],
 ) -> tuple[Job, ...]: ...
 def submit(
     pair: PathLike | Pair,
@@ -132,7 +87,7 @@ def submit(
     allow_not_ready: bool = False,
     resubmit: bool = False,
     strict: bool = False,
-    **request: Unpack[Request],
+    **request: Unpack[SubmitOptions],
 ) -> Job | tuple[Job, ...]:
     """Check a pair, estimate its cost, and submit it: once, whatever happens.
 
@@ -173,7 +128,7 @@ def wait(
     timeout_s: float | None = None,
     overwrite: bool = False,
     profile: Profile | None = None,
-    progress: Callable[[Tick], None] | None = None,
+    progress: Callable[[WaitProgress], None] | None = None,
 ) -> Prediction:
     """Wait for a job's end and download its outputs; any process may take it up again.
 
@@ -189,7 +144,6 @@ def wait(
         InputPathError: an output would take the place of one of the job's own inputs.
     """
     from wan_prep.submission.client import Client
-    from wan_prep.submission.waiting import unwatched
 
     limit_s = None if timeout_s is None else float(exact_s(timeout_s))
     with Client.from_environment(profile) as client:
@@ -198,7 +152,7 @@ def wait(
             folder=Path(folder),
             timeout_s=limit_s,
             overwrite=overwrite,
-            progress=progress or unwatched,
+            progress=progress,
         )
 
 
@@ -220,8 +174,8 @@ def prepared(
     ignore: Sequence[str] = (),
     pose_model: PathLike | None = None,
     progress: Progress = quiet,
-) -> Prepared:
-    """Everything before the gate; what needs no look at the media is held against it first.
+) -> PreparedSubmission:
+    """Everything before the gate. What can be refused without a look at the media is refused first.
 
     mode, resolution: None for what the pair was prepared for, else animate at 480p.
     no_check: neither check the pair nor fetch what is given by URL.
@@ -237,7 +191,7 @@ def prepared(
     """
     figures = profile or default_profile()
     length = None if duration is None else _positive(duration)
-    given = _given(pair, video)
+    given = source_pair(pair, video)
     own = given.target or Target()
     target = Target(mode or own.mode, resolution or own.resolution)
     inputs = _input(given.image, "image"), _input(given.video, "video")
@@ -261,8 +215,8 @@ def prepared(
             image, picture = _at_hand(intent.image, Path(scratch), figures, progress)
             film, clip = _at_hand(intent.video, Path(scratch), figures, progress)
             intent = replace(intent, image=image, video=film)
-            report = given.saved
-            if report is None or not intent.fits(Checked.of(report)):
+            report = given.report
+            if report is None or not intent.fits(report):
                 report = judging.check(
                     picture,
                     clip,
@@ -279,48 +233,17 @@ def prepared(
         intent = priced(intent, measured, figures)
     warning = None if given.target is None else other_target(given.target, target)
     warnings = () if warning is None else (warning,)
-    return Prepared(replace(intent, notes=intent.notes + warnings), report, warnings)
+    return PreparedSubmission(replace(intent, notes=intent.notes + warnings), report, warnings)
 
 
-@dataclass(frozen=True)
-class _Given:
-    """A pair however it was handed over."""
-
-    image: PathLike
-    video: PathLike
-    saved: Report | None = None
-    """Counts only if it is about these files."""
-    target: Target | None = None
-    """What it was prepared for, if it was."""
-
-
-def _given(pair: PathLike | Pair, video: PathLike | None) -> _Given:
-    if isinstance(pair, (str, Path)):
-        return _of_folder(pair) if video is None else _Given(pair, video)
-    if video is not None:
-        raise WanPrepError("expected a pair alone, or an image and a video; found both")
-    if len(pair.videos) != 1:
-        raise InputPathError(
-            f"the clip was split in {len(pair.videos)}: submit its parts one by one, "
-            "submit(pair.image, part)"
-        )
-    target = Target(pair.after.mode, pair.after.resolution)
-    return _Given(pair.image, pair.videos[0], pair.after, target)
-
-
-def _of_folder(folder: PathLike) -> _Given:
-    fixed = fixed_pair(folder)
-    return _Given(fixed.image, fixed.video, Report.load(fixed.report), fixed.target)
-
-
-def _input(source: PathLike, kind: Kind) -> Input:
+def _input(source: PathLike, kind: InputKind) -> Input:
     return url_input(str(source), kind) if is_url(source) else local_input(source, kind)
 
 
 def _at_hand(
     given: Input, scratch: Path, profile: Profile, progress: Progress
 ) -> tuple[Input, Path]:
-    """The input with its content's hash, and a local file with that content."""
+    """The input with the hash of its content, and a local file with that content."""
     if given.path is not None:
         return given, given.path
     from wan_prep.submission.client import fetch

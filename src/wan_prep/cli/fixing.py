@@ -1,7 +1,8 @@
-"""Commands that mend: plan, fix."""
+"""Commands that repair: plan, fix."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path
@@ -10,33 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wan_prep.cli.options import (
-    EndOpt,
-    Format,
     FormatOpt,
-    IgnoreOpt,
     ImageArg,
-    Mode,
-    ModeOpt,
-    PoseModelOpt,
-    ProfileOpt,
+    IntervalOptions,
+    Judging,
+    JudgingOptions,
     QuietOpt,
-    Resolution,
-    ResolutionOpt,
-    SelectOpt,
-    StartOpt,
-    StrictOpt,
     VideoArg,
-    codes_of,
-    profile_of,
-    settings_here,
+    spelled_out,
 )
 from wan_prep.cli.output import (
     EXIT_FINDINGS,
-    EXIT_OK,
+    Format,
     Progress,
     as_json,
     console_on_stdout,
     print_document,
+    print_report,
     print_text,
 )
 from wan_prep.errors import WanPrepError
@@ -47,7 +38,7 @@ if TYPE_CHECKING:
     from wan_prep.planning.model import Plan
     from wan_prep.planning.options import PlanOptions
     from wan_prep.pose.estimator import PoseEstimator
-    from wan_prep.report.model import Report, Verdict
+    from wan_prep.report.model import Report
 
 
 class Pad(Enum):
@@ -61,92 +52,99 @@ class ImageKind(Enum):
     jpeg = "jpeg"
 
 
-UnsafeOpt = Annotated[
-    bool,
-    typer.Option("--unsafe-fixes", help="Also cut visible joints, or more than half of the clip."),
-]
-KeepStartOpt = Annotated[
-    bool, typer.Option("--keep-start", help="The clip's first frame stays the first.")
-]
-MaxSecondsOpt = Annotated[
-    float | None, typer.Option("--max-seconds", metavar="S", help="No longer than this.")
-]
-MaxCostOpt = Annotated[
-    str | None, typer.Option("--max-cost", metavar="USD", help="No dearer than this.")
-]
-SplitOpt = Annotated[bool, typer.Option("--split", help="One file a shot: driving-01.mp4 …")]
-FpsOpt = Annotated[
-    float | None, typer.Option("--fps", metavar="N", help="Frames a second to write.")
-]
-PadOpt = Annotated[Pad, typer.Option("--pad", help="What fills what lies beyond the picture.")]
-PadColorOpt = Annotated[
-    str, typer.Option("--pad-color", metavar="#RRGGBB", help="For --pad color.")
-]
-ImageFormatOpt = Annotated[
-    ImageKind | None, typer.Option("--image-format", help="[default: png, or as it is]")
-]
-BackgroundOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--background",
-        metavar="#RRGGBB",
-        help="Behind transparent parts of the image. [default: the colours stored there]",
-    ),
-]
+@dataclass(frozen=True)
+class PlanningOptions:
+    """What a person decides about a plan, besides the part of the clip."""
+
+    unsafe_fixes: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe-fixes", help="Also cut visible joints, or more than half of the clip."
+        ),
+    ] = False
+    keep_start: Annotated[
+        bool, typer.Option("--keep-start", help="Keep the clip's first frame.")
+    ] = False
+    max_seconds: Annotated[
+        float | None,
+        typer.Option("--max-seconds", metavar="S", help="Trim the clip to this length at most."),
+    ] = None
+    max_cost: Annotated[
+        str | None,
+        typer.Option("--max-cost", metavar="USD", help="Trim the clip until it costs no more."),
+    ] = None
+    split: Annotated[
+        bool, typer.Option("--split", help="Write one file per shot: driving-01.mp4 …")
+    ] = False
+    fps: Annotated[
+        float | None, typer.Option("--fps", metavar="N", help="The frame rate to write.")
+    ] = None
+    pad: Annotated[Pad, typer.Option("--pad", help="How added borders are filled.")] = Pad.edge
+    pad_color: Annotated[
+        str, typer.Option("--pad-color", metavar="#RRGGBB", help="The colour for --pad color.")
+    ] = "#000000"
+    image_format: Annotated[
+        ImageKind | None, typer.Option("--image-format", help="[default: png, or as it is]")
+    ] = None
+    background: Annotated[
+        str | None,
+        typer.Option(
+            "--background",
+            metavar="#RRGGBB",
+            help="The colour behind transparent parts of the image. [default: the colours stored "
+            "there]",
+        ),
+    ] = None
+
+    def over(self, interval: IntervalOptions) -> PlanOptions:
+        """The library's options; raises WanPrepError for a value that cannot be."""
+        from wan_prep.planning.options import PlanOptions
+
+        # As they were written: the options make them exact, or say what is wrong with them.
+        numbers: dict[str, Any] = {
+            "max_seconds": self.max_seconds,
+            "start": interval.start,
+            "end": interval.end,
+            "fps": self.fps,
+        }
+        return PlanOptions(
+            **numbers,
+            unsafe_fixes=self.unsafe_fixes,
+            keep_start=self.keep_start,
+            max_cost=None if self.max_cost is None else _dollars(self.max_cost),
+            split=self.split,
+            pad=self.pad.value,
+            pad_color=self.pad_color,
+            image_format=None if self.image_format is None else self.image_format.value,
+            background=self.background,
+        )
 
 
+@spelled_out
 def plan(
     image: ImageArg,
     video: VideoArg,
-    mode: ModeOpt = None,
-    resolution: ResolutionOpt = None,
+    *,
+    judging: JudgingOptions,
+    interval: IntervalOptions,
+    planning: PlanningOptions,
     format: FormatOpt = Format.text,  # the option's name
-    select: SelectOpt = None,
-    ignore: IgnoreOpt = None,
-    strict: StrictOpt = None,
-    start: StartOpt = None,
-    end: EndOpt = None,
-    unsafe_fixes: UnsafeOpt = False,
-    keep_start: KeepStartOpt = False,
-    max_seconds: MaxSecondsOpt = None,
-    max_cost: MaxCostOpt = None,
-    split: SplitOpt = False,
-    fps: FpsOpt = None,
-    pad: PadOpt = Pad.edge,
-    pad_color: PadColorOpt = "#000000",
-    image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = None,
-    profile: ProfileOpt = None,
-    pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
 ) -> None:
-    """Say what fix would do, and why. Nothing is changed.
+    """Show what fix would do, and why. Nothing is changed.
 
     Example: wan-prep plan hero.png dance.mp4 --max-cost 0.40
     """
     from wan_prep import api
 
-    options = _options(
-        unsafe_fixes=unsafe_fixes,
-        keep_start=keep_start,
-        max_seconds=max_seconds,
-        max_cost=max_cost,
-        start=start,
-        end=end,
-        split=split,
-        fps=fps,
-        pad=pad,
-        pad_color=pad_color,
-        image_format=image_format,
-        background=background,
-    )
-    request = _Request(mode, resolution, select, ignore, profile, pose_model, strict)
-    with Progress(quiet) as progress, api.network(request.pose_model) as estimator:
-        report = request.report(image, video, estimator, progress)
+    options = planning.over(interval)
+    asked = judging.with_settings()
+    with Progress(quiet) as progress, api.network(asked.pose_model) as estimator:
+        report = _checked(image, video, asked, estimator, progress)
         if not _is_readable(report):
             _show_unreadable(report, format, quiet=quiet)
         made = api.plan(
-            report, options, profile=request.figures, estimator=estimator, progress=progress
+            report, options, profile=asked.profile, estimator=estimator, progress=progress
         )
     if format is Format.json:
         print_document(made.public_json())
@@ -157,43 +155,30 @@ def plan(
 
         with console_on_stdout() as console:
             render_plan(made, console)
-    raise typer.Exit(_exit_code(made.foreseen.verdict, request.is_strict))
+    raise typer.Exit(asked.exit_code(made.foreseen.verdict))
 
 
+@spelled_out
 def fix(
     context: typer.Context,
     image: Annotated[str | None, typer.Argument(metavar="IMAGE", help="The picture.")] = None,
     video: Annotated[str | None, typer.Argument(metavar="VIDEO", help="The clip.")] = None,
+    *,
     output: Annotated[
-        str, typer.Option("-o", "--output", metavar="DIR", help="Where the pair is written.")
+        str,
+        typer.Option("-o", "--output", metavar="DIR", help="The folder to write to."),
     ] = "",
     plan: Annotated[
         str | None,
-        typer.Option("--plan", metavar="FILE", help="Repeat a plan.json instead of IMAGE VIDEO."),
+        typer.Option(
+            "--plan", metavar="FILE", help="Carry out this plan.json instead of IMAGE VIDEO."
+        ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that are there already.")
-    ] = False,
-    mode: ModeOpt = None,
-    resolution: ResolutionOpt = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    judging: JudgingOptions,
+    interval: IntervalOptions,
+    planning: PlanningOptions,
     format: FormatOpt = Format.text,
-    select: SelectOpt = None,
-    ignore: IgnoreOpt = None,
-    strict: StrictOpt = None,
-    start: StartOpt = None,
-    end: EndOpt = None,
-    unsafe_fixes: UnsafeOpt = False,
-    keep_start: KeepStartOpt = False,
-    max_seconds: MaxSecondsOpt = None,
-    max_cost: MaxCostOpt = None,
-    split: SplitOpt = False,
-    fps: FpsOpt = None,
-    pad: PadOpt = Pad.edge,
-    pad_color: PadColorOpt = "#000000",
-    image_format: ImageFormatOpt = None,
-    background: BackgroundOpt = None,
-    profile: ProfileOpt = None,
-    pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
 ) -> None:
     """Make the pair fit, in a folder of its own, and check it again. Inputs are never touched.
@@ -208,40 +193,27 @@ def fix(
         raise WanPrepError("where shall the pair be written? give a folder with -o DIR")
     if (plan is None) == (image is None or video is None) or (plan is not None and image):
         raise WanPrepError("give IMAGE and VIDEO, or --plan FILE alone")
-    options = _options(
-        unsafe_fixes=unsafe_fixes,
-        keep_start=keep_start,
-        max_seconds=max_seconds,
-        max_cost=max_cost,
-        start=start,
-        end=end,
-        split=split,
-        fps=fps,
-        pad=pad,
-        pad_color=pad_color,
-        image_format=image_format,
-        background=background,
-    )
-    request = _Request(mode, resolution, select, ignore, profile, pose_model, strict)
+    options = planning.over(interval)
+    asked = judging.with_settings()
     made = None if plan is None else Plan.load(plan)
     if made is not None:
-        _must_agree(context, made, options, request)
+        _must_agree(context, made, options, asked)
     sources = (image, video) if made is None else (made.image.source, made.video.source)
     refuse_sources(Path(output), [source for source in sources if source])
     # One network looks at the pair, at candidate starts, and at what was written.
-    with Progress(quiet) as progress, api.network(request.pose_model) as estimator:
+    with Progress(quiet) as progress, api.network(asked.pose_model) as estimator:
         if made is None:
-            report = request.report(image or "", video or "", estimator, progress)
+            report = _checked(image or "", video or "", asked, estimator, progress)
             if not _is_readable(report):
                 _show_unreadable(report, format, quiet=quiet)
             made = api.plan(
-                report, options, profile=request.figures, estimator=estimator, progress=progress
+                report, options, profile=asked.profile, estimator=estimator, progress=progress
             )
         pair = api.normalize(
             made,
             output,
             overwrite=overwrite,
-            profile=request.figures,
+            profile=asked.profile,
             estimator=estimator,
             progress=progress,
         )
@@ -270,87 +242,28 @@ def fix(
         print_text(f"\nwritten to {printable(str(pair.folder))}:")
         for path in (pair.image, *pair.videos):
             print_text(f"  {printable(path.name)}")
-    raise typer.Exit(max(_exit_code(r.verdict, request.is_strict) for r in pair.reports))
+    raise typer.Exit(max(asked.exit_code(r.verdict) for r in pair.reports))
 
 
-class _Request:
-    """How the pair is judged: what was asked for, else the settings found here."""
+def _checked(
+    image: str,
+    video: str,
+    asked: Judging,
+    estimator: PoseEstimator,
+    progress: Callable[[str, float], None],
+) -> Report:
+    from wan_prep import api
 
-    def __init__(
-        self,
-        mode: Mode | None,
-        resolution: Resolution | None,
-        select: str | None,
-        ignore: str | None,
-        profile: str | None,
-        pose_model: str | None,
-        strict: bool | None,
-    ) -> None:
-        settings = settings_here()
-        self.mode = mode.value if mode else settings.mode
-        self.resolution = resolution.value if resolution else settings.resolution
-        self.select = codes_of(select, settings.select)
-        self.ignore = codes_of(ignore, settings.ignore)
-        self.figures = profile_of(settings.profile if profile is None else profile)
-        self.pose_model = settings.pose_model if pose_model is None else pose_model
-        self.is_strict = settings.strict if strict is None else strict
-
-    def report(
-        self,
-        image: str,
-        video: str,
-        estimator: PoseEstimator,
-        progress: Callable[[str, float], None],
-    ) -> Report:
-        from wan_prep import api
-
-        return api.check(
-            image,
-            video,
-            mode=self.mode,
-            resolution=self.resolution,
-            profile=self.figures,
-            select=self.select,
-            ignore=self.ignore,
-            estimator=estimator,
-            progress=progress,
-        )
-
-
-def _options(
-    *,
-    unsafe_fixes: bool,
-    keep_start: bool,
-    max_seconds: float | None,
-    max_cost: str | None,
-    start: float | None,
-    end: float | None,
-    split: bool,
-    fps: float | None,
-    pad: Pad,
-    pad_color: str,
-    image_format: ImageKind | None,
-    background: str | None,
-) -> PlanOptions:
-    from wan_prep.planning.options import PlanOptions
-
-    # As they were written: the options make them exact, or say what is wrong with them.
-    numbers: dict[str, Any] = {
-        "max_seconds": max_seconds,
-        "start": start,
-        "end": end,
-        "fps": fps,
-    }
-    return PlanOptions(
-        **numbers,
-        unsafe_fixes=unsafe_fixes,
-        keep_start=keep_start,
-        max_cost=None if max_cost is None else _dollars(max_cost),
-        split=split,
-        pad=pad.value,
-        pad_color=pad_color,
-        image_format=None if image_format is None else image_format.value,
-        background=background,
+    return api.check(
+        image,
+        video,
+        mode=asked.mode,
+        resolution=asked.resolution,
+        profile=asked.profile,
+        select=asked.select,
+        ignore=asked.ignore,
+        estimator=estimator,
+        progress=progress,
     )
 
 
@@ -364,9 +277,7 @@ def _dollars(text: str) -> Decimal:
     return amount
 
 
-def _must_agree(
-    context: typer.Context, plan: Plan, options: PlanOptions, request: _Request
-) -> None:
+def _must_agree(context: typer.Context, plan: Plan, options: PlanOptions, asked: Judging) -> None:
     """Raises WanPrepError: an option says other than the plan, which has decided already."""
     from dataclasses import fields
 
@@ -380,11 +291,11 @@ def _must_agree(
         for field in fields(options)
         if getattr(options, field.name) != getattr(plan.options, field.name)
     ]
-    if request.mode != plan.mode:
+    if asked.mode != plan.mode:
         differing.append("mode")
-    if request.resolution != plan.resolution:
+    if asked.resolution != plan.resolution:
         differing.append("resolution")
-    selection = Selection(request.select, request.ignore).validated()
+    selection = Selection(asked.select, asked.ignore).validated()
     if set(selection.deselected()) != set(plan.deselected):
         differing += ["select", "ignore"]
     for name in differing:
@@ -401,18 +312,5 @@ def _is_readable(report: Report) -> bool:
 
 def _show_unreadable(report: Report, format: Format, *, quiet: bool) -> None:
     """Nothing can be made of a file that cannot be read; its findings say why."""
-    if format is Format.json:
-        print_document(report.public_json())
-    elif quiet:
-        print_text(f"{report.verdict} {report.score:.2f}")
-    else:
-        from wan_prep.report.text import render_report
-
-        with console_on_stdout() as console:
-            render_report(report, console)
+    print_report(report, format, quiet=quiet)
     raise typer.Exit(EXIT_FINDINGS)
-
-
-def _exit_code(verdict: Verdict, is_strict: bool) -> int:
-    bad = verdict == "not_ready" or (is_strict and verdict == "risky")
-    return EXIT_FINDINGS if bad else EXIT_OK

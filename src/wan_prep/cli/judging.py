@@ -7,34 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wan_prep.cli.options import (
-    EndOpt,
-    Format,
     FormatOpt,
     HtmlOpt,
-    IgnoreOpt,
     ImageArg,
-    ModeOpt,
-    PoseModelOpt,
+    IntervalOptions,
+    JudgingOptions,
     ProfileOpt,
     QuietOpt,
-    ResolutionOpt,
-    SelectOpt,
-    StartOpt,
-    StrictOpt,
     VerboseOpt,
     VideoArg,
-    codes_of,
     profile_of,
     settings_here,
+    spelled_out,
     times_of,
 )
 from wan_prep.cli.output import (
     EXIT_FINDINGS,
     EXIT_OK,
+    Format,
     Progress,
     as_json,
     console_on_stdout,
     print_document,
+    print_report,
     print_text,
 )
 from wan_prep.errors import WanPrepError
@@ -45,20 +40,15 @@ if TYPE_CHECKING:
     from wan_prep.profile import Profile
 
 
+@spelled_out
 def check(
     image: ImageArg,
     video: VideoArg,
-    mode: ModeOpt = None,
-    resolution: ResolutionOpt = None,
-    format: FormatOpt = Format.text,  # the option's name
-    select: SelectOpt = None,
-    ignore: IgnoreOpt = None,
-    strict: StrictOpt = None,
-    start: StartOpt = None,
-    end: EndOpt = None,
-    profile: ProfileOpt = None,
-    pose_model: PoseModelOpt = None,
+    *,
+    judging: JudgingOptions,
+    interval: IntervalOptions,
     html: HtmlOpt = None,
+    format: FormatOpt = Format.text,  # the option's name
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
 ) -> None:
@@ -68,61 +58,46 @@ def check(
     """
     from wan_prep import api
 
-    settings = settings_here()
-    figures = profile_of(settings.profile if profile is None else profile)
+    asked = judging.with_settings()
     if html is not None:
-        refuse_replacing(html, [path for path in (image, video, profile, pose_model) if path])
+        sources = (image, video, judging.profile, judging.pose_model)
+        refuse_replacing(html, [path for path in sources if path])
     with Progress(quiet) as progress:
         report = api.check(
             image,
             video,
-            mode=mode.value if mode else settings.mode,
-            resolution=resolution.value if resolution else settings.resolution,
-            start=0 if start is None else start,
-            end=end,
-            profile=figures,
-            select=codes_of(select, settings.select),
-            ignore=codes_of(ignore, settings.ignore),
-            pose_model=settings.pose_model if pose_model is None else pose_model,
+            mode=asked.mode,
+            resolution=asked.resolution,
+            start=interval.start or 0,
+            end=interval.end,
+            profile=asked.profile,
+            select=asked.select,
+            ignore=asked.ignore,
+            pose_model=asked.pose_model,
             progress=progress,
         )
         if html is not None:
             progress("writing the page", 1.0)
-            api.write_page(report, html, image=image, video=video, profile=figures)
-    if format is Format.json:
-        print_document(report.public_json())
-    elif quiet:
-        print_text(f"{report.verdict} {report.score:.2f}")
-    else:
-        from wan_prep.report.text import render_report
-
-        with console_on_stdout() as console:
-            render_report(report, console, verbose=verbose)
-    is_strict = settings.strict if strict is None else strict
-    bad = report.verdict == "not_ready" or (is_strict and report.verdict == "risky")
-    raise typer.Exit(EXIT_FINDINGS if bad else EXIT_OK)
+            api.write_page(report, html, image=image, video=video, profile=asked.profile)
+    print_report(report, format, quiet=quiet, verbose=verbose)
+    raise typer.Exit(asked.exit_code(report.verdict))
 
 
+@spelled_out
 def inspect(
     file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video.")],
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="S[,S…]", help="Look at the frames shown at these times."),
     ] = None,
-    mode: ModeOpt = None,
-    resolution: ResolutionOpt = None,
+    *,
+    judging: JudgingOptions,
+    interval: IntervalOptions,
     format: FormatOpt = Format.text,
-    start: StartOpt = None,
-    end: EndOpt = None,
-    select: SelectOpt = None,
-    ignore: IgnoreOpt = None,
-    strict: StrictOpt = None,
-    profile: ProfileOpt = None,
-    pose_model: PoseModelOpt = None,
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
 ) -> None:
-    """Say what is seen in one file.
+    """Show what is seen in one file.
 
     Example: wan-prep inspect dance.mp4 --at 0,2.5
     """
@@ -130,26 +105,23 @@ def inspect(
     from wan_prep.report.assemble import Selection
     from wan_prep.report.inspection import build_inspection
 
-    settings = settings_here()
-    figures = profile_of(settings.profile if profile is None else profile)
-    selection = Selection(
-        codes_of(select, settings.select), codes_of(ignore, settings.ignore)
-    ).validated()
+    asked = judging.with_settings()
+    selection = Selection(asked.select, asked.ignore).validated()
     with Progress(quiet) as progress:
         evidence = api.observe(
             file,
-            start=0 if start is None else start,
-            end=end,
+            start=interval.start or 0,
+            end=interval.end,
             at=None if at is None else times_of(at),
-            profile=figures,
-            pose_model=settings.pose_model if pose_model is None else pose_model,
+            profile=asked.profile,
+            pose_model=asked.pose_model,
             progress=progress,
         )
     inspection = build_inspection(
         evidence,
-        mode=mode.value if mode else settings.mode,
-        resolution=resolution.value if resolution else settings.resolution,
-        profile=figures,
+        mode=asked.mode,
+        resolution=asked.resolution,
+        profile=asked.profile,
         tool=api.tool(),
         selection=selection,
     )
@@ -162,10 +134,9 @@ def inspect(
 
         with console_on_stdout() as console:
             render_inspection(inspection, console, verbose=verbose)
-    is_strict = settings.strict if strict is None else strict
-    grave = {"error", "warning"} if is_strict else {"error"}
-    bad = any(f.severity in grave for f in inspection.findings)
-    raise typer.Exit(EXIT_FINDINGS if bad else EXIT_OK)
+    grave = {"error", "warning"} if asked.is_strict else {"error"}
+    is_bad = any(f.severity in grave for f in inspection.findings)
+    raise typer.Exit(EXIT_FINDINGS if is_bad else EXIT_OK)
 
 
 def rules(

@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
     from wan_prep.profile import Profile
     from wan_prep.settings import Settings
+
+
+def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
+    """A command for typer in which each parameter of a dataclass type is replaced, in its place, by
+    that dataclass's fields.
+
+    So options are declared once, as fields `name: Annotated[type, typer.Option(…)] = default`, and
+    the command gets them as one object. Fields of several dataclasses may not share a name.
+
+    Raises:
+        ValueError: two parameters have one name.
+    """
+    given = inspect.signature(command, eval_str=True).parameters.values()
+    objects: dict[str, Any] = {p.name: p.annotation for p in given if is_dataclass(p.annotation)}
+    parameters = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in given
+        for each in (
+            _fields_of(objects[parameter.name]) if parameter.name in objects else (parameter,)
+        )
+    ]
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        made = {
+            name: kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            for name, kind in objects.items()
+        }
+        command(**values, **made)
+
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in parameters}
+    return called
+
+
+def _fields_of(kind: Any) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    for field in fields(kind):
+        default = inspect.Parameter.empty if field.default is MISSING else field.default
+        yield inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=default,
+            annotation=hints[field.name],
+        )
 
 
 class Mode(Enum):
@@ -25,46 +75,37 @@ class Resolution(Enum):
     p720 = "720p"
 
 
-class Format(Enum):
-    text = "text"
-    json = "json"
-
-
 # Paths stay text up to the library: `Path("")` would turn an empty argument into the folder ".".
 ImageArg = Annotated[str, typer.Argument(metavar="IMAGE", help="The character's picture.")]
-VideoArg = Annotated[str, typer.Argument(metavar="VIDEO", help="The clip that drives it.")]
+VideoArg = Annotated[str, typer.Argument(metavar="VIDEO", help="The video of a moving person.")]
 ModeOpt = Annotated[
     Mode | None,
     typer.Option(
         "--mode",
-        help="animate: the image moves like the video; replace: the image's "
-        "character takes the person's place. [default: animate]",
+        help="animate: the image's character moves like the person in the video; replace: it "
+        "takes that person's place. [default: animate]",
     ),
 ]
 ResolutionOpt = Annotated[
     Resolution | None,
-    typer.Option("--resolution", help="The resolution you would submit with. [default: 480p]"),
+    typer.Option("--resolution", help="The resolution you submit with. [default: 480p]"),
 ]
 FormatOpt = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
 SelectOpt = Annotated[
     str | None,
-    typer.Option("--select", metavar="CODES", help="Only these checks: WP3,WP401 or names."),
+    typer.Option(
+        "--select", metavar="CODES", help="Run only these checks: codes or names, as WP3,WP401."
+    ),
 ]
 IgnoreOpt = Annotated[
-    str | None, typer.Option("--ignore", metavar="CODES", help="Not these checks.")
+    str | None, typer.Option("--ignore", metavar="CODES", help="Leave these checks out.")
 ]
 StrictOpt = Annotated[
-    bool | None, typer.Option("--strict/--no-strict", help="Warnings count as errors.")
-]
-StartOpt = Annotated[
-    float | None, typer.Option("--start", metavar="S", help="The clip counts from here, in s.")
-]
-EndOpt = Annotated[
-    float | None, typer.Option("--end", metavar="S", help="The clip counts up to here, in s.")
+    bool | None, typer.Option("--strict/--no-strict", help="Treat warnings as errors.")
 ]
 ProfileOpt = Annotated[
     str | None,
-    typer.Option("--profile", metavar="FILE", help="Tolerances of your own, as TOML."),
+    typer.Option("--profile", metavar="FILE", help="A TOML file with tolerances of your own."),
 ]
 PoseModelOpt = Annotated[
     str | None,
@@ -73,8 +114,63 @@ PoseModelOpt = Annotated[
 HtmlOpt = Annotated[
     str | None, typer.Option("--html", metavar="FILE", help="Write the visual report as well.")
 ]
-QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="One line: the answer alone.")]
-VerboseOpt = Annotated[bool, typer.Option("-v", "--verbose", help="Every note and check.")]
+QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="Print the answer as one line.")]
+VerboseOpt = Annotated[bool, typer.Option("-v", "--verbose", help="Print every note and check.")]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a pair is judged: what was asked for, else the settings found in this folder."""
+
+    mode: Literal["animate", "replace"]
+    resolution: Literal["480p", "720p"]
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    profile: Profile
+    pose_model: str | Path | None
+    is_strict: bool
+
+    def exit_code(self, verdict: str) -> int:
+        is_bad = verdict == "not_ready" or (self.is_strict and verdict == "risky")
+        return EXIT_FINDINGS if is_bad else EXIT_OK
+
+
+@dataclass(frozen=True)
+class JudgingOptions:
+    mode: ModeOpt = None
+    resolution: ResolutionOpt = None
+    select: SelectOpt = None
+    ignore: IgnoreOpt = None
+    strict: StrictOpt = None
+    profile: ProfileOpt = None
+    pose_model: PoseModelOpt = None
+
+    def with_settings(self) -> Judging:
+        """Raises ProfileError: settings or profile are not valid."""
+        settings = settings_here()
+        return Judging(
+            mode=self.mode.value if self.mode else settings.mode,
+            resolution=self.resolution.value if self.resolution else settings.resolution,
+            select=codes_of(self.select, settings.select),
+            ignore=codes_of(self.ignore, settings.ignore),
+            profile=profile_of(settings.profile if self.profile is None else self.profile),
+            pose_model=settings.pose_model if self.pose_model is None else self.pose_model,
+            is_strict=settings.strict if self.strict is None else self.strict,
+        )
+
+
+@dataclass(frozen=True)
+class IntervalOptions:
+    """The part of the clip that counts; None: from its beginning, to its end."""
+
+    start: Annotated[
+        float | None,
+        typer.Option("--start", metavar="S", help="Use the clip from this time on, in s."),
+    ] = None
+    end: Annotated[
+        float | None,
+        typer.Option("--end", metavar="S", help="Use the clip up to this time, in s."),
+    ] = None
 
 
 def settings_here() -> Settings:

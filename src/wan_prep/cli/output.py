@@ -8,16 +8,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from wan_prep.report.model import Report
+
 NARROWEST = 40
 """Columns that the tables need, whatever COLUMNS says."""
 
 EXIT_OK, EXIT_FINDINGS, EXIT_FAILED, EXIT_UNKNOWN, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Format(Enum):
+    text = "text"
+    json = "json"
 
 
 def as_json(document: Any) -> str:
@@ -126,3 +134,16 @@ def open_closed_streams() -> None:
     # They stay open until the process ends.
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+
+
+def print_report(report: Report, format: Format, *, quiet: bool, verbose: bool = False) -> None:
+    """A report as it was asked for: JSON, one line, or words."""
+    if format is Format.json:
+        print_document(report.public_json())
+    elif quiet:
+        print_text(f"{report.verdict} {report.score:.2f}")
+    else:
+        from wan_prep.report.text import render_report
+
+        with console_on_stdout() as console:
+            render_report(report, console, verbose=verbose)

@@ -1,16 +1,16 @@
-"""Commands around what is paid for: submit, wait, jobs."""
+"""The commands around paid jobs: submit, wait, jobs."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wan_prep.cli.options import (
-    Format,
     FormatOpt,
     IgnoreOpt,
     ModeOpt,
@@ -24,11 +24,13 @@ from wan_prep.cli.options import (
     codes_of,
     profile_of,
     settings_here,
+    spelled_out,
 )
 from wan_prep.cli.output import (
     EXIT_FINDINGS,
     EXIT_OK,
     EXIT_UNKNOWN,
+    Format,
     Progress,
     as_json,
     console_on_stdout,
@@ -42,15 +44,65 @@ from wan_prep.errors import GateRefused, Interrupted, WanPrepError
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from wan_prep.api.sending import Prepared
-    from wan_prep.submission.client import Client
-    from wan_prep.submission.intent import Intent
+    from wan_prep.profile import Profile
+    from wan_prep.settings import Settings
+    from wan_prep.submission.client import Client, WaitProgress
+    from wan_prep.submission.intent import Intent, PreparedSubmission
     from wan_prep.submission.jobs import Job, Prediction
-    from wan_prep.submission.waiting import Tick
 
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class SubmitOptions:
+    """What `submit` is told besides its pair."""
+
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="The text prompt for the model.")
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="-1 for a random one. [default: -1]")
+    ] = None
+    count: Annotated[
+        int, typer.Option("--count", metavar="N", help="How many variations; each is paid for.")
+    ] = 1
+    mode: ModeOpt = None
+    resolution: ResolutionOpt = None
+    upload: Annotated[bool, typer.Option("--upload", help="Allow local files to be uploaded.")] = (
+        False
+    )
+    max_cost: Annotated[
+        str | None,
+        typer.Option("--max-cost", metavar="USD", help="Refuse if all of it may cost more."),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before paying.")] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the request and its cost; use no network.")
+    ] = False
+    allow_not_ready: Annotated[
+        bool, typer.Option("--allow-not-ready", help="Submit even if the check says not ready.")
+    ] = False
+    resubmit: Annotated[
+        bool, typer.Option("--resubmit", help="Pay a second time for the same work.")
+    ] = False
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not check the pair or fetch its URLs.")
+    ] = False
+    duration: Annotated[
+        float | None,
+        typer.Option("--duration", metavar="S", help="Length of the clip in s, for --no-check."),
+    ] = None
+    format: FormatOpt = Format.text
+    select: SelectOpt = None
+    ignore: IgnoreOpt = None
+    strict: StrictOpt = None
+    profile: ProfileOpt = None
+    pose_model: PoseModelOpt = None
+    quiet: QuietOpt = False
+    verbose: VerboseOpt = False
+
+
+@spelled_out
 def submit(
     pair: Annotated[
         str,
@@ -59,111 +111,53 @@ def submit(
     video: Annotated[
         str | None, typer.Argument(metavar="[VIDEO]", help="With a picture: the clip, or its URL.")
     ] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", help="Words for the model.")] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", help="-1 for a random one. [default: -1]")
-    ] = None,
-    count: Annotated[
-        int, typer.Option("--count", metavar="N", help="Variations wanted, each paid for.")
-    ] = 1,
-    mode: ModeOpt = None,
-    resolution: ResolutionOpt = None,
-    upload: Annotated[bool, typer.Option("--upload", help="Local files may be uploaded.")] = False,
-    max_cost: Annotated[
-        str | None,
-        typer.Option("--max-cost", metavar="USD", help="Refuse what may cost more altogether."),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before paying.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show request and cost; touch no network.")
-    ] = False,
-    allow_not_ready: Annotated[
-        bool, typer.Option("--allow-not-ready", help="Pay for a pair that the check refuses.")
-    ] = False,
-    resubmit: Annotated[
-        bool, typer.Option("--resubmit", help="Pay a second time for the same work.")
-    ] = False,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Neither check the pair nor fetch its URLs.")
-    ] = False,
-    duration: Annotated[
-        float | None,
-        typer.Option("--duration", metavar="S", help="Length of a clip that is not looked at."),
-    ] = None,
-    format: FormatOpt = Format.text,
-    select: SelectOpt = None,
-    ignore: IgnoreOpt = None,
-    strict: StrictOpt = None,
-    profile: ProfileOpt = None,
-    pose_model: PoseModelOpt = None,
-    quiet: QuietOpt = False,
-    verbose: VerboseOpt = False,
+    *,
+    options: SubmitOptions,
 ) -> None:
     """Check a pair, estimate its cost, and submit it.
 
     Example: wan-prep submit hero.png dance.mp4 --upload --max-cost 2.00
     """
-    if not (dry_run or yes or _is_watched()):
+    if not (options.dry_run or options.yes or _is_watched()):
         raise WanPrepError(
             "nobody can be asked here whether to pay: --yes submits without asking, --dry-run "
             "shows what would be submitted"
         )
-    from wan_prep.api.sending import prepared
     from wan_prep.submission.client import Client
     from wan_prep.submission.intent import dollars
-    from wan_prep.submission.jobs import as_document
 
     settings = settings_here()
-    figures = profile_of(settings.profile if profile is None else profile)
-    most = None if max_cost is None else dollars(max_cost)
-    # A folder knows what it was prepared for; settings speak of pairs that do not.
-    usual_mode = None if video is None else settings.mode
-    usual_resolution = None if video is None else settings.resolution
-    with Progress(quiet) as progress:
-        ready = prepared(
-            pair,
-            video,
-            upload=upload,
-            count=count,
-            prompt=prompt,
-            seed=seed,
-            mode=mode.value if mode else usual_mode,
-            resolution=resolution.value if resolution else usual_resolution,
-            no_check=no_check,
-            duration=duration,
-            dry_run=dry_run,
-            profile=figures,
-            select=codes_of(select, settings.select),
-            ignore=codes_of(ignore, settings.ignore),
-            pose_model=settings.pose_model if pose_model is None else pose_model,
-            progress=progress,
-        )
-    is_strict = settings.strict if strict is None else strict
+    profile = profile_of(settings.profile if options.profile is None else options.profile)
+    most = None if options.max_cost is None else dollars(options.max_cost)
+    ready = _prepared(pair, video, options, settings, profile)
     let_through = partial(
-        ready.pass_gate, allow_not_ready=allow_not_ready, max_cost=most, strict=is_strict
+        ready.pass_gate,
+        allow_not_ready=options.allow_not_ready,
+        max_cost=most,
+        strict=settings.strict if options.strict is None else options.strict,
     )
-    if dry_run:
-        print_document(as_document(ready.intent.document(ready.checked)))
+    if options.dry_run:
+        print_document(as_json(ready.document()))
         let_through()
         return
-    say = _teller(format, quiet)
-    if verbose and format is Format.text and ready.report is not None:
+    say = _teller(options.format, options.quiet)
+    if options.verbose and options.format is Format.text and ready.report is not None:
         from wan_prep.report.text import render_report
 
         with console_on_stdout() as console:
             render_report(ready.report, console, verbose=True)
     _introduce(ready, say)
     let_through()
-    with Client.from_environment(figures) as client:
-        if resubmit:
+    with Client.from_environment(profile) as client:
+        if options.resubmit:
             for earlier in client.earlier(ready.intent):
                 say(f"submitted already: {earlier.summary()}")
-        if not yes:
+        if not options.yes:
             _ask(ready.intent)
-        jobs = _submitted(client, ready.intent, upload=upload, resubmit=resubmit)
-    if format is Format.json:
+        jobs = _submitted(client, ready.intent, options)
+    if options.format is Format.json:
         print_document(as_json(_document(jobs=jobs)))
-    elif quiet:
+    elif options.quiet:
         print_text("\n".join(job.id for job in jobs))
     else:
         for job in jobs:
@@ -171,59 +165,59 @@ def submit(
         say("`wan-prep wait` waits for it" if len(jobs) == 1 else "`wan-prep wait` waits for them")
 
 
+@dataclass(frozen=True)
+class WaitOptions:
+    """What `wait` is told besides its job."""
+
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="The folder for the outputs.")
+    ] = "."
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="S", help="The longest wait for a job, in s."),
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False
+    format: FormatOpt = Format.text
+    profile: ProfileOpt = None
+    quiet: QuietOpt = False
+
+
+@spelled_out
 def wait(
     job: Annotated[
         str | None,
-        typer.Argument(metavar="[JOB]", help="Its id, or the service's; else all unfinished ones."),
+        typer.Argument(
+            metavar="[JOB]",
+            help="A job's id, here or at the service; left out: all unfinished jobs.",
+        ),
     ] = None,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="DIR", help="Where outputs go.")
-    ] = ".",
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", metavar="S", help="The longest wait for one job, in s."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Outputs may replace other files.")
-    ] = False,
-    format: FormatOpt = Format.text,
-    profile: ProfileOpt = None,
-    quiet: QuietOpt = False,
+    *,
+    options: WaitOptions,
 ) -> None:
     """Wait for jobs to end and download their outputs.
 
     Example: wan-prep wait -o results
     """
     from wan_prep import api
-    from wan_prep.submission.client import Client
 
     settings = settings_here()
-    figures = profile_of(settings.profile if profile is None else profile)
-    say = _teller(format, quiet)
-    if job is not None:
-        names = [job]
-    else:
-        with Client.from_environment(figures) as client:
-            names = [unfinished.id for unfinished in client.unfinished()]
-            for overdue in client.overdue():
-                say(
-                    f"{overdue.summary()}; left out, because the service keeps nothing for so "
-                    f"long; if this machine's clock is wrong, `wan-prep wait {overdue.id}` asks"
-                )
+    profile = profile_of(settings.profile if options.profile is None else options.profile)
+    say = _teller(options.format, options.quiet)
+    names = [job] if job is not None else _unfinished(profile, say)
     if not names:
         say("nothing to wait for")
     predictions: list[Prediction] = []
     worst = EXIT_OK
     for name in names:
         try:
-            with Progress(quiet) as progress:
+            with Progress(options.quiet) as progress:
                 prediction = api.wait(
                     name,
-                    output,
-                    timeout_s=timeout,
-                    overwrite=overwrite,
-                    profile=figures,
-                    progress=partial(_show_tick, progress),
+                    options.output,
+                    timeout_s=options.timeout,
+                    overwrite=options.overwrite,
+                    profile=profile,
+                    progress=partial(_show_progress, progress),
                 )
         except KeyboardInterrupt as exc:
             raise Interrupted(f"{name} goes on; `wan-prep wait {name}` takes it up again") from exc
@@ -232,22 +226,42 @@ def wait(
             continue
         predictions.append(prediction)
         worst = max(worst, EXIT_OK if prediction.succeeded else EXIT_FINDINGS)
-        if format is Format.text:
-            _show_prediction(prediction, quiet)
-    if format is Format.json:
+        if options.format is Format.text:
+            _show_prediction(prediction, options.quiet)
+    if options.format is Format.json:
         print_document(as_json(_document(predictions=predictions)))
     raise typer.Exit(worst)
 
 
-def jobs(
+def _unfinished(profile: Profile, say: Say) -> list[str]:
+    """The ids of the jobs to wait for; says which ones are left out as too old."""
+    from wan_prep.submission.client import Client
+
+    with Client.from_environment(profile) as client:
+        names = [unfinished.id for unfinished in client.unfinished()]
+        for overdue in client.overdue():
+            say(
+                f"{overdue.summary()}; left out, because the service keeps nothing for so "
+                f"long; if this machine's clock is wrong, `wan-prep wait {overdue.id}` asks"
+            )
+    return names
+
+
+@dataclass(frozen=True)
+class JobsOptions:
+    """What `jobs` is told."""
+
     reconcile: Annotated[
         bool,
-        typer.Option("--reconcile", help="Look unclear submissions up in the service's history."),
-    ] = False,
-    format: FormatOpt = Format.text,
-    profile: ProfileOpt = None,
-    quiet: QuietOpt = False,
-) -> None:
+        typer.Option("--reconcile", help="Look up unclear submissions in the service's history."),
+    ] = False
+    format: FormatOpt = Format.text
+    profile: ProfileOpt = None
+    quiet: QuietOpt = False
+
+
+@spelled_out
+def jobs(options: JobsOptions) -> None:
     """List what was submitted, from the journal on this machine.
 
     Example: wan-prep jobs --reconcile
@@ -255,25 +269,25 @@ def jobs(
     from wan_prep.submission.client import Client
     from wan_prep.submission.journal import Journal
 
-    say = _teller(format, quiet)
+    say = _teller(options.format, options.quiet)
     found = None
-    if reconcile:
+    if options.reconcile:
         settings = settings_here()
-        figures = profile_of(settings.profile if profile is None else profile)
-        with Client.from_environment(figures) as client:
+        profile = profile_of(settings.profile if options.profile is None else options.profile)
+        with Client.from_environment(profile) as client:
             found = client.reconcile()
         for one in found:
             say(one.said)
         if not found:
             say("nothing is unclear")
     listed = Journal.at_home().jobs()
-    if format is Format.json:
+    if options.format is Format.json:
         looked_up = found and [
             {"job": r.job.id, "matches": r.matches, "is_clear": r.is_clear, "said": r.said}
             for r in found
         ]
         print_document(as_json(_document(jobs=listed) | {"reconciled": looked_up}))
-    elif quiet:
+    elif options.quiet:
         for job in listed:
             print_text(job.id)
     elif found is None:
@@ -293,7 +307,7 @@ def _is_watched() -> bool:
 
 
 def _ask(intent: Intent) -> None:
-    """On stderr alone: stdout is for the answer."""
+    """Ask whether to pay, on stderr: stdout is for the answer. Raises GateRefused: no."""
     tasks = "1 task" if intent.count == 1 else f"{intent.count} tasks"
     question = f"Submit {tasks} for {_price(intent)}? [y/N] "
     print(question, end="", file=sys.stderr, flush=True)
@@ -301,9 +315,38 @@ def _ask(intent: Intent) -> None:
         raise GateRefused("not submitted")
 
 
-def _submitted(client: Client, intent: Intent, *, upload: bool, resubmit: bool) -> tuple[Job, ...]:
+def _prepared(
+    pair: str, video: str | None, options: SubmitOptions, settings: Settings, profile: Profile
+) -> PreparedSubmission:
+    from wan_prep.api.sending import prepared
+
+    # A folder knows what it was prepared for; settings speak of pairs that do not.
+    usual_mode = None if video is None else settings.mode
+    usual_resolution = None if video is None else settings.resolution
+    with Progress(options.quiet) as progress:
+        return prepared(
+            pair,
+            video,
+            upload=options.upload,
+            count=options.count,
+            prompt=options.prompt,
+            seed=options.seed,
+            mode=options.mode.value if options.mode else usual_mode,
+            resolution=options.resolution.value if options.resolution else usual_resolution,
+            no_check=options.no_check,
+            duration=options.duration,
+            dry_run=options.dry_run,
+            profile=profile,
+            select=codes_of(options.select, settings.select),
+            ignore=codes_of(options.ignore, settings.ignore),
+            pose_model=settings.pose_model if options.pose_model is None else options.pose_model,
+            progress=progress,
+        )
+
+
+def _submitted(client: Client, intent: Intent, options: SubmitOptions) -> tuple[Job, ...]:
     try:
-        return client.submit(intent, upload=upload, resubmit=resubmit)
+        return client.submit(intent, upload=options.upload, resubmit=options.resubmit)
     except KeyboardInterrupt as exc:
         raise Interrupted(
             "interrupted while submitting; `wan-prep jobs` shows whether something was sent"
@@ -314,7 +357,7 @@ def _submitted(client: Client, intent: Intent, *, upload: bool, resubmit: bool) 
 
 
 def _teller(format: Format, quiet: bool) -> Say:
-    """Says things beside the answer: not at all, or where they are not taken for it."""
+    """How to say things beside the answer: not at all, on stderr beside JSON, or on stdout."""
     if quiet:
         return lambda _: None
     return print_note if format is Format.json else _tell
@@ -326,7 +369,7 @@ def _tell(text: str) -> None:
     print_text(printable(text))
 
 
-def _introduce(ready: Prepared, say: Say) -> None:
+def _introduce(ready: PreparedSubmission, say: Say) -> None:
     """What somebody should know before paying."""
     intent, report = ready.intent, ready.report
     if report is None:
@@ -351,10 +394,10 @@ def _dollars(low: Decimal, high: Decimal) -> str:
     return f"${low:.2f}" if low == high else f"${low:.2f} to ${high:.2f}"
 
 
-def _show_tick(progress: Callable[[str, float | None], None], tick: Tick) -> None:
+def _show_progress(show: Callable[[str, float | None], None], seen: WaitProgress) -> None:
     from wan_prep.report.text import printable
 
-    progress(printable(f"{tick.job.id}: {tick.note}, {tick.elapsed_s:.0f} s"), None)
+    show(printable(f"{seen.job.id}: {seen.note}, {seen.elapsed_s:.0f} s"), None)
 
 
 def _show_prediction(prediction: Prediction, quiet: bool) -> None:

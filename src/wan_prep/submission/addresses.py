@@ -1,4 +1,4 @@
-"""One spelling for what is one address, so that another spelling does not pay a second time."""
+"""One spelling for each address, so that another spelling is not paid for a second time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import string
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
-from urllib.parse import quote, unquote
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import idna
 
@@ -26,7 +26,7 @@ class _Parts:
     user: str | None
     host: str
     port: int | None
-    """None for the scheme's own."""
+    """None for the scheme's default port."""
     rest: str
     """Path and query; begins with a slash."""
 
@@ -50,28 +50,35 @@ class _Parts:
         return f"{self.scheme}://{user}{self.host}{port}{self.rest}"
 
 
-def canonical(url: str) -> str:
-    """An http address in RFC 3986's normal form, as far as no signature can depend on it.
+def split_url(url: str) -> SplitResult:
+    """The parts of an address. Raises ValueError: it has none, or an impossible port."""
+    parts = urlsplit(url)
+    _ = parts.port
+    return parts
 
-    Scheme and host are in lower case; the scheme's own port, an empty path and the fragment, which
-    no server sees, make no difference. Path and query stay as they are: signed addresses are signed
-    letter by letter. What is no http address stays as it is.
+
+def canonical(url: str) -> str:
+    """An http address in RFC 3986's normal form, except for path and query.
+
+    Scheme and host become lower case; the default port and the fragment go; an empty path becomes
+    "/". Path and query stay as they are, because an address may be signed letter by letter. What is
+    not an http address is returned unchanged.
     """
     parts = _Parts.of(url)
     return url if parts is None else str(parts)
 
 
 def is_same_address(url: str, other: str) -> bool:
-    """Whether two addresses are one by RFC 3986: dot segments and escapes are compared, too.
+    """Whether two addresses are equivalent by RFC 3986, dot segments and escapes included.
 
-    A wrong yes asks a person once more before paying, a wrong no pays twice.
+    In doubt the answer is yes: a wrong yes asks a person before paying, a wrong no pays twice.
     """
     return _compared(url) == _compared(other)
 
 
 def service_root(url: str) -> str:
-    """Where a service is, in the spelling that `is_same_address` compares, without slashes at the
-    end: no signature is over it."""
+    """A service's base address in the spelling that `is_same_address` compares, without slashes at
+    the end."""
     return _compared(url).rstrip("/")
 
 
@@ -85,8 +92,8 @@ def _compared(url: str) -> str:
 
 
 def _one_host(host: str) -> str:
-    """A host as it is looked up: in ASCII (IDNA 2008), an address in its short form, no dot after
-    it. What is no host stays as it is."""
+    """A host as it is looked up: in ASCII (IDNA 2008), IPv6 in its short form, no dot at the end.
+    Anything but a host is returned unchanged."""
     if host.startswith("["):
         try:
             return f"[{IPv6Address(host[1:-1]).compressed}]"

@@ -1,6 +1,6 @@
 """What to do next, given what came back: one pure state machine for every kind of request.
 
-No clock, no socket, no disk: an outcome and a few figures go in, one step comes out.
+No clock, no socket, no disk: an outcome and a few figures go in, one decision comes out.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from wan_prep.submission.schema import (
     TERMINAL,
     Envelope,
     Receipt,
-    Task,
+    TaskResult,
     data_of,
     message_of,
     named_task,
     one_line,
     opened,
 )
-from wan_prep.submission.wire import Answer, Broken, Outcome
+from wan_prep.submission.wire import HttpResponse, NoResponse, Outcome
 
 # 408 Request Timeout, 425 Too Early, 429 Too Many Requests: the same request may do later.
-_LATER = frozenset({408, 425, 429})
+LATER = frozenset({408, 425, 429})
 
 _ADVICE = {
     401: "the key is not accepted: check WAVESPEED_API_KEY",
@@ -43,7 +43,7 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Accepted:
-    """The task exists and has this id."""
+    """The service has the task, under this id."""
 
     service_id: str
     status: str | None
@@ -51,32 +51,36 @@ class Accepted:
 
 @dataclass(frozen=True)
 class NotSent:
-    """No byte left, so trying again repeats nothing."""
+    """No byte left this machine, so the request may be sent again."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A clear no: no task, nothing billed."""
+    """The service clearly said no: there is no task, and nothing is billed."""
 
     error: Rejected | RateLimited
 
 
 @dataclass(frozen=True)
 class Unclear:
-    """Perhaps accepted. `service_id` where the answer names one all the same."""
+    """Perhaps accepted. `service_id` is set where the response names one."""
 
     reason: str
     service_id: str | None = None
 
 
-PostStep = Accepted | NotSent | Refused | Unclear
+PostDecision = Accepted | NotSent | Refused | Unclear
 
 
-def after_post(outcome: Outcome, now: datetime) -> PostStep:
-    """Only a clear answer is taken for one; whatever else came back leaves money in doubt."""
-    if isinstance(outcome, Broken):
+def after_post(outcome: Outcome, now: datetime) -> PostDecision:
+    """Decide after the paid request.
+
+    Accepted needs a 2xx with an id and nothing that contradicts; refused needs a 4xx, in the status
+    line or in the envelope, and no id; all else leaves it unclear whether money was spent.
+    """
+    if isinstance(outcome, NoResponse):
         return Unclear(outcome.reason) if outcome.may_have_arrived else NotSent(outcome.reason)
     said, is_2xx = f"HTTP {outcome.status}", 200 <= outcome.status < 300
     is_named, service_id = named_task(outcome.content)
@@ -86,7 +90,7 @@ def after_post(outcome: Outcome, now: datetime) -> PostStep:
         data_of(envelope, Receipt)
     except ReplyInvalid as exc:
         reason = str(exc)
-    # A no beside a task is not a clear one.
+    # A refusal that names a task is not a clear one.
     if not is_named and 400 <= outcome.status < 500:
         return Refused(refusal(outcome, now))
     if not is_named and is_2xx and envelope.is_refusal:
@@ -99,12 +103,14 @@ def after_post(outcome: Outcome, now: datetime) -> PostStep:
     return Unclear(f"{said}: {message_of(outcome.content) or reason}", service_id)
 
 
-def refusal(answer: Answer, now: datetime, code: int | None = None) -> Rejected | RateLimited:
+def refusal(
+    response: HttpResponse, now: datetime, code: int | None = None
+) -> Rejected | RateLimited:
     """The error for a 4xx, in the status line or in the envelope."""
-    status = code or answer.status
-    message = message_of(answer.content) or "no reason given"
+    status = code or response.status
+    message = message_of(response.content) or "no reason given"
     if status == 429:
-        seconds = retry_after_s(answer, now)
+        seconds = retry_after_s(response, now)
         when = "later" if seconds is None else f"in {seconds:.0f} s"
         return RateLimited(
             f"the service takes no more requests for now (429: {message}); try again {when}",
@@ -114,54 +120,54 @@ def refusal(answer: Answer, now: datetime, code: int | None = None) -> Rejected 
     return Rejected(f"the service refused ({status}: {message}){advice}", status=status)
 
 
-# ------------------------------------------------------------------ questions that cost nothing
+# ------------------------------------------------------------------ queries, which cost nothing
 
 
 @dataclass(frozen=True)
 class Usable:
-    """An answer with a 2xx and an envelope that agrees."""
+    """A 2xx with an envelope that agrees."""
 
-    answer: Answer
+    response: HttpResponse
 
 
 @dataclass(frozen=True)
-class Later:
-    """Ask again; not before `retry_after_s`, where the service named a time."""
+class RetryLater:
+    """Send it again; not before `retry_after_s`, where the service named a time."""
 
     reason: str
     retry_after_s: float | None = None
     is_rate_limit: bool = False
 
 
-Step = Usable | Later | Refused
+QueryDecision = Usable | RetryLater | Refused
 
 
-def after_question(outcome: Outcome, now: datetime) -> Step:
-    """For requests that may be repeated: result, history, upload tickets."""
-    if isinstance(outcome, Broken):
-        return Later(outcome.reason)
-    if outcome.status in _LATER or outcome.status >= 500:
+def after_query(outcome: Outcome, now: datetime) -> QueryDecision:
+    """Decide after a request that may be repeated: result, history, upload ticket."""
+    if isinstance(outcome, NoResponse):
+        return RetryLater(outcome.reason)
+    if outcome.status in LATER or outcome.status >= 500:
         return _later(f"HTTP {outcome.status}", outcome, now, outcome.status)
     if outcome.status >= 400:
         return Refused(refusal(outcome, now))
     if outcome.status >= 300:
-        return Later(f"HTTP {outcome.status}: a redirect, which is not followed with the key")
+        return RetryLater(f"HTTP {outcome.status}: a redirect, which is not followed with the key")
     try:
         envelope = opened(outcome.content)
     except ReplyInvalid as exc:
-        return Later(str(exc))
+        return RetryLater(str(exc))
     if envelope.is_success:
         return Usable(outcome)
-    if envelope.is_refusal and envelope.code not in _LATER:
+    if envelope.is_refusal and envelope.code not in LATER:
         return Refused(refusal(outcome, now, code=envelope.code))
     return _later(f"code {envelope.code}", outcome, now, envelope.code)
 
 
-def _later(said: str, answer: Answer, now: datetime, code: int | None) -> Later:
-    message = message_of(answer.content)
-    return Later(
+def _later(said: str, response: HttpResponse, now: datetime, code: int | None) -> RetryLater:
+    message = message_of(response.content)
+    return RetryLater(
         f"{said}: {message}" if message else said,
-        retry_after_s(answer, now),
+        retry_after_s(response, now),
         is_rate_limit=code == 429,
     )
 
@@ -171,73 +177,76 @@ def _later(said: str, answer: Answer, now: datetime, code: int | None) -> Later:
 
 @dataclass(frozen=True)
 class Running:
-    """Not ended. An unknown status is carried like a known one."""
+    """Not ended. A status that is not known here counts as running, too."""
 
     status: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    task: Task
+    task: TaskResult
 
 
 @dataclass(frozen=True)
-class Stop:
-    """Asking on is of no use."""
+class GiveUp:
+    """Sending it again is of no use."""
 
     error: SubmissionError
 
 
-PollStep = Running | Ended | Later | Stop
+PollDecision = Running | Ended | RetryLater | GiveUp
 
 
 def after_poll(
-    outcome: Outcome, service_id: str, *, age_s: float, now: datetime, figures: Submission
-) -> PollStep:
-    """`age_s`: since the submission, by clocks that may be wrong; a task just accepted may not be
-    found yet, and one that is older than the service's memory not any more."""
-    step = after_question(outcome, now)
-    if isinstance(step, Later):
-        return step
-    if isinstance(step, Refused):
-        is_not_found = isinstance(step.error, Rejected) and step.error.status == 404
-        if is_not_found and age_s < figures.limit("not_found_grace"):
-            return Later("HTTP 404: not found yet")
-        if is_not_found and age_s > figures.limit("history_kept"):
+    outcome: Outcome, service_id: str, *, age_s: float, now: datetime, config: Submission
+) -> PollDecision:
+    """Decide after a look at a task.
+
+    age_s: s since the submission, by clocks that may be wrong. A task that was just accepted may
+        not be found yet; one older than the service keeps them, no longer.
+    """
+    decision = after_query(outcome, now)
+    if isinstance(decision, RetryLater):
+        return decision
+    if isinstance(decision, Refused):
+        is_not_found = isinstance(decision.error, Rejected) and decision.error.status == 404
+        if is_not_found and age_s < config.limit("not_found_grace"):
+            return RetryLater("HTTP 404: not found yet")
+        if is_not_found and age_s > config.limit("history_kept"):
             # Not an end: the clock that makes it so old may be wrong, and an end is for good.
-            kept_days = figures.limit("history_kept") / 86400
-            return Stop(
+            kept_days = config.limit("history_kept") / 86400
+            return GiveUp(
                 SubmissionError(
                     f"HTTP 404: not found; by this machine's clock it is older than the "
                     f"{kept_days:.0f} days for which the service keeps a task"
                 )
             )
-        return Stop(step.error)
+        return GiveUp(decision.error)
     try:
-        task = data_of(opened(step.answer.content), Task)
+        task = data_of(opened(decision.response.content), TaskResult)
     except ReplyInvalid as exc:
-        return Later(str(exc))
+        return RetryLater(str(exc))
     if task.id not in (None, service_id):
-        return Later("the answer is about another task")
+        return RetryLater("the answer is about another task")
     return Ended(task) if task.status in TERMINAL else Running(task.status)
 
 
 # ------------------------------------------------------------------ time
 
 
-def poll_pause_s(round_: int, jitter: Callable[[], float], figures: Submission) -> float:
-    """From `poll_first` growing to `poll_longest`, up to a quarter earlier by chance.
+def poll_pause_s(round_: int, jitter: Callable[[], float], config: Submission) -> float:
+    """The pause after round `round_`: grows from `poll_first` to `poll_longest`.
 
-    jitter: gives 0 … 1. The first pause is not shortened.
+    jitter: gives 0 … 1, which shortens a pause by up to a quarter, but never below `poll_first`.
     """
-    first, longest = figures.limit("poll_first"), figures.limit("poll_longest")
-    full = min(longest, first * figures.limit("poll_growth") ** min(round_, 100))
+    first, longest = config.limit("poll_first"), config.limit("poll_longest")
+    full = min(longest, first * config.limit("poll_growth") ** min(round_, 100))
     return max(first, full * (1.0 - 0.25 * jitter()))
 
 
-def retry_after_s(answer: Answer, now: datetime) -> float | None:
-    """The Retry-After header: seconds, or a date; None where it is absent or says nothing."""
-    given = answer.headers.get("retry-after", "").strip()
+def retry_after_s(response: HttpResponse, now: datetime) -> float | None:
+    """The Retry-After header, given as seconds or as a date, in s; None without a usable one."""
+    given = response.headers.get("retry-after", "").strip()
     if given.isascii() and given.isdigit():
         return float(given[:9])
     try:

@@ -1,4 +1,4 @@
-"""What the surroundings say: the key, the host, where the journal lives."""
+"""What the environment says: the key, the host, the folder of the journal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from wan_prep.errors import ApiKeyError, SubmissionError
 from wan_prep.profile import default_profile
-from wan_prep.submission.addresses import service_root
+from wan_prep.submission.addresses import service_root, split_url
 
 KEY_VARIABLE = "WAVESPEED_API_KEY"
 URL_VARIABLE = "WAVESPEED_BASE_URL"
@@ -23,7 +22,7 @@ HOME_VARIABLE = "WAN_PREP_HOME"
 
 @dataclass(frozen=True)
 class Connection:
-    """Where submissions go, and with which key. The key never shows itself."""
+    """The API's address and the key. The key does not appear in its repr."""
 
     base_url: str
     """In its one spelling; see `service_root`."""
@@ -72,8 +71,7 @@ def base_url(environ: Mapping[str, str] = os.environ) -> str:
     if not given:
         return default_profile().submission.base_url
     try:
-        parts = urlsplit(given)
-        _ = parts.port
+        parts = split_url(given)
     except ValueError as exc:
         raise SubmissionError(f"{URL_VARIABLE}: {given!r} is no address ({exc})") from exc
     host = parts.hostname or ""

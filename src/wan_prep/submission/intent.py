@@ -1,12 +1,13 @@
-"""What somebody wants to submit, before anything leaves the machine: files hashed, cost estimated,
-limits and gate applied. No socket is opened here.
+"""What is to be submitted, before anything leaves the machine: files hashed, cost estimated, limits
+and gate applied. No socket is opened here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
@@ -17,22 +18,22 @@ from wan_prep.cost import Cost, estimate
 from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError, UploadNotAllowed
 from wan_prep.media.files import open_check, sha256_of
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
-from wan_prep.report.model import Report, Verdict
-from wan_prep.submission.addresses import canonical
-from wan_prep.submission.jobs import JobCost
+from wan_prep.report.model import Report
+from wan_prep.submission.addresses import canonical, split_url
+from wan_prep.submission.jobs import Job, JobCost, JobInput, new_id
 from wan_prep.submission.schema import Parameters, body, checked_parameters
 
-Kind = Literal["image", "video"]
+InputKind = Literal["image", "video"]
 _MB = 1_000_000
 
 
 def is_url(source: str | Path) -> bool:
-    """Whether an input is an address that the service fetches by itself."""
+    """Whether an input is an http address, which the service fetches by itself."""
     return isinstance(source, str) and re.match(r"(?i)https?://", source) is not None
 
 
 def shown_url(url: str) -> str:
-    """An address without its query and its user: those may be secret."""
+    """An address without query and user, which may be secret."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
@@ -42,33 +43,29 @@ def shown_url(url: str) -> str:
 class Input:
     """One of the two inputs: a local file, or a URL."""
 
-    kind: Kind
+    kind: InputKind
     source: str
     path: Path | None = None
     """The local file; None for a URL."""
     sha256: str | None = None
-    """None for a URL whose content was not looked at."""
+    """None for a URL whose content was not fetched."""
     size_bytes: int | None = None
 
     @property
-    def url(self) -> str | None:
-        return self.source if self.path is None else None
-
-    @property
     def placeholder(self) -> str:
-        """Stands for the address in a request that has none yet."""
+        """Stands for the address of a file that is not uploaded yet."""
         return self.source if self.path is None else f"upload:sha256:{self.sha256}"
 
 
-def local_input(path: str | Path, kind: Kind) -> Input:
+def local_input(path: str | Path, kind: InputKind) -> Input:
     """Raises InputPathError: not a regular, readable file."""
     checked = open_check(path)
     shown = str(path).encode("utf-8", "backslashreplace").decode()
     return Input(kind, shown, checked, sha256_of(checked), checked.stat().st_size)
 
 
-def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
-    """An address in its one spelling, which is the one that is sent; see `canonical`.
+def url_input(url: str, kind: InputKind, *, sha256: str | None = None) -> Input:
+    """An input given by URL. It is sent in its `canonical` spelling.
 
     sha256: of what was fetched for the check, if it was.
 
@@ -76,8 +73,7 @@ def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
         SubmissionError: not a usable address.
     """
     try:
-        parts = urlsplit(url)
-        _ = parts.port
+        parts = split_url(url)
     except ValueError as exc:
         raise SubmissionError(f"{kind}: not a usable address ({exc})") from exc
     if not parts.hostname or re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url):
@@ -88,7 +84,7 @@ def url_input(url: str, kind: Kind, *, sha256: str | None = None) -> Input:
 
 
 def must_be_allowed(inputs: Iterable[Input], *, upload: bool) -> None:
-    """Raises UploadNotAllowed: a local file would go up, and nobody said that it may."""
+    """Raises UploadNotAllowed: there are local files, and `upload` is False."""
     local = [given.source for given in inputs if given.path is not None]
     if local and not upload:
         raise UploadNotAllowed(
@@ -98,39 +94,14 @@ def must_be_allowed(inputs: Iterable[Input], *, upload: bool) -> None:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What the gate judges by: a report's verdict, and which files it is about."""
-
-    verdict: Verdict
-    score: float
-    errors: tuple[str, ...]
-    mode: Mode
-    resolution: Resolution
-    image_sha256: str | None
-    video_sha256: str | None
-
-    @classmethod
-    def of(cls, report: Report) -> Checked:
-        return cls(
-            verdict=report.verdict,
-            score=report.score,
-            errors=tuple(finding.code for finding in report.errors),
-            mode=report.mode,
-            resolution=report.resolution,
-            image_sha256=report.image.sha256,
-            video_sha256=report.video.sha256,
-        )
-
-
-@dataclass(frozen=True)
 class Intent:
-    """Everything a submission needs but the addresses of files that are not uploaded yet."""
+    """All that a submission needs except the addresses of files that are not uploaded yet."""
 
     image: Input
     video: Input
     parameters: Parameters
     count: int
-    """Wanted variations. With a seed of one's own they take the seeds that follow it."""
+    """Wanted variations. From a given seed on, each takes the next one."""
     cost: Cost | None
     """Of one variation; None where the clip's length is not known."""
     model: str
@@ -153,6 +124,37 @@ class Intent:
             return None
         return self.cost.usd_low * self.count, self.cost.usd_high * self.count
 
+    def entry(
+        self,
+        parameters: Parameters,
+        *,
+        base_url: str,
+        now: datetime,
+        batch: str = "",
+        image_url: str | None = None,
+        video_url: str | None = None,
+    ) -> Job:
+        """The journal's entry for one variation, not written yet.
+
+        image_url, video_url: where the service finds the inputs; None for their placeholders.
+        """
+        return Job(
+            id=new_id(),
+            batch=batch,
+            state="submitting",
+            base_url=base_url,
+            model=self.model,
+            image=_job_input(self.image, image_url),
+            video=_job_input(self.video, video_url),
+            mode=parameters.mode,
+            resolution=parameters.resolution,
+            prompt=parameters.prompt,
+            seed=parameters.seed,
+            cost=self.job_cost(),
+            created_at=now,
+            updated_at=now,
+        )
+
     def job_cost(self) -> JobCost | None:
         if self.cost is None:
             return None
@@ -162,37 +164,22 @@ class Intent:
             usd_high=self.cost.usd_high,
         )
 
-    def fits(self, checked: Checked) -> bool:
+    def fits(self, report: Report) -> bool:
         """Whether a report is about these files, in this mode, at this resolution."""
+        ours = self.image.sha256, self.video.sha256
         return (
-            checked.image_sha256 is not None
-            and checked.video_sha256 is not None
-            and checked.image_sha256 == self.image.sha256
-            and checked.video_sha256 == self.video.sha256
-            and checked.mode == self.parameters.mode
-            and checked.resolution == self.parameters.resolution
+            None not in ours
+            and ours == (report.image.sha256, report.video.sha256)
+            and report.mode == self.parameters.mode
+            and report.resolution == self.parameters.resolution
         )
 
-    def document(self, checked: Checked | None = None) -> dict[str, Any]:
-        """What `--dry-run` prints: the request as it would be sent, once per seed, and the cost
-        of all together."""
-        cost = None
-        if self.cost is not None and self.total_usd is not None:
-            low, high = self.total_usd
-            cost = {
-                "seconds": float(self.cost.seconds),
-                "usd_low": float(low),
-                "usd_high": float(high),
-            }
-        return {
-            "schema_version": 1,
-            "model": self.model,
-            "request": body(self.image.placeholder, self.video.placeholder, self.parameters),
-            "seeds": [parameters.seed for parameters in self.variations()],
-            "cost": cost,
-            "verdict": None if checked is None else checked.verdict,
-            "notes": list(self.notes),
-        }
+
+def _job_input(given: Input, url: str | None) -> JobInput:
+    path = None if given.path is None else str(given.path.absolute())
+    return JobInput(
+        source=given.source, url=url or given.placeholder, sha256=given.sha256, path=path
+    )
 
 
 def intend(
@@ -207,32 +194,32 @@ def intend(
     duration: Fraction | None = None,
     profile: Profile | None = None,
 ) -> Intent:
-    """Put an intent together and hold it to the service's ranges and sizes.
+    """Put an intent together, within the service's ranges and sizes.
 
     duration: of the driving clip in s, or None where it is not known.
 
     Raises:
         SubmissionError: a parameter out of range. GateRefused: a file too large to be uploaded.
     """
-    figures = profile or default_profile()
-    submission = figures.submission
-    chosen = submission.seed.default if seed is None else seed
+    profile = profile or default_profile()
+    config = profile.submission
+    chosen = config.seed.default if seed is None else seed
     parameters = checked_parameters(mode=mode, resolution=resolution, prompt=prompt, seed=chosen)
     last = chosen + count - 1 if chosen >= 0 else chosen
-    most = int(submission.limit("variations_max"))
-    if not 1 <= count <= most or last > submission.seed.high:
+    most = int(config.limit("variations_max"))
+    if not 1 <= count <= most or last > config.seed.high:
         raise SubmissionError(
-            f"count: expected 1 to {most} variations, with seeds up to {submission.seed.high}, "
+            f"count: expected 1 to {most} variations, with seeds up to {config.seed.high}, "
             f"found {count} from seed {chosen}"
         )
-    notes = [note for given in (image, video) if (note := _size_note(given, figures))]
+    notes = [note for given in (image, video) if (note := _size_note(given, profile))]
     return Intent(
         image=image,
         video=video,
         parameters=parameters,
         count=count,
-        cost=None if duration is None else estimate(duration, resolution, figures),
-        model=figures.service.model_path,
+        cost=None if duration is None else estimate(duration, resolution, profile),
+        model=profile.service.model_path,
         notes=tuple(notes),
     )
 
@@ -243,55 +230,86 @@ def priced(intent: Intent, duration: Fraction, profile: Profile | None = None) -
     return replace(intent, cost=estimate(duration, resolution, profile or default_profile()))
 
 
-def pass_gate(
-    intent: Intent,
-    checked: Checked | None,
-    *,
-    allow_not_ready: bool = False,
-    max_cost: Decimal | None = None,
-    strict: bool = False,
-    warnings: Sequence[str] = (),
-) -> None:
-    """Let an intent through, or say why not.
+@dataclass(frozen=True)
+class PreparedSubmission:
+    """An intent with its check, ready for the gate."""
 
-    checked: None only where the user gave up the check (`--no-check`).
-    strict: warnings count as errors: those of the check, and `warnings`.
-    max_cost: US dollars that all variations together may cost, by the high estimate.
+    intent: Intent
+    report: Report | None = None
+    """None where nothing was checked."""
+    warnings: tuple[str, ...] = ()
+    """What `strict` refuses besides the report's own warnings; in the intent's notes, too."""
 
-    Raises:
-        GateRefused: the pair is not ready, or the report is about something else.
-        CostTooHigh: above `max_cost`, or of unknown cost.
-    """
-    if checked is not None:
-        if not intent.fits(checked):
-            raise GateRefused(
-                "the report is about other files, another mode or another resolution; "
-                "check this pair again"
+    def pass_gate(
+        self,
+        *,
+        allow_not_ready: bool = False,
+        max_cost: Decimal | None = None,
+        strict: bool = False,
+    ) -> None:
+        """Return if the submission may be paid for.
+
+        strict: warnings count as errors.
+        max_cost: US dollars that all variations together may cost, by the high estimate.
+
+        Raises:
+            GateRefused: the pair is not ready, or the report is about something else.
+            CostTooHigh: above `max_cost`, or of unknown cost.
+        """
+        intent, report = self.intent, self.report
+        if report is not None:
+            if not intent.fits(report):
+                raise GateRefused(
+                    "the report is about other files, another mode or another resolution; "
+                    "check this pair again"
+                )
+            if report.verdict == "not_ready" and not allow_not_ready:
+                errors = ", ".join(finding.code for finding in report.errors)
+                raise GateRefused(
+                    f"the pair is not ready ({report.score:.1f} of 100; "
+                    f"{errors or 'see its report'}): `wan-prep fix` mends what can be mended; "
+                    "--allow-not-ready pays for it as it is"
+                )
+        if strict and not allow_not_ready:
+            is_risky = report is not None and report.verdict == "risky"
+            risky = ("the pair is risky; `wan-prep check` says why",) if is_risky else ()
+            if grave := self.warnings + risky:
+                raise GateRefused(f"refused by --strict: {'; '.join(grave)}")
+        if max_cost is None:
+            return
+        if intent.total_usd is None:
+            raise CostTooHigh(
+                f"--max-cost {max_cost}: the length of the clip is not known, so its cost is not; "
+                "give --duration"
             )
-        if checked.verdict == "not_ready" and not allow_not_ready:
-            raise GateRefused(
-                f"the pair is not ready ({checked.score:.1f} of 100; "
-                f"{', '.join(checked.errors) or 'see its report'}): `wan-prep fix` mends what can "
-                "be mended; --allow-not-ready pays for it as it is"
+        high = intent.total_usd[1]
+        if high > max_cost:
+            raise CostTooHigh(
+                f"this may cost up to ${high}, above --max-cost {max_cost}; shorten the clip, "
+                "choose 480p, or allow more"
             )
-    if strict and not allow_not_ready:
-        is_risky = checked is not None and checked.verdict == "risky"
-        grave = [*warnings, *(["the pair is risky; `wan-prep check` says why"] if is_risky else [])]
-        if grave:
-            raise GateRefused(f"refused by --strict: {'; '.join(grave)}")
-    if max_cost is None:
-        return
-    if intent.total_usd is None:
-        raise CostTooHigh(
-            f"--max-cost {max_cost}: the length of the clip is not known, so its cost is not; "
-            "give --duration"
-        )
-    high = intent.total_usd[1]
-    if high > max_cost:
-        raise CostTooHigh(
-            f"this may cost up to ${high}, above --max-cost {max_cost}; shorten the clip, choose "
-            "480p, or allow more"
-        )
+
+    def document(self) -> dict[str, Any]:
+        """What `--dry-run` prints: the request as it would be sent, the seed of each variation,
+        and the cost of all together."""
+        intent = self.intent
+        cost = None
+        if intent.cost is not None and intent.total_usd is not None:
+            low, high = intent.total_usd
+            cost = {
+                "seconds": float(intent.cost.seconds),
+                "usd_low": float(low),
+                "usd_high": float(high),
+            }
+        return {
+            "schema_version": 1,
+            "model": intent.model,
+            "request": body(intent.image.placeholder, intent.video.placeholder, intent.parameters),
+            "seeds": [parameters.seed for parameters in intent.variations()],
+            "cost": cost,
+            "verdict": None if self.report is None else self.report.verdict,
+            "notes": list(intent.notes),
+        }
 
 
 def dollars(given: str | Decimal | float | int) -> Decimal:

@@ -1,12 +1,11 @@
-"""A job: one paid task as the journal keeps it; and what became of it."""
+"""A job is one paid task as the journal keeps it; a prediction is how it ended."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
@@ -34,11 +33,11 @@ ENDED: frozenset[State] = frozenset({"completed", "failed", "cancelled", "timeou
 Usd = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 
 
-class _Part(BaseModel):
+class _JournalModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class JobCost(_Part):
+class JobCost(_JournalModel):
     """What one task is estimated to cost, in US dollars."""
 
     seconds: float
@@ -46,8 +45,8 @@ class JobCost(_Part):
     usd_high: Usd
 
 
-class JobInput(_Part):
-    """One of the two inputs. `sha256` is None for a URL whose content was not looked at."""
+class JobInput(_JournalModel):
+    """One of the two inputs. `sha256` is None for a URL whose content was not fetched."""
 
     source: str
     """Path as it was given, or URL."""
@@ -63,7 +62,7 @@ class JobInput(_Part):
         return is_same_address(self.url, other.url)
 
 
-class Output(_Part):
+class JobOutput(_JournalModel):
     """One result file. `path` and `sha256` are None until it was downloaded."""
 
     url: str
@@ -72,7 +71,7 @@ class Output(_Part):
     sha256: str | None = None
 
 
-class Job(_Part):
+class Job(_JournalModel):
     """The journal's entry; `id` is local, `service_id` the service's own."""
 
     schema_version: Literal[1] = 1
@@ -84,10 +83,10 @@ class Job(_Part):
     is_found: bool = False
     """Whether `service_id` was found in the service's history, not told by the POST itself."""
     status: str | None = None
-    """The service's latest word, whatever it was."""
+    """The service's latest status, known here or not."""
     error: str | None = None
     note: str | None = None
-    """What else somebody should know: a task that was taken for this one, and is not."""
+    """What else its reader must know, such as another task that was taken for this one."""
     base_url: Annotated[str, AfterValidator(service_root)]
     model: str
     image: JobInput
@@ -101,7 +100,7 @@ class Job(_Part):
     updated_at: AwareDatetime
     resubmits: str | None = None
     """The earlier job for the same work, where it was submitted again on purpose."""
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[JobOutput, ...] = ()
 
     def is_same_work_as(self, other: Job) -> bool:
         """Same inputs, same parameters, same service."""
@@ -129,14 +128,14 @@ class Job(_Part):
 _PARAMETERS = ("base_url", "model", "mode", "resolution", "prompt", "seed")
 
 
-class Prediction(_Part):
+class Prediction(_JournalModel):
     """How a task ended, and its outputs on disk."""
 
     schema_version: Literal[1] = 1
     job: Job
     status: Literal["completed", "failed", "cancelled", "timeout", "deleted"]
     error: str | None = None
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[JobOutput, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -150,10 +149,9 @@ class Prediction(_Part):
         )
 
 
-def as_document(value: BaseModel | Mapping[str, Any]) -> str:
-    """JSON for `--format json`."""
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False)
+def new_id() -> str:
+    """A local name for a job, or for a call's batch of jobs."""
+    return f"wp-{uuid.uuid4().hex[:12]}"
 
 
 def utc_now() -> datetime:

@@ -1,14 +1,13 @@
-"""The journal: every submission on disk before it is sent, safe under several processes.
+"""The journal: every submission is on disk before it is sent.
 
-One SQLite file. Each call is one transaction on a connection of its own, so that processes and
-threads need nothing in common, and it returns only when the disk has it.
+One SQLite file. Each call is one transaction on a connection of its own, so any number of processes
+and threads may use it at once. A call that writes returns when the disk has the change.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from pydantic import ValidationError
 
 from wan_prep.errors import AlreadySubmitted, InputPathError, JobNotFound, JournalError
 from wan_prep.submission.environment import home_folder
-from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, Output, State, utc_now
+from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, JobOutput, State, utc_now
 from wan_prep.writing import written_whole
 
 FILE_NAME = "journal.sqlite3"
@@ -40,15 +39,10 @@ CREATE TABLE uploads (
 );
 """
 _TABLE_NAMES = {"jobs", "uploads"}
-# What an entry loses with a task that was only found.
+# The fields of an entry that came with a task which was only found in the history.
 _UNFOUND: dict[str, Any] = {
     "service_id": None, "is_found": False, "status": None, "error": None, "outputs": ()
 }  # fmt: skip
-
-
-def new_id() -> str:
-    """A local name for a job, or for a call's batch of jobs."""
-    return f"wp-{uuid.uuid4().hex[:12]}"
 
 
 def _is_open(job: Job) -> bool:
@@ -70,7 +64,7 @@ class Journal:
     # -------------------------------------------------------------- jobs
 
     def claim(self, job: Job, *, resubmit: bool = False) -> Job:
-        """Write a new entry, unless the same work is open already: both in one transaction.
+        """Write a new entry unless the same work is open already, in one transaction.
 
         Entries of the same batch (wanted variations) do not stand in each other's way.
 
@@ -93,14 +87,14 @@ class Journal:
             return self._earlier(base, job)
 
     def refuse_repetition(self, job: Job) -> None:
-        """Raises AlreadySubmitted if `claim` would; before anything is uploaded for nothing."""
+        """Raises AlreadySubmitted if `claim` would. To be asked before files are uploaded."""
         if earlier := self.earlier(job):
             raise AlreadySubmitted(_refusal(earlier[-1]), job_id=earlier[-1].id)
 
     def change(
         self, job_id: str, *, only_if: Callable[[Job], bool] = _is_open, **changes: Any
     ) -> Job:
-        """Update an entry and return it; unchanged where it is not, or no more, as `only_if` wants.
+        """Update an entry if it is as `only_if` wants; returns it, changed or not.
 
         Raises:
             JobNotFound: no such entry. JournalError: it could not be written.
@@ -112,13 +106,13 @@ class Journal:
     def settle(
         self, job: Job, *, state: State, service_id: str | None = None, **changes: Any
     ) -> Job:
-        """Write what the answer to a POST says of its entry, whatever became of that meanwhile.
+        """Write what the answer to a POST says of its entry, whatever the entry says by now.
 
         service_id: the id in the answer; None where it says that there is no task.
 
-        A look-up in another process may have taken another task for this one, or this one's task
-        for that of another entry. The answer knows better: what was only found gives way, with its
-        outputs and its end, and a note on either entry names it. An entry that is gone is written
+        A look-up in another process may have attached another task to this entry, or this entry's
+        task to another one. The answer wins: a task that was only found is removed, with its
+        outputs and its end, and a note on both entries names it. An entry that is gone is written
         again.
 
         Raises:
@@ -126,7 +120,7 @@ class Journal:
         """
         with self._writing() as base:
             now = self._found(base, job.id) or job
-            if service_id is not None and now.service_id == service_id:  # it was found rightly
+            if service_id is not None and now.service_id == service_id:  # the look-up was right
                 told = {**changes, "state": state} if now.state in UNCLEAR else {}
                 return self._changed(base, now, **told, is_found=False)
             notes = []
@@ -141,7 +135,7 @@ class Journal:
             return self._changed(base, now, **{**_UNFOUND, **own, **changes})
 
     def doubt(self, job: Job, error: str) -> Job:
-        """Write that nobody knows what became of a POST, unless a look-up has found it meanwhile.
+        """Write that the end of a POST is not known, unless a look-up has found it meanwhile.
 
         Raises:
             JournalError: it could not be written.
@@ -153,9 +147,9 @@ class Journal:
             return self._changed(base, now, state="unknown", error=error)
 
     def attach(self, job_id: str, service_ids: Collection[str]) -> tuple[Job, int]:
-        """Give an unclear entry the one id that no other entry has; else leave it as it is.
+        """Give an unclear entry the id of its task, if exactly one of `service_ids` is free.
 
-        Returns the entry, and how many of `service_ids` could be its own. An entry whose POST was
+        Returns the entry, and how many of `service_ids` no other entry has. An entry whose POST was
         answered meanwhile keeps what the answer said.
 
         Raises:
@@ -171,8 +165,8 @@ class Journal:
             changes = {"service_id": own[0], "is_found": True, "state": "submitted"}
             return self._changed(base, job, **changes, error=None), 1
 
-    def keep_output(self, job_id: str, position: int, output: Output) -> Job:
-        """Write where an output was put, and what it is; unless it is the entry's no more."""
+    def keep_output(self, job_id: str, position: int, output: JobOutput) -> Job:
+        """Write path and hash of an output, if the entry still has this output."""
         with self._writing() as base:
             job = self._one(base, job_id)
             outputs = list(job.outputs)
@@ -198,10 +192,10 @@ class Journal:
     # -------------------------------------------------------------- uploads
 
     def upload_url(self, sha256: str, base_url: str, *, reused_s: float) -> str | None:
-        """Where these bytes are kept already; None where they are not, or no longer.
+        """The address of an earlier upload of these bytes; None without one that can be used.
 
-        One that would be good for more than `reused_s` seconds was noted by a clock that was wrong,
-        or is now.
+        An upload that would be usable for more than `reused_s` seconds does not count, because the
+        clock was wrong when it was noted, or is wrong now.
         """
         with self._reading() as base:
             row = base.execute(
@@ -281,13 +275,13 @@ class Journal:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A look at the journal makes no file: where there is none, it is empty."""
+        """A journal to read from. No file is made: without one the journal is empty."""
         with self._opened(make=False) as base:
             yield base
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that has the only right to write from its beginning on."""
+        """A transaction that nobody else can write beside, from its beginning on."""
         with self._opened(make=True) as base:
             base.execute("BEGIN IMMEDIATE")
             try:
@@ -314,7 +308,8 @@ class Journal:
             ) from exc
 
     def _is_there(self) -> bool:
-        """Raises OSError: it is out of reach, which is not empty. So is what a link led to."""
+        """Raises OSError: the journal, or the folder that a link leads to, is out of reach. Such a
+        journal does not count as empty."""
         try:
             self.path.lstat()
         except FileNotFoundError:
@@ -324,7 +319,8 @@ class Journal:
         return True
 
     def _connected(self) -> sqlite3.Connection:
-        """The journal that is there. SQLite would make a file, or fill an empty one, by itself."""
+        """A connection to the existing file. By default SQLite would make one, or fill an empty
+        one."""
         uri = f"{self.path.absolute().as_uri()}?mode=rw"
         base = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
         try:
@@ -349,9 +345,8 @@ class Journal:
         )
 
     def _make(self) -> None:
-        """An empty journal, whole before it has its name: an empty file is never one of ours.
-
-        It holds addresses that may be private: nobody else reads it.
+        """Make a journal without jobs. It is complete before it gets its name, so an empty file is
+        never a journal. Only its owner may read it: it holds private addresses.
         """
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_BUSY_S):
@@ -364,7 +359,10 @@ class Journal:
 
 def _new(path: Path | str) -> sqlite3.Connection:
     base = sqlite3.connect(path, isolation_level=None)
-    base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+    base.executescript(
+        f"PRAGMA synchronous = {_SYNCHRONOUS}; "
+        f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;"
+    )
     return base
 
 
@@ -374,7 +372,7 @@ def _tables(base: sqlite3.Connection) -> set[str]:
 
 
 def _freed(job: Job) -> str:
-    """The task that was taken for a job's, and the files that came from it."""
+    """Names the task that was wrongly attached to a job, and the files that came from it."""
     kept = [output.path for output in job.outputs if output.path is not None]
     files = f" ({', '.join(kept)} came from it)" if kept else ""
     return f"the service's task {job.service_id} had been taken for this job{files}"

@@ -1,14 +1,15 @@
-"""A folder that `wan-prep fix` wrote, as the pair to submit."""
+"""A pair to submit, as it is handed over: two files, a folder of `fix`, or a normalized pair."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from wan_prep.errors import InputPathError
+from wan_prep.errors import InputPathError, WanPrepError
 from wan_prep.normalizers.write import published_plan
 from wan_prep.profile import Mode, Resolution
+from wan_prep.report.model import Report
 
 
 class Target(NamedTuple):
@@ -21,17 +22,51 @@ class Target(NamedTuple):
         return f"{self.mode} at {self.resolution}"
 
 
+class Pair(Protocol):
+    """What `normalize` returns, as far as a submission needs it."""
+
+    @property
+    def image(self) -> Path: ...
+    @property
+    def videos(self) -> tuple[Path, ...]: ...
+    @property
+    def after(self) -> Report: ...
+
+
 @dataclass(frozen=True)
-class FixedPair:
-    image: Path
-    video: Path
-    report: Path
-    """Of the written files."""
-    target: Target
+class SourcePair:
+    """The two inputs, each a path or a URL, and what is known of them."""
+
+    image: str | Path
+    video: str | Path
+    report: Report | None = None
+    """Of a check that was made before; it may be about other files by now."""
+    target: Target | None = None
+    """What the pair was prepared for, if it was."""
 
 
-def fixed_pair(folder: str | Path) -> FixedPair:
-    """The pair in a folder, once all of it was found as `fix` wrote it.
+def source_pair(pair: str | Path | Pair, video: str | Path | None = None) -> SourcePair:
+    """The inputs of `submit`, told apart.
+
+    Raises:
+        WanPrepError: both a pair and a video. InputPathError: a clip in parts, or see
+            `fixed_pair`.
+    """
+    if isinstance(pair, (str, Path)):
+        return fixed_pair(pair) if video is None else SourcePair(pair, video)
+    if video is not None:
+        raise WanPrepError("expected a pair alone, or an image and a video; found both")
+    if len(pair.videos) != 1:
+        raise InputPathError(
+            f"the clip was split in {len(pair.videos)}: submit its parts one by one, "
+            "submit(pair.image, part)"
+        )
+    target = Target(pair.after.mode, pair.after.resolution)
+    return SourcePair(pair.image, pair.videos[0], pair.after, target)
+
+
+def fixed_pair(folder: str | Path) -> SourcePair:
+    """The pair in a folder that `wan-prep fix` wrote, once all of it was found unchanged.
 
     Raises:
         InputPathError, SourceChanged: see `published_plan`. InputPathError: a clip in parts.
@@ -43,10 +78,10 @@ def fixed_pair(folder: str | Path) -> FixedPair:
         raise InputPathError(
             f"{folder}: the clip is split; submit its parts one by one: {', '.join(parts)}"
         )
-    return FixedPair(
+    return SourcePair(
         where / plan.image.name,
         where / parts[0],
-        where / "report.json",
+        Report.load(where / "report.json"),
         Target(plan.mode, plan.resolution),
     )
 

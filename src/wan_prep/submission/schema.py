@@ -1,7 +1,7 @@
-"""The service's own words: the request and the replies, field for field as its page has them.
+"""The service's requests and responses, field for field as its page has them.
 
-Strict on what is sent, lenient on what comes back: unknown fields are ignored, and what is needed
-but missing or of another type is `ReplyInvalid`.
+Strict on what is sent and lenient on what comes back: unknown fields are ignored; a field that is
+needed and missing, or of another type, raises `ReplyInvalid`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,13 +22,14 @@ from pydantic import ValidationError as _Invalid
 
 from wan_prep.errors import ReplyInvalid, SubmissionError
 from wan_prep.profile import Mode, Resolution, default_profile
+from wan_prep.submission.addresses import split_url
 
 _SEED = default_profile().submission.seed
 
 
 def _splittable(url: str) -> str:
-    """What urllib cannot take apart is of no use to anyone."""
-    _ = urlsplit(url).port
+    """Raises ValueError: see `split_url`."""
+    split_url(url)
     return url
 
 
@@ -48,13 +48,13 @@ TERMINAL = frozenset({"completed", "failed", "cancelled", "timeout", "deleted"})
 
 
 def _encodable(text: str) -> str:
-    """Undecodable bytes of a command line arrive as lone surrogates, which no request can hold."""
+    """Raises ValueError: a lone surrogate, which an undecodable byte of a command line becomes."""
     text.encode()
     return text
 
 
 def _given(text: object) -> object:
-    """To the service an empty prompt is none."""
+    """An empty prompt means the same as none to the service."""
     return None if text == "" else text
 
 
@@ -105,19 +105,19 @@ def checked_parameters(**values: Any) -> Parameters:
 # ------------------------------------------------------------------ what comes back
 
 
-class _Reply(BaseModel):
+class _ServiceModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 def _text(value: object) -> object:
-    """Errors and messages are for people: null is none, an object is shown as it is."""
+    """A message as text: empty for null, JSON for anything but a string."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def one_line(text: str, length: int = 300) -> str:
-    """Somebody else's text, fit to stand in a message of ours."""
+    """Text of the service's as one printable line of at most `length` characters."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     shown = " ".join(shown.split())
     return shown if len(shown) <= length else f"{shown[: length - 1]}…"
@@ -128,35 +128,33 @@ def _listed(value: object) -> object:
 
 
 def _flags(value: object) -> object:
-    """One bool per output; anything else tells nothing."""
+    """One bool per output; empty where it is anything else."""
     is_flags = isinstance(value, list) and all(isinstance(flag, bool) for flag in value)
     return value if is_flags else ()
 
 
-Text = Annotated[str, BeforeValidator(_text), AfterValidator(one_line)]
+MessageText = Annotated[str, BeforeValidator(_text), AfterValidator(one_line)]
 # It becomes part of a path.
 ServiceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}$")]
-
-
 Status = Annotated[str, AfterValidator(one_line), StringConstraints(min_length=1)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!-~]+$")]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[ -~]*$")]
 
 
-class Receipt(_Reply):
-    """What makes a submission accepted: its id. The rest can be asked for later."""
+class Receipt(_ServiceModel):
+    """The one thing that an accepted submission must tell: its id."""
 
     id: ServiceId
 
 
-class Task(_Reply):
+class TaskResult(_ServiceModel):
     """A task as the result call shows it."""
 
     id: ServiceId | None = None
     status: Status
     outputs: Annotated[tuple[HttpUrl, ...], BeforeValidator(_listed)] = ()
     has_nsfw_contents: Annotated[tuple[bool, ...], BeforeValidator(_flags)] = ()
-    error: Text = ""
+    error: MessageText = ""
 
     def nsfw(self, position: int) -> bool | None:
         """The service's flag for one output; None where it gave none."""
@@ -164,7 +162,7 @@ class Task(_Reply):
         return flags[position] if position < len(flags) else None
 
 
-class UploadTarget(_Reply):
+class UploadTarget(_ServiceModel):
     method: Annotated[str, StringConstraints(pattern="^(?i:put)$")]
     url: HttpUrl
     headers: Annotated[
@@ -172,16 +170,16 @@ class UploadTarget(_Reply):
     ] = {}
 
 
-class UploadTicket(_Reply):
+class UploadTicket(_ServiceModel):
     upload: UploadTarget
     download_url: HttpUrl
 
 
-class UploadDone(_Reply):
+class UploadDone(_ServiceModel):
     download_url: HttpUrl
 
 
-class HistoryItem(_Reply):
+class HistoryItem(_ServiceModel):
     """One of the last 7 days' tasks; `inputs` is what was submitted, where it was asked for."""
 
     id: ServiceId
@@ -190,11 +188,11 @@ class HistoryItem(_Reply):
     inputs: dict[str, Any] = Field(default_factory=dict)
 
 
-class HistoryPage(_Reply):
+class HistoryPage(_ServiceModel):
     items: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_listed)] = ()
 
     def readable(self) -> tuple[HistoryItem, ...]:
-        """The items that can be judged; one odd entry must not hide the others."""
+        """The items that can be read; one that cannot must not hide the others."""
         found = []
         for item in self.items:
             try:
@@ -206,11 +204,11 @@ class HistoryPage(_Reply):
         return tuple(found)
 
 
-class Envelope(_Reply):
+class Envelope(_ServiceModel):
     """`{code, message, data}`, around every answer."""
 
     code: int | None = None
-    message: Text = ""
+    message: MessageText = ""
     data: Any = None
 
     @property
@@ -222,11 +220,11 @@ class Envelope(_Reply):
         return self.code is None or 200 <= self.code < 300
 
 
-Data = TypeVar("Data", bound=_Reply)
+Data = TypeVar("Data", bound=_ServiceModel)
 
 
 def opened(content: bytes) -> Envelope:
-    """The envelope of an answer.
+    """The envelope of a response.
 
     Raises:
         ReplyInvalid: not a JSON object, or one without an envelope's fields.
@@ -259,15 +257,11 @@ def data_of(envelope: Envelope, kind: type[Data]) -> Data:
 
 
 def named_task(content: bytes) -> tuple[bool, str | None]:
-    """Whether an answer names a task where its id belongs, and the id if it can be one.
+    """Whether a response names a task in its `data.id`, and that id if it can be one.
 
-    However odd the rest is: an id may be all that is left of a payment.
+    Never raises, however odd the rest is: an id may be all that is left of a payment.
     """
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return False, None
-    data = document.get("data") if isinstance(document, dict) else None
+    data = _object(content).get("data")
     named = data.get("id") if isinstance(data, dict) else None
     if named is None or named == "":
         return False, None
@@ -278,13 +272,8 @@ def named_task(content: bytes) -> tuple[bool, str | None]:
 
 
 def message_of(content: bytes) -> str:
-    """What an error's body says to a person, as one line; empty where it says nothing."""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(document, dict):
-        return ""
+    """The message of an error's body, as one line; empty where there is none."""
+    document = _object(content)
     for name in ("message", "error", "detail"):
         value = document.get(name)
         if isinstance(value, dict):
@@ -292,6 +281,15 @@ def message_of(content: bytes) -> str:
         if isinstance(value, str) and value.strip():
             return one_line(value)
     return ""
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    """A JSON object; empty where the content is none."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _read(kind: type[Data], document: dict[str, Any], what: str) -> Data:

@@ -1,62 +1,43 @@
-"""Exchanges in httpx's terms: the one module that knows what httpx needs and what it raises.
+"""Sends one request over httpx; the one module that knows what httpx needs and what it raises.
 
-Transports are driven directly, without `httpx.Client`: no redirect is followed, no cookie kept, no
-netrc and no proxy setting read, no header added that was not asked for, and no address logged
-(the client logs whole URLs, signed ones included).
+httpx's transports are driven directly, without `httpx.Client`: no redirect is followed, no cookie
+kept, no netrc and no proxy setting read, no header added that was not asked for, and no address
+logged (the client logs whole URLs, signed ones included).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from typing import IO, Any
 
 import httpx
 from pydantic import SecretStr
 
 from wan_prep.profile import Submission
-from wan_prep.submission.wire import Answer, Broken, Exchange, HashingReader
+from wan_prep.submission.wire import HttpRequest, HttpResponse, NoResponse, Outcome
 
-CHUNK_BYTES = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
 
 # Every connection is used once: one that was kept may be closed under a POST, which would then
 # look as if it had perhaps arrived.
 LIMITS = httpx.Limits(max_keepalive_connections=0)
 
-# httpx exception → whether a byte of the request may have left this machine. The most specific
-# class that is listed counts.
-MAY_HAVE_ARRIVED: dict[type[Exception], bool] = {
-    httpx.InvalidURL: False,
-    httpx.UnsupportedProtocol: False,
-    httpx.ConnectError: False,  # no such host, refused, unreachable, TLS
-    httpx.ConnectTimeout: False,
-    httpx.PoolTimeout: False,
-    httpx.ReadTimeout: True,
-    httpx.WriteTimeout: True,
-    httpx.TimeoutException: True,
-    httpx.ReadError: True,
-    httpx.WriteError: True,
-    httpx.CloseError: True,
-    httpx.NetworkError: True,
-    httpx.LocalProtocolError: True,
-    httpx.RemoteProtocolError: True,
-    httpx.ProtocolError: True,
-    httpx.ProxyError: True,
-    httpx.DecodingError: True,
-    httpx.TooManyRedirects: True,
-    httpx.TransportError: True,
-    httpx.RequestError: True,
-    httpx.HTTPStatusError: True,
-    httpx.HTTPError: True,
-    httpx.CookieConflict: True,
-    httpx.StreamConsumed: True,
-    httpx.StreamClosed: True,
-    httpx.ResponseNotRead: True,
-    httpx.RequestNotRead: True,
-    httpx.StreamError: True,
-}
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 
+# Raised before a byte of the request has left. All other failures may mean that it has arrived.
+_NOTHING_LEFT = (
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+    httpx.ConnectError,  # no such host, refused, unreachable, TLS
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+)
+
+# The reason of the most specific class that is listed counts.
 _REASONS: dict[type[Exception], str] = {
     httpx.InvalidURL: "not a usable address",
     httpx.UnsupportedProtocol: "not an http or https address",
@@ -73,13 +54,15 @@ _REASONS: dict[type[Exception], str] = {
 }
 
 
-def broken(exc: Exception) -> Broken:
-    """What an exception of httpx means for the request. Its text may hold an address; this not."""
-    lineage = type(exc).__mro__
-    arrived = next((MAY_HAVE_ARRIVED[c] for c in lineage if c in MAY_HAVE_ARRIVED), True)
-    reason = next((_REASONS[c] for c in lineage if c in _REASONS), "the connection failed")
+def no_response(exc: Exception) -> NoResponse:
+    """What an exception of httpx means for its request. The exception's text may hold a secret
+    address, so it is not repeated."""
+    reason = next(
+        (_REASONS[c] for c in type(exc).__mro__ if c in _REASONS), "the connection failed"
+    )
     cause = _system_reason(exc)
-    return Broken(arrived, f"{reason}: {cause}" if cause else reason)
+    may_have_arrived = not isinstance(exc, _NOTHING_LEFT)
+    return NoResponse(may_have_arrived, f"{reason}: {cause}" if cause else reason)
 
 
 def _system_reason(exc: BaseException | None) -> str:
@@ -91,35 +74,90 @@ def _system_reason(exc: BaseException | None) -> str:
     return ""
 
 
-class Wrapper:
-    """Makes httpx requests of exchanges, and answers of responses."""
+class HashingReader:
+    """A file being sent. `sha256` is of the bytes that were read so far."""
 
-    def __init__(self, base_url: str, api_key: SecretStr | None, figures: Submission) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._file.read(size)
+        self._digest.update(chunk)
+        return chunk
+
+    def fileno(self) -> int:
+        """Lets httpx find out the length of a form beforehand."""
+        return self._file.fileno()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+class Transport:
+    """Sends requests over an httpx transport. Any number of threads may use one at once.
+
+    base_url: the API's own; the key goes to its origin (scheme, host and port) and nowhere else.
+    http: None for a connection that reads nothing from the environment: no proxy, no netrc, no
+        certificates of one's own.
+    """
+
+    def __init__(
+        self,
+        config: Submission,
+        *,
+        base_url: str = "",
+        api_key: SecretStr | None = None,
+        http: httpx.BaseTransport | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
         self._origin = _origin(base_url) if base_url else None
         self._api_key = api_key
-        self._figures = figures
+        self._http = http or httpx.HTTPTransport(trust_env=False, limits=LIMITS)
+        self._monotonic = monotonic
 
-    def request(self, exchange: Exchange, reader: HashingReader | None) -> httpx.Request:
-        """reader: the opened file of `exchange.file`."""
-        url = httpx.URL(exchange.url)
-        headers = dict(exchange.headers)
-        if exchange.with_key:
+    def close(self) -> None:
+        self._http.close()
+
+    def send(self, request: HttpRequest) -> Outcome:
+        """Send a request once and read its whole response.
+
+        Raises:
+            OSError: the file to be sent cannot be read. Also whatever `request.into` raises.
+        """
+        deadline = self._monotonic() + request.within_s
+        reader = None
+        with ExitStack() as stack:
+            if request.file is not None:
+                file = stack.enter_context(request.file.path.open("rb", buffering=0))
+                reader = HashingReader(file)
+            try:
+                response = self._http.handle_request(self._for_httpx(request, reader))
+                stack.callback(_close, response)
+                content = self._content(response, request, deadline)
+            except _FAILURES as exc:
+                return no_response(exc)
+        if isinstance(content, NoResponse):
+            return content
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        sent_sha256 = None if reader is None else reader.sha256
+        return HttpResponse(response.status_code, headers, self._without_key(content), sent_sha256)
+
+    def _for_httpx(self, request: HttpRequest, reader: HashingReader | None) -> httpx.Request:
+        """reader: the opened file of `request.file`."""
+        url = httpx.URL(request.url)
+        headers = dict(request.headers)
+        if request.with_key:
             headers |= self._authorization(url)
-        figures = self._figures
-        silence = figures.limit("silence")
-        extensions = {
-            "timeout": {
-                "connect": figures.limit("connect"),
-                "pool": figures.limit("connect"),
-                "read": silence,
-                "write": silence,
-            }
-        }
+        connect_s, silence_s = self._config.limit("connect"), self._config.limit("silence")
+        timeout = {"connect": connect_s, "pool": connect_s, "read": silence_s, "write": silence_s}
         body: dict[str, Any] = {}
-        if exchange.json is not None:
-            body["json"] = exchange.json
-        elif exchange.file is not None and reader is not None:
-            file = exchange.file
+        if request.json is not None:
+            body["json"] = request.json
+        elif request.file is not None and reader is not None:
+            file = request.file
             if file.form_name is None:
                 body["stream"] = _FileStream(reader)
                 headers = {
@@ -131,73 +169,58 @@ class Wrapper:
                 # Typed as a file object; read() and fileno() are all that is used of it.
                 form: Any = (file.name, reader, file.content_type)
                 body["files"] = {file.form_name: form}
-        return httpx.Request(exchange.method, url, headers=headers, extensions=extensions, **body)
-
-    def answer(
-        self, response: httpx.Response, content: bytes, reader: HashingReader | None
-    ) -> Answer:
-        """Ready to be shown: the key is cut out of it."""
-        secret = self._api_key.get_secret_value() if self._api_key else ""
-        # A service that quotes the key in its answer must not bring it into a log. What is
-        # shorter than this is no secret, and cutting it out would spoil the JSON.
-        if len(secret) >= 8:
-            for written in (secret, json.dumps(secret)[1:-1]):
-                content = content.replace(written.encode(), b"[key]")
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, content, reader.sha256 if reader else None)
-
-    def receiver(self, exchange: Exchange, monotonic: Callable[[], float]) -> Receiver:
-        return Receiver(exchange, int(self._figures.limit("reply_max")), monotonic)
+        extensions = {"timeout": timeout}
+        return httpx.Request(request.method, url, headers=headers, extensions=extensions, **body)
 
     def _authorization(self, url: httpx.URL) -> dict[str, str]:
         if self._api_key is None or _origin(str(url)) != self._origin:
             raise httpx.InvalidURL("the key is for the API's own host only")
         return {"Authorization": f"Bearer {self._api_key.get_secret_value()}"}
 
+    def _content(
+        self, response: httpx.Response, request: HttpRequest, deadline: float
+    ) -> bytes | NoResponse:
+        """The body, unless `request.into` takes it; or that it is too long or comes too late.
 
-class Receiver:
-    """Takes an answer's body in pieces, and says when it is too much or takes too long."""
+        deadline: on the monotonic clock, in s.
+        """
+        content_max = int(self._config.limit("reply_max"))
+        sink = request.into if 200 <= response.status_code < 300 else None
+        content = bytearray()
+        for chunk in response.iter_bytes():
+            if sink is None:
+                content += chunk
+            else:
+                sink.write(chunk)
+            if len(content) > content_max:
+                return NoResponse(True, f"an answer of more than {content_max} bytes")
+            if self._monotonic() > deadline:
+                return NoResponse(True, f"no whole answer within {request.within_s:g} s")
+        return bytes(content)
 
-    def __init__(
-        self, exchange: Exchange, content_max: int, monotonic: Callable[[], float]
-    ) -> None:
-        self._exchange = exchange
-        self._content_max = content_max
-        self._monotonic = monotonic
-        self._deadline = monotonic() + exchange.within_s
-        self._content = bytearray()
-
-    @property
-    def content(self) -> bytes:
-        return bytes(self._content)
-
-    def take(self, chunk: bytes, status: int) -> Broken | None:
-        """None: go on."""
-        into = self._exchange.into
-        if into is not None and 200 <= status < 300:
-            into.write(chunk)
-        else:
-            self._content += chunk
-        if len(self._content) > self._content_max:
-            return Broken(True, f"an answer of more than {self._content_max} bytes")
-        if self._monotonic() > self._deadline:
-            return Broken(True, f"no whole answer within {self._exchange.within_s:g} s")
-        return None
+    def _without_key(self, content: bytes) -> bytes:
+        """A service that quotes the key in its answer must not bring it into a log."""
+        secret = self._api_key.get_secret_value() if self._api_key else ""
+        # What is shorter than this is no secret, and cutting it out would spoil the JSON.
+        if len(secret) >= 8:
+            for written in (secret, json.dumps(secret)[1:-1]):
+                content = content.replace(written.encode(), b"[key]")
+        return content
 
 
-class _FileStream(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A file's bytes, for either kind of transport."""
-
+class _FileStream(httpx.SyncByteStream):
     def __init__(self, reader: HashingReader) -> None:
         self._reader = reader
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._reader.read(CHUNK_BYTES):
+        while chunk := self._reader.read(_CHUNK_BYTES):
             yield chunk
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := self._reader.read(CHUNK_BYTES):
-            yield chunk
+
+def _close(response: httpx.Response) -> None:
+    """The response was read by now, so an error while closing its connection changes nothing."""
+    with suppress(*_FAILURES):
+        response.close()
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -1,16 +1,10 @@
-"""What a flow asks of a transport, and what comes back.
-
-A flow is a generator: it yields an `Exchange` or a `Pause` and is sent the `Outcome`. It knows
-neither sockets nor clocks that block, so one flow serves the sync and the async client.
-"""
+"""A request and its outcome, as values; `transport` sends the one and returns the other."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -24,15 +18,15 @@ class FileBody:
     form_name: str | None = None
 
 
-class Sink(Protocol):
-    """Where an answer's bytes go instead of into memory."""
+class ByteSink(Protocol):
+    """Takes a response's bytes piece by piece, instead of memory."""
 
     def write(self, chunk: bytes, /) -> None: ...
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """One request and its answer."""
+class HttpRequest:
+    """One request. Nothing is added to it but what HTTP itself needs."""
 
     method: str
     url: str
@@ -41,64 +35,30 @@ class Exchange:
     json: dict[str, Any] | None = None
     file: FileBody | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    into: Sink | None = None
-    """Takes the body of a 2xx answer."""
+    into: ByteSink | None = None
+    """Takes the body of a 2xx response."""
     within_s: float = 120.0
-    """The whole answer must be there by then."""
+    """The whole response must be there by then."""
 
 
 @dataclass(frozen=True)
-class Pause:
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer. The API key is cut out of `content` before anyone sees it."""
+class HttpResponse:
+    """A whole response. The API key is cut out of `content` before anyone sees it."""
 
     status: int
     headers: dict[str, str]
     """Names in lower case."""
     content: bytes = b""
     sent_sha256: str | None = None
-    """Of the file that was streamed, as it was while streaming."""
+    """Of the file that was sent, taken from the bytes while they were sent."""
 
 
 @dataclass(frozen=True)
-class Broken:
-    """No whole answer. `may_have_arrived` is False only where no byte of the request left."""
+class NoResponse:
+    """No whole response. `may_have_arrived` is False only where no byte of the request left."""
 
     may_have_arrived: bool
     reason: str
 
 
-Outcome = Answer | Broken
-T = TypeVar("T")
-Flow = Generator[Exchange | Pause, Outcome | None, T]
-
-
-def ask(exchange: Exchange) -> Flow[Outcome]:
-    outcome = yield exchange
-    assert outcome is not None
-    return outcome
-
-
-class HashingReader:
-    """A file being sent; its digest is that of the bytes handed out."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._file.read(size)
-        self._digest.update(chunk)
-        return chunk
-
-    def fileno(self) -> int:
-        """Lets the form's length be known beforehand."""
-        return self._file.fileno()
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
+Outcome = HttpResponse | NoResponse

@@ -15,16 +15,16 @@ import httpx
 import pytest
 
 from wan_prep.errors import Rejected
+from wan_prep.rehearsal.faults import Fault
+from wan_prep.rehearsal.server import FakeService, clip, main
 from wan_prep.submission.client import Client
-from wan_prep.submission.fake import FakeService, clip, main
-from wan_prep.submission.faults import Fault
 
 Started = tuple[subprocess.Popen[str], str]
 
 # Ctrl-C is heard even where whoever started the tests ignores it, as shells do beside other work.
 _INTERRUPTIBLE = """
 import signal, sys
-from wan_prep.submission.fake import main
+from wan_prep.rehearsal.server import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
@@ -130,7 +130,6 @@ def test_faults_as_they_are_written() -> None:
 def test_it_refuses_what_the_services_page_does_not_allow(
     service: FakeService, change: dict[str, Any], field: str
 ) -> None:
-
     body = {"image": "https://a.example/1.png", "video": "https://a.example/2.mp4", **change}
     answer = httpx.post(
         f"{service.base_url}/api/v3/wavespeed-ai/wan-2.2/animate",

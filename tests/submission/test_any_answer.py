@@ -1,31 +1,29 @@
-"""Flows alone, fed with whatever a service might say: only errors of ours come out."""
+"""A client fed with whatever a service might say: only errors of ours come out."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from wan_prep.errors import SubmissionError
-from wan_prep.profile import default_profile
 from wan_prep.submission import journal as journals
+from wan_prep.submission.client import Client
 from wan_prep.submission.environment import Connection
-from wan_prep.submission.flows import Clock, Context
 from wan_prep.submission.intent import intend, url_input
 from wan_prep.submission.jobs import OPEN, UNCLEAR
 from wan_prep.submission.journal import Journal
-from wan_prep.submission.submitting import submission
-from wan_prep.submission.waiting import all_reconciled, unwatched, waited
-from wan_prep.submission.wire import Answer, Broken, Exchange, Flow, Outcome, Pause
+from wan_prep.submission.session import TimeSource
+from wan_prep.submission.wire import HttpResponse, NoResponse, Outcome
 
 IMAGE, VIDEO = "https://media.example/1.png", "https://media.example/2.mp4"
 
@@ -60,18 +58,18 @@ _DOCUMENTS = st.fixed_dictionaries(
     {}, optional={"code": st.sampled_from([200, 401, 500]) | _VALUES, "data": _DATA | _VALUES}
 )
 _ANSWERS = st.builds(
-    lambda status, document, after: Answer(
+    lambda status, document, after: HttpResponse(
         status, {"retry-after": after} if after else {}, json.dumps(document).encode()
     ),
     st.sampled_from([200, 200, 200, 302, 401, 404, 429, 500]),
     _DOCUMENTS | _VALUES,
     st.sampled_from(["", "3", "soon"]),
 )
-OUTCOMES = st.lists(_ANSWERS | st.builds(Broken, st.booleans(), st.just("broken")), max_size=12)
+OUTCOMES = st.lists(_ANSWERS | st.builds(NoResponse, st.booleans(), st.just("broken")), max_size=12)
 
 
-class Script:
-    """Plays outcomes to flows, then says nothing any more; counts the paid requests."""
+class Script(httpx.BaseTransport):
+    """Plays outcomes, then says nothing any more; counts the paid requests."""
 
     def __init__(self, outcomes: list[Outcome]) -> None:
         self.outcomes = list(outcomes)
@@ -82,42 +80,32 @@ class Script:
     def now(self) -> datetime:
         return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.slept)
 
-    def play(self, flow: Flow[Any]) -> Any:
-        outcome: Outcome | None = None
-        while True:
-            try:
-                effect = flow.send(outcome)
-            except StopIteration as end:
-                return end.value
-            outcome = None
-            if isinstance(effect, Pause):
-                self.slept += effect.seconds
-            else:
-                outcome = self._answer(effect)
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
 
-    def _answer(self, exchange: Exchange) -> Outcome:
-        outcome = self.outcomes.pop(0) if self.outcomes else Broken(True, "silence")
-        if exchange.url.endswith("/animate") and not (
-            isinstance(outcome, Broken) and not outcome.may_have_arrived
-        ):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        outcome = self.outcomes.pop(0) if self.outcomes else NoResponse(True, "silence")
+        is_sent = isinstance(outcome, HttpResponse) or outcome.may_have_arrived
+        if request.url.path.endswith("/animate") and is_sent:
             self.paid += 1
             self.paid_reply = outcome
-        if exchange.into is not None and isinstance(outcome, Answer) and outcome.status == 200:
-            exchange.into.write(outcome.content)
-        return outcome
+        if isinstance(outcome, NoResponse):
+            raise (httpx.ReadError if outcome.may_have_arrived else httpx.ConnectError)("told")
+        return httpx.Response(outcome.status, headers=outcome.headers, content=outcome.content)
 
 
 def named_in(reply: Outcome | None) -> str | None:
     """The one id that the service of this test gives, where an answer has it in its place."""
-    document = json.loads(reply.content) if isinstance(reply, Answer) else None
+    document = json.loads(reply.content) if isinstance(reply, HttpResponse) else None
     data = document.get("data") if isinstance(document, dict) else None
     return "s1" if isinstance(data, dict) and data.get("id") == "s1" else None
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _no_disk_waits() -> Any:
+def unsynced_for_all_examples() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(journals, "_SYNCHRONOUS", "OFF")
+        patch.setattr("wan_prep.writing.os.fsync", lambda _descriptor: None)
         yield
 
 
@@ -126,45 +114,34 @@ def _no_disk_waits() -> Any:
 def test_whatever_the_service_says(outcomes: list[Outcome]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = Script(outcomes)
-        context = Context(
+        journal = Journal(Path(folder) / "journal", now=script.now)
+        client = Client(
             Connection("https://api.example", SecretStr("k" * 20)),
-            Journal(Path(folder) / "journal", now=script.now),
-            default_profile().submission,
-            Clock(script.now, lambda: script.slept, lambda: 0.0),
+            journal,
+            http=script,
+            time=TimeSource(script.now, lambda: script.slept, script.sleep, lambda: 0.0),
         )
         intent = intend(
             url_input(IMAGE, "image"), url_input(VIDEO, "video"), mode="animate", resolution="480p"
         )
-        submit: Callable[[], Any] = lambda: script.play(  # noqa: E731
-            submission(intent, context, upload=False, resubmit=False)
-        )
         with contextlib.suppress(SubmissionError):
-            submit()
+            client.submit(intent)
         assert script.paid <= 1
-        (job,) = context.journal.jobs()
+        (job,) = journal.jobs()
         assert job.state != "submitting", "it is known what is not known"
         if (named := named_in(script.paid_reply)) is not None:
             assert job.service_id == named, "an id that was told is kept, whatever else was said"
             assert job.state in ("submitted", "unknown")
         if job.state in OPEN:
             with pytest.raises(SubmissionError):
-                submit()
+                client.submit(intent)
         paid = script.paid
         with contextlib.suppress(SubmissionError):
-            script.play(all_reconciled(context))
+            client.reconcile()
         with contextlib.suppress(SubmissionError):
-            prediction = script.play(
-                waited(
-                    job.id,
-                    context,
-                    folder=Path(folder) / "out",
-                    timeout_s=30,
-                    overwrite=False,
-                    progress=unwatched,
-                )
-            )
-            assert prediction.status == context.journal.job(job.id).state
+            prediction = client.wait(job.id, folder=Path(folder) / "out", timeout_s=30)
+            assert prediction.status == journal.job(job.id).state
         assert script.paid == paid, "waiting costs nothing"
-        after = context.journal.job(job.id)
+        after = journal.job(job.id)
         assert (after.service_id is not None) or after.state in (*UNCLEAR, "rejected", "not_sent")
         assert (after.error or "").isprintable()

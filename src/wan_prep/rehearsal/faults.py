@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the service, on demand; for the rehearsal server.
+"""Faults that the rehearsal server shows on demand: wrong replies and broken connections.
 
 A fault is written `step=what`, such as `submit=503`, `result=429:7` (Retry-After 7),
 `submit=done+reset` (the task is accepted, then the connection is reset) or `put=403*` (every time,
@@ -17,15 +17,14 @@ from http.server import BaseHTTPRequestHandler
 from threading import Event
 from typing import Any
 
+# What a request is for; a fault names one of them.
 STEPS = ("submit", "result", "history", "ticket", "put", "form", "file", "output")
 _DRIP_S = 0.02
-
-
 JSON = (("Content-Type", "application/json"),)
 
 
 @dataclass(frozen=True)
-class Reply:
+class ServerReply:
     status: int
     content: bytes
     headers: tuple[tuple[str, str], ...] = JSON
@@ -39,7 +38,7 @@ class Fault:
     what: str
     argument: str = ""
     after_work: bool = False
-    """`done+`: what was asked for is done before the answer goes wrong."""
+    """`done+`: the request is carried out before the answer goes wrong."""
     every_time: bool = False
 
     @classmethod
@@ -61,31 +60,31 @@ class Fault:
 
     @property
     def needs_work(self) -> bool:
-        """Whether the proper reply is made first; for a submission that means a task."""
+        """Whether the request is carried out; for a submission that makes a task."""
         return self.after_work or self.what in EDITS or self.step != "submit"
 
 
 # ------------------------------------------------------------------ other answers
 
-Answer = Callable[[str], Reply]
-Edit = Callable[[Reply, str], Reply]
+ReplyMaker = Callable[[str], ServerReply]
+ReplyEdit = Callable[[ServerReply, str], ServerReply]
 
 
-def _coded(code: str, status: int = 200, *headers: tuple[str, str]) -> Reply:
+def _coded(code: str, status: int = 200, *headers: tuple[str, str]) -> ServerReply:
     said = {"code": int(code), "message": f"this server was told to say {code}", "data": None}
-    return Reply(status, json.dumps(said).encode(), (*JSON, *headers))
+    return ServerReply(status, json.dumps(said).encode(), (*JSON, *headers))
 
 
-def _status(code: str, retry_after: str) -> Reply:
+def _status(code: str, retry_after: str) -> ServerReply:
     return _coded(code, int(code), *([("Retry-After", retry_after)] if retry_after else []))
 
 
-def _constant(content: bytes, *headers: tuple[str, str]) -> Answer:
-    return lambda _: Reply(200, content, headers or JSON)
+def _constant(content: bytes, *headers: tuple[str, str]) -> ReplyMaker:
+    return lambda _: ServerReply(200, content, headers or JSON)
 
 
 # What is answered instead, given the fault's argument.
-ANSWERS: dict[str, Answer] = {
+ANSWERS: dict[str, ReplyMaker] = {
     "html": _constant(
         b"<!doctype html><title>Just a moment</title>", ("Content-Type", "text/html")
     ),
@@ -100,22 +99,22 @@ ANSWERS: dict[str, Answer] = {
     "data-list": _constant(b'{"code": 200, "message": "success", "data": []}'),
     "no-data": _constant(b'{"code": 200, "message": "success"}'),
     "code": _coded,
-    "redirect": lambda to: Reply(302, b"", (("Location", to or "/elsewhere"),)),
+    "redirect": lambda to: ServerReply(302, b"", (("Location", to or "/elsewhere"),)),
 }
 
 
-def _edited(proper: Reply, edit: Callable[[dict[str, Any]], object]) -> Reply:
+def _edited(proper: ServerReply, edit: Callable[[dict[str, Any]], object]) -> ServerReply:
     document = json.loads(proper.content)
     edit(document)
     return replace(proper, content=json.dumps(document).encode())
 
 
-def _in_data(**changes: Any) -> Edit:
+def _in_data(**changes: Any) -> ReplyEdit:
     return lambda proper, _: _edited(proper, lambda document: document["data"].update(changes))
 
 
 # What becomes of the proper reply, given the fault's argument.
-EDITS: dict[str, Edit] = {
+EDITS: dict[str, ReplyEdit] = {
     "cut-json": lambda proper, _: replace(proper, content=proper.content[:-20]),
     "no-id": lambda proper, _: _edited(proper, lambda document: document["data"].pop("id")),
     "wrong-types": _in_data(id=17, status=["created"], outputs="none"),
@@ -140,62 +139,62 @@ EDITS: dict[str, Edit] = {
 
 
 @dataclass(frozen=True)
-class Scene:
+class PendingRequest:
     """A request that waits for its answer."""
 
     handler: BaseHTTPRequestHandler
-    proper: Reply
+    proper: ServerReply
     stopping: Event
     """Set when the server ends."""
 
 
-def _close(scene: Scene) -> None:
-    scene.handler.close_connection = True
+def _close(pending: PendingRequest) -> None:
+    pending.handler.close_connection = True
 
 
-def _reset(scene: Scene) -> None:
-    """RST instead of FIN: linger 0, then really close."""
-    connection = scene.handler.connection
+def _reset(pending: PendingRequest) -> None:
+    """Closes with RST instead of FIN: linger 0, then close."""
+    connection = pending.handler.connection
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     os.close(connection.detach())
 
 
-def _cut(scene: Scene) -> None:
-    send_head(scene.handler, scene.proper)
-    scene.handler.wfile.write(scene.proper.content[: len(scene.proper.content) // 2])
+def _cut(pending: PendingRequest) -> None:
+    send_head(pending.handler, pending.proper)
+    pending.handler.wfile.write(pending.proper.content[: len(pending.proper.content) // 2])
 
 
-def _reset_half(scene: Scene) -> None:
-    _cut(scene)
-    _reset(scene)
+def _reset_half(pending: PendingRequest) -> None:
+    _cut(pending)
+    _reset(pending)
 
 
-def _hang(scene: Scene) -> None:
-    """Until the client has had enough."""
-    scene.handler.connection.recv(1)
+def _hang(pending: PendingRequest) -> None:
+    """Says nothing until the client closes the connection."""
+    pending.handler.connection.recv(1)
 
 
-def _drip(scene: Scene) -> None:
-    send_head(scene.handler, scene.proper)
-    for k in range(len(scene.proper.content)):
-        scene.handler.wfile.write(scene.proper.content[k : k + 1])
-        if scene.stopping.wait(_DRIP_S):
+def _drip(pending: PendingRequest) -> None:
+    send_head(pending.handler, pending.proper)
+    for k in range(len(pending.proper.content)):
+        pending.handler.wfile.write(pending.proper.content[k : k + 1])
+        if pending.stopping.wait(_DRIP_S):
             return
 
 
-def _garbage(scene: Scene) -> None:
-    scene.handler.wfile.write(b"what is HTTP?\r\n\r\n")
+def _garbage(pending: PendingRequest) -> None:
+    pending.handler.wfile.write(b"what is HTTP?\r\n\r\n")
 
 
-def _echo(scene: Scene) -> None:
-    """A careless service quotes the key."""
-    key = scene.handler.headers.get("Authorization", "")
+def _echo(pending: PendingRequest) -> None:
+    """Quotes the key in the answer."""
+    key = pending.handler.headers.get("Authorization", "")
     said = {"code": 400, "message": f"cannot serve {key}", "data": None}
-    send(scene.handler, Reply(400, json.dumps(said).encode()))
+    send(pending.handler, ServerReply(400, json.dumps(said).encode()))
 
 
 # What happens to the connection instead of a proper answer.
-CONNECTIONS: dict[str, Callable[[Scene], None]] = {
+CONNECTIONS: dict[str, Callable[[PendingRequest], None]] = {
     "close": _close,
     "reset": _reset,
     "reset-half": _reset_half,
@@ -207,26 +206,26 @@ CONNECTIONS: dict[str, Callable[[Scene], None]] = {
 }
 
 
-def send(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+def send(handler: BaseHTTPRequestHandler, reply: ServerReply) -> None:
     send_head(handler, reply)
     handler.wfile.write(reply.content)
 
 
-def send_head(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
-    """The connection is closed afterwards without a word, as an impatient proxy does it."""
+def send_head(handler: BaseHTTPRequestHandler, reply: ServerReply) -> None:
+    """No header says that the connection is closed afterwards, as some proxies do it."""
     handler.send_response_only(reply.status)
     for name, value in (*reply.headers, ("Content-Length", str(len(reply.content)))):
         handler.send_header(name, value)
     handler.end_headers()
 
 
-def misbehave(fault: Fault, scene: Scene) -> None:
+def misbehave(fault: Fault, pending: PendingRequest) -> None:
     """Answer as the fault wants it."""
     if fault.what in CONNECTIONS:
-        CONNECTIONS[fault.what](scene)
+        CONNECTIONS[fault.what](pending)
     elif fault.what in EDITS:
-        send(scene.handler, EDITS[fault.what](scene.proper, fault.argument))
+        send(pending.handler, EDITS[fault.what](pending.proper, fault.argument))
     elif fault.what in ANSWERS:
-        send(scene.handler, ANSWERS[fault.what](fault.argument))
+        send(pending.handler, ANSWERS[fault.what](fault.argument))
     else:
-        send(scene.handler, _status(fault.what, fault.argument))
+        send(pending.handler, _status(fault.what, fault.argument))

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from wan_prep.profile import default_profile
-from wan_prep.submission.environment import Connection
-from wan_prep.submission.flows import Clock, Context
-from wan_prep.submission.jobs import Job, JobInput
-from wan_prep.submission.journal import Journal
-from wan_prep.submission.reconciling import fits, window
+from wan_prep.submission.jobs import Job
+from wan_prep.submission.lookup import fits, window
 from wan_prep.submission.schema import HistoryItem
+from wan_prep.submission.session import Session
 
-SENT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 IMAGE, VIDEO = "https://kept.example/1.png", "https://kept.example/2.mp4"
-
-
-def job(**changes: Any) -> Job:
-    facts: dict[str, Any] = {
-        "id": "wp-1",
-        "batch": "wp-b",
-        "state": "unknown",
-        "base_url": "https://api.example",
-        "model": "wan/animate",
-        "image": JobInput(source="hero.png", url=IMAGE),
-        "video": JobInput(source="dance.mp4", url=VIDEO),
-        "mode": "animate",
-        "resolution": "480p",
-        "seed": -1,
-        "created_at": SENT,
-        "updated_at": SENT,
-    }
-    return Job(**{**facts, **changes})
 
 
 def item(**changes: Any) -> HistoryItem:
@@ -50,11 +27,12 @@ def item(**changes: Any) -> HistoryItem:
 
 
 def can_be(item: HistoryItem, job: Job) -> bool:
-    return fits(item, job, SENT - timedelta(minutes=5), SENT + timedelta(minutes=10))
+    sent = job.created_at
+    return fits(item, job, sent - timedelta(minutes=5), sent + timedelta(minutes=10))
 
 
-def test_the_same_model_time_and_inputs() -> None:
-    assert can_be(item(), job())
+def test_the_same_model_time_and_inputs(tools: Any) -> None:
+    assert can_be(item(), tools.entry())
 
 
 @pytest.mark.parametrize(
@@ -76,8 +54,8 @@ def test_the_same_model_time_and_inputs() -> None:
         ({"inputs": {"image": IMAGE, "video": f"{VIDEO}?v=2"}}, False),
     ],
 )
-def test_another_task(change: dict[str, Any], expected: bool) -> None:
-    assert can_be(item(**change), job()) is expected
+def test_another_task(change: dict[str, Any], expected: bool, tools: Any) -> None:
+    assert can_be(item(**change), tools.entry()) is expected
 
 
 @pytest.mark.parametrize(
@@ -99,23 +77,19 @@ def test_another_task(change: dict[str, Any], expected: bool) -> None:
     ],
 )
 def test_what_a_task_tells_of_its_parameters(
-    ours: dict[str, Any], told: dict[str, Any], expected: bool
+    ours: dict[str, Any], told: dict[str, Any], expected: bool, tools: Any
 ) -> None:
     inputs = {"image": IMAGE, "video": VIDEO, **told}
-    assert can_be(item(inputs=inputs), job(**ours)) is expected
+    assert can_be(item(inputs=inputs), tools.entry(**ours)) is expected
 
 
-def test_the_time_window(tmp_path: Path) -> None:
-    context = Context(
-        Connection("https://api.example", SecretStr("k" * 20)),
-        Journal(tmp_path / "j"),
-        default_profile().submission,
-        Clock(),
-    )
+def test_the_time_window(tools: Any) -> None:
+    session = Session(default_profile().submission)
     # 3 tries of 10 s to connect and 15 s of pause, 120 s for the answer, 5 minutes either way
     longest = timedelta(seconds=3 * (10 + 15) + 120)
     slack = timedelta(minutes=5)
-    assert window(job(), context) == (SENT - slack, SENT + longest + slack)
+    sent = tools.NOW
+    assert window(tools.entry(), session) == (sent - slack, sent + longest + slack)
     # A machine that slept in the middle knew only later.
-    late = job(updated_at=SENT + timedelta(hours=2))
-    assert window(late, context)[1] == SENT + timedelta(hours=2) + slack
+    late = tools.entry(updated_at=sent + timedelta(hours=2))
+    assert window(late, session)[1] == sent + timedelta(hours=2) + slack
