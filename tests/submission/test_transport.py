@@ -180,10 +180,11 @@ def test_an_answer_without_end_is_not_read_to_its_end() -> None:
 def test_the_surroundings_change_nothing(
     desk: Any, service: FakeService, tools: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No proxy and no netrc is read from the environment."""
+    """No proxy, no netrc and no certificates are read from the environment."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login user password netrc-password\n")
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "no certificates here"))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     service.polls_until_completed = 1
