@@ -317,6 +317,8 @@ def test_a_history_without_end_is_not_read_to_its_end(
         desk.submit(tools.url_pair(seed=seed))
     (found,) = desk.call("reconcile")
     assert (found.is_clear, service.count("history")) == (False, 2)
+    assert "not all of the service's history was read" in found.said
+    assert "resubmit" not in found.said
 
 
 def test_what_the_history_has_forgotten(desk: Any, service: FakeService, tools: Any) -> None:

@@ -129,7 +129,8 @@ class Lookup:
 
     def reconciled(self, job: Job) -> Reconciliation:
         """Attach the service's id to an unclear entry, if exactly one task of the history fits."""
-        now, matches = self._journal.attach(job.id, tasks_like(job, self._session))
+        tasks, is_all = tasks_like(job, self._session)
+        now, matches = self._journal.attach(job.id, tasks)
         if now.service_id is not None:
             said = f"{job.id}: found, the service calls it {now.service_id}"
         elif now.state not in UNCLEAR:
@@ -141,6 +142,12 @@ class Lookup:
             )
         elif self.is_overdue(job):
             said = f"{job.id}: too old, the service's history ends after {self._kept.days} days"
+        elif not is_all:
+            said = (
+                f"{job.id}: no task was found that fits, but not all of the service's history was "
+                "read, because it is too long; look at the history on the service's site before "
+                "you submit again"
+            )
         else:
             said = (
                 f"{job.id}: no task of the service's history fits, so it was probably never "
@@ -180,8 +187,8 @@ def _must_be_accepted(job: Job) -> None:
 # ------------------------------------------------------------------ the history
 
 
-def tasks_like(job: Job, session: Session) -> set[str]:
-    """The ids of all tasks in the history that can be this job.
+def tasks_like(job: Job, session: Session) -> tuple[set[str], bool]:
+    """The ids of all tasks in the history that can be this job, and whether all of it was read.
 
     Raises:
         Rejected, RateLimited, ServiceUnreachable, ReplyInvalid: the history could not be read.
@@ -203,8 +210,8 @@ def tasks_like(job: Job, session: Session) -> set[str]:
         listed = data_of(opened(session.ask(request).content), HistoryPage)
         found |= {item.id for item in listed.readable() if fits(item, job, after, before)}
         if len(listed.items) < size:
-            break
-    return found
+            return found, True
+    return found, False
 
 
 def window(job: Job, session: Session) -> tuple[datetime, datetime]:
