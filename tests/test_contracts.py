@@ -139,6 +139,7 @@ def test_the_package_itself_only_names() -> None:
         "typing",
         "importlib",
         "importlib.metadata",
+        "lazy_loader",
     }
 
 

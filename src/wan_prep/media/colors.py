@@ -14,7 +14,8 @@ from wan_prep.media.files import open_check
 from wan_prep.media.libav import DecodeLog
 from wan_prep.media.refusals import brief
 
-# ISO/IEC 23091-2 code points, as FFmpeg names them; 2 is "unspecified".
+# ISO/IEC 23091-2 code points, as FFmpeg and its filters name them; 2 is "unspecified". PyAV's enums
+# lack half of the matrices, and their names are not those of the filters.
 _MATRICES = {
     0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco",
     9: "bt2020nc", 10: "bt2020c", 14: "ictcp",
@@ -25,9 +26,22 @@ _PRIMARIES = {
 }  # fmt: skip
 _TRANSFERS = {
     1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear",
-    11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
-    16: "smpte2084", 18: "arib-std-b67",
+    9: "log100", 10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1",
+    14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67",
 }  # fmt: skip
+# These are read as what the matrix implies: no camera writes them, and not every filter knows them.
+_NOT_CONVERTED = ("log100", "log316", "smpte428")
+_HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
+
+
+def transfer_of(frame: VideoFrame) -> str | None:
+    """The transfer characteristics that a frame states; None where it states none."""
+    return _TRANSFERS.get(int(frame.color_trc))
+
+
+def is_hdr(transfer: str | None) -> bool:
+    """PQ and HLG."""
+    return transfer in _HDR_TRANSFERS
 
 
 @dataclass(frozen=True)
@@ -61,11 +75,11 @@ def color_tags(path: str | PathLike[str]) -> ColorTags:
 
 
 def _tags(frame: VideoFrame) -> ColorTags:
-    name = frame.format.name
+    name, transfer = frame.format.name, transfer_of(frame)
     return ColorTags(
         matrix=_MATRICES.get(int(frame.colorspace)),
         primaries=_PRIMARIES.get(int(frame.color_primaries)),
-        transfer=_TRANSFERS.get(int(frame.color_trc)),
+        transfer=None if transfer in _NOT_CONVERTED else transfer,
         is_full_range=libav.is_full_range(frame),
         is_rgb=bool(frame.format.is_rgb) or name == "pal8",
     )

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
 from wan_prep.media.apertures import hidden_ltrb, shown_size
+from wan_prep.media.colors import is_hdr, transfer_of
 from wan_prep.media.display import has_alpha_layer, is_transparent, orientation_of
 from wan_prep.media.files import head_of, open_check, sha256_of
 from wan_prep.media.libav import DecodeLog, OrderClock, PtsClock, time_base_of
@@ -34,13 +35,6 @@ from wan_prep.media.sound import find_sound
 from wan_prep.media.timing import Timing, measured_timing
 from wan_prep.media.types import VideoInfo
 
-# ISO/IEC 23091-2 transfer characteristics, as FFmpeg names them; 2 is "unspecified".
-_TRANSFERS = {
-    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
-    9: "log100", 10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1",
-    14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67",
-}  # fmt: skip
-_HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 # Containers whose header states a duration that was written with the content; elsewhere libav
 # estimates it.
 _WITH_DURATION = ("mov", "matroska", "avi", "flv", "asf", "mxf", "nut")
@@ -188,7 +182,7 @@ def _described(path: Path, look: _Look) -> VideoInfo:
         )
         size_wh = square_pixel_size(*shown_size(frame.width, frame.height, hidden), ratio)
         width, height = size_wh[::-1] if orientation.rotation_deg in (90, 270) else size_wh
-        transfer = _TRANSFERS.get(int(frame.color_trc))
+        transfer = transfer_of(frame)
         claimed = _claimed_duration(container, stream)
         return VideoInfo(
             path=str(path),
@@ -211,7 +205,7 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             is_full_range=libav.is_full_range(frame),
             is_interlaced=look.is_interlaced,
             color_transfer=transfer,
-            is_hdr=transfer in _HDR_TRANSFERS,
+            is_hdr=is_hdr(transfer),
             duration=timing.duration,
             duration_from_header=claimed,
             fps=timing.fps,

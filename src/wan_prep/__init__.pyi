@@ -1,0 +1,92 @@
+"""The public names; they are loaded when they are first used."""
+
+from types import ModuleType
+
+from .api import NormalizedPair, check, normalize, observe, plan, submit, wait
+from .errors import (
+    AlreadySubmitted,
+    ApiKeyError,
+    CostTooHigh,
+    DependencyMissing,
+    DownloadFailed,
+    EvidenceMissing,
+    GateRefused,
+    InputPathError,
+    JobNotFound,
+    JournalError,
+    MediaUnreadable,
+    NoOutputs,
+    NormalizeFailed,
+    OutputExists,
+    PartlySubmitted,
+    PoseModelError,
+    ProfileError,
+    RateLimited,
+    Rejected,
+    ReplyInvalid,
+    ServiceUnreachable,
+    SourceChanged,
+    SubmissionError,
+    SubmissionUnknown,
+    UploadFailed,
+    UploadNotAllowed,
+    WaitEnded,
+    WanPrepError,
+)
+from .evidence import Evidence
+from .findings import Finding
+from .planning.model import Plan
+from .planning.options import PlanOptions
+from .profile import Profile, default_profile, load_profile
+from .report.model import Report
+from .submission.jobs import Job, Prediction
+
+__version__: str
+figures: ModuleType
+__all__ = [
+    "AlreadySubmitted",
+    "ApiKeyError",
+    "CostTooHigh",
+    "DependencyMissing",
+    "DownloadFailed",
+    "Evidence",
+    "EvidenceMissing",
+    "Finding",
+    "GateRefused",
+    "InputPathError",
+    "Job",
+    "JobNotFound",
+    "JournalError",
+    "MediaUnreadable",
+    "NoOutputs",
+    "NormalizeFailed",
+    "NormalizedPair",
+    "OutputExists",
+    "PartlySubmitted",
+    "Plan",
+    "PlanOptions",
+    "PoseModelError",
+    "Prediction",
+    "Profile",
+    "ProfileError",
+    "RateLimited",
+    "Rejected",
+    "ReplyInvalid",
+    "Report",
+    "ServiceUnreachable",
+    "SourceChanged",
+    "SubmissionError",
+    "SubmissionUnknown",
+    "UploadFailed",
+    "UploadNotAllowed",
+    "WaitEnded",
+    "WanPrepError",
+    "check",
+    "default_profile",
+    "load_profile",
+    "normalize",
+    "observe",
+    "plan",
+    "submit",
+    "wait",
+]
