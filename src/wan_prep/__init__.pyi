@@ -1,6 +1,6 @@
 """The public names; they are loaded when they are first used."""
 
-from types import ModuleType
+import types
 
 from .api import NormalizedPair, check, normalize, observe, plan, submit, wait
 from .errors import (
@@ -42,7 +42,7 @@ from .report.model import Report
 from .submission.jobs import Job, Prediction
 
 __version__: str
-figures: ModuleType
+figures: types.ModuleType
 __all__ = [
     "AlreadySubmitted",
     "ApiKeyError",
