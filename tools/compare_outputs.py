@@ -1,12 +1,14 @@
 """What check, plan and fix say and write of many pairs: kept, and compared after a change.
 
     python tools/compare_outputs.py keep FOLDER [--pairs DIR] [--only NAME,…]
-    python tools/compare_outputs.py compare FOLDER OTHER
+    python tools/compare_outputs.py compare FOLDER OTHER [--but-words]
 
 `keep` runs every pair of DIR (a folder a pair, with an image.* and a video.*; ../shared/data/pairs
 unless told) in both modes and writes report.json, plan.json, explanations and the files of `fix`
 into FOLDER. `compare` holds two such folders against each other, byte by byte, and lists what
 differs: exit code 0 where nothing does. A change that claims to keep behaviour shows it so.
+`--but-words` leaves out what is said in words: messages, titles and reasons in JSON, the order of
+findings, what is advised for what is unknown, pages and explanations.
 Only public names are used, so that one version of this script runs before and after.
 """
 
@@ -18,6 +20,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import wan_prep
 from wan_prep import api
@@ -59,19 +62,19 @@ def _run(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def compare(one: Path, other: Path) -> list[str]:
+def compare(one: Path, other: Path, *, but_words: bool) -> list[str]:
     """Names of what differs or stands on one side alone."""
-    first, second = _contents(one), _contents(other)
+    first, second = _contents(one, but_words=but_words), _contents(other, but_words=but_words)
     return sorted(
         name for name in first.keys() | second.keys() if first.get(name) != second.get(name)
     )
 
 
-def _contents(folder: Path) -> dict[str, str]:
+def _contents(folder: Path, *, but_words: bool) -> dict[str, str]:
     """Hashes by name. The folder's own path, which plans and reports tell, is cut out of texts."""
     found = {}
     for path in folder.rglob("*"):
-        if path.is_file():
+        if path.is_file() and not (but_words and path.suffix in (".html", ".txt")):
             content = path.read_bytes()
             if path.suffix in (".json", ".html", ".txt"):
                 content = content.replace(str(folder.resolve()).encode(), b"FOLDER")
@@ -79,8 +82,23 @@ def _contents(folder: Path) -> dict[str, str]:
             if path.name == "plan.json":
                 # It lists hashes of texts that tell the folder's path.
                 content = json.dumps(json.loads(content) | {"published": None}).encode()
+            if but_words and path.suffix == ".json":
+                content = json.dumps(_without_words(json.loads(content))).encode()
             found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
     return found
+
+
+def _without_words(value: Any) -> Any:
+    if isinstance(value, list):
+        kept = [_without_words(each) for each in value]
+        is_findings = kept and all(isinstance(each, dict) and "code" in each for each in kept)
+        return sorted(kept, key=json.dumps) if is_findings else kept
+    if not isinstance(value, dict):
+        return value
+    words = {"message", "title", "reason"}
+    if value.get("status") == "inconclusive":
+        words |= {"fix"}
+    return {key: _without_words(each) for key, each in value.items() if key not in words}
 
 
 def main() -> int:
@@ -93,14 +111,17 @@ def main() -> int:
     comparing = commands.add_parser("compare")
     comparing.add_argument("folder", type=Path)
     comparing.add_argument("other", type=Path)
+    comparing.add_argument("--but-words", action="store_true")
     given = parser.parse_args()
     if given.command == "keep":
         keep(given.folder, given.pairs, [name for name in given.only.split(",") if name])
         return 0
-    differing = compare(given.folder, given.other)
+    differing = compare(given.folder, given.other, but_words=given.but_words)
     for name in differing:
         print(f"differs: {name}")
-    print(f"{len(differing)} of {len(_contents(given.folder))} files differ")
+    print(
+        f"{len(differing)} of {len(_contents(given.folder, but_words=given.but_words))} files differ"
+    )
     return 1 if differing else 0
 
 
