@@ -120,7 +120,8 @@ def main() -> int:
     for name in differing:
         print(f"differs: {name}")
     print(
-        f"{len(differing)} of {len(_contents(given.folder, but_words=given.but_words))} files differ"
+        f"{len(differing)} of {len(_contents(given.folder, but_words=given.but_words))} files "
+        "differ"
     )
     return 1 if differing else 0
 
