@@ -46,7 +46,7 @@ def over_length(_info: VideoInfo, video: Evidence, context: PairContext) -> Answ
         return PASSED
     return by_tolerance(
         context.profile.tolerances["clip_overlength"],
-        # Anything over the limit is over it; how much only orders two of them.
+        # Every length over the limit is an error; by how much only orders them.
         math.log(length / limit.value) + context.profile.tolerances["clip_overlength"].worthless,
         f"the clip lasts {length:.2f} s; the service takes {limit.value:.0f} s at most",
         shown=length,

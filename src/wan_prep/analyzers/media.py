@@ -272,7 +272,7 @@ def video_opaque(info: VideoInfo, context: PairContext) -> Answer:
 
 def video_square_pixels(info: VideoInfo, context: PairContext) -> Answer:
     ratio = info.sample_aspect_ratio
-    # A picture that is wrong by less than a pixel across is not wrong.
+    # Less than about a pixel across the whole picture does not count.
     if abs(float(ratio) - 1.0) * max(info.coded_width, info.coded_height) < 1.5:
         return PASSED
     return _flaw(

@@ -77,12 +77,13 @@ def proportions(measures: Measures, context: PairContext) -> Answer:
             "proportions could not be compared: no body part is seen from the front in both",
             required=False,
         )
-    # Who turns and bends changes the typical ratio; who is built differently is so at every time.
+    # Turning and bending change a ratio at some times; a body that is built differently shows at
+    # all of them. So the smaller difference counts.
     ratios = {
         part: min((ratio, _at_first(part, ratio, context)), key=lambda r: abs(math.log(r)))
         for part, ratio in measures.proportions.items()
     }
-    # A part that is hardly seen weighs as little.
+    # A part weighs as much as it is seen.
     seen = {part: measures.parts_seen.get(part, 1.0) for part in ratios}
     part, ratio = max(ratios.items(), key=lambda item: seen[item[0]] * abs(math.log(item[1])))
     tolerance = context.tolerance("proportions")

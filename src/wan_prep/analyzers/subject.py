@@ -29,8 +29,7 @@ from wan_prep.pose.skeleton import LIMBS, Joint
 
 _UNREADABLE = NotApplicable("a file cannot be read")
 _TRIM = Fix(applicability=Applicability.SAFE, title="trim to the part with the person in it")
-# Half the width of the edge between stretched and foreshortened: what two looks at one limb differ
-# by.
+# Half the width of the range between stretched and foreshortened, in deg: the noise of one limb.
 _EDGE_DEG = 10.0
 
 
@@ -180,7 +179,7 @@ def template_hidden(context: PairContext) -> Answer:
         return NotApplicable("the first frame shows nobody")
     inside = sight_in(seat.content, seat.subject.keypoints_xy)
     shown = {name: float(min(inside[near], inside[far])) for name, (near, far) in LIMBS.items()}
-    # A limb on the frame's edge weighs as much as lies inside.
+    # A limb on the frame's edge weighs as much as the part of it that lies inside.
     if not any(shown.values()):
         return NotApplicable("no limb lies in the first frame")
     hidden = {

@@ -231,7 +231,7 @@ def _from_most_to_least_changed(
         return made.model_copy(update={"options": plan.options})
 
     yield plan
-    # Foreseen best first; a common shape that one side alone takes is foreseen to be worse.
+    # The best one by its foreseen score first.
     yield from sorted(
         (keeping("image"), keeping("video"), keeping("image", "video")),
         key=lambda made: -made.foreseen.score,
@@ -277,13 +277,13 @@ def _published(
 
 
 def _report_names(plan: Plan) -> list[str]:
-    """One a written clip."""
+    """report.json for the first written clip, report-02.json … for the others."""
     count = len(plan.video.spans)
     return ["report.json", *(f"report-{k:02d}.json" for k in range(2, count + 1))]
 
 
 def _with_absolute_sources(plan: Plan) -> Plan:
-    """A plan.json is to be found right from any folder."""
+    """The plan with absolute paths, so that its plan.json can be carried out from any folder."""
     works = {
         name: work.model_copy(update={"source": str(Path(work.source).absolute())})
         for name, work in (("image", plan.image), ("video", plan.video))
@@ -364,7 +364,7 @@ def _verify(
 
 
 def _named(evidence: Evidence, path: Path) -> Evidence:
-    """The evidence under the name that its file is going to have."""
+    """The evidence with the path that its file gets when it is published."""
     info = evidence.info
     named = None if info is None else info.model_copy(update={"path": str(path)})
     return evidence.model_copy(update={"path": str(path), "info": named})

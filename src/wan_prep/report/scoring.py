@@ -59,7 +59,7 @@ def _result(rule: Rule, answer: Answer, profile: Profile) -> Result:
         limit=judged.limit if judged else None,
         unit=judged.unit if judged else None,
         source=judged.source if judged else "",
-        # Several spans do not make one: the longest is named; scattered moments have none.
+        # Of several spans the longest is named; scattered moments have no span.
         span_s=max(spans, key=lambda s: s[1] - s[0])
         if spans and (len(spans) == 1 or any(b > a for a, b in spans))
         else None,

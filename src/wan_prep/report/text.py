@@ -38,7 +38,7 @@ _VERDICT_STYLE = {"ready": "bold green", "risky": "bold yellow", "not_ready": "b
 _SEVERITY_STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
-# One cell each, so that columns stay in line.
+# Each is one cell wide, so that columns stay aligned.
 _STAND_INS = dict(zip("█▇▆▅▄▃▂▁·→–×°", "#%*+=-:..>-x ", strict=True))
 
 
