@@ -24,7 +24,8 @@ from wan_prep.measures import SHOT_WORDS, Measures, cuts, headroom
 _CROP = Fix(applicability=Applicability.SAFE, title="crop both to one framing")
 _RETAKE = Fix(
     applicability=Applicability.MANUAL,
-    title="use a picture taken from the same side, or start the clip where they agree",
+    title="use a picture taken from the same side, or start the clip where the person is seen from "
+    "that side",
 )
 _SHOW_BODY = Fix(
     applicability=Applicability.MANUAL,
@@ -54,7 +55,9 @@ def at_first(
         if measure is None:
             return answer
         seen = context.first.confidence.get(measure)
-        unknown = _unmeasured(measure, "in the first frame", "too little of {} is visible")
+        unknown = _unmeasured(
+            measure, "in the first frame", "{} are hardly visible there or in the image"
+        )
         return believed(answer, seen, context.profile, unknown)
 
     return check
@@ -138,7 +141,7 @@ def placement(measures: Measures, context: PairContext) -> Answer:
     image, video = context.image_seat, context.template_seat
     room = ""
     if image is not None and video is not None:
-        room = f"; the room above the head is {headroom(image):.0%} and {headroom(video):.0%}"
+        room = f"; above the head are {headroom(image):.0%} of the image and {headroom(video):.0%} of the frame"
     return by_tolerance(
         context.tolerance("placement"),
         distance,
@@ -210,7 +213,7 @@ def _whose_roll(measures: Measures) -> str:
     if camera is None or roll is None:
         return ""
     if camera * roll < 0.0:
-        return f"; its camera is tilted {abs(camera):.0f} deg the other way"
+        return f"; the camera is tilted {abs(camera):.0f} deg the other way"
     return f"; about {abs(camera):.0f} deg of it come from a tilted camera"
 
 

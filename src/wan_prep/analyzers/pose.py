@@ -22,7 +22,7 @@ from wan_prep.measures import Measures
 
 _RETAKE = Fix(
     applicability=Applicability.MANUAL,
-    title="use a picture in the pose of the first frame, or start the clip where they agree",
+    title="use a picture in the pose of the first frame, or start the clip in the picture's pose",
 )
 
 

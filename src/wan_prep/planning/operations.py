@@ -500,20 +500,28 @@ def _with_answers(done: Sequence[PlanStep], repaired: set[str]) -> list[PlanStep
     return steps
 
 
-def _manual(change: PlannedChange, said: set[str]) -> Iterator[PlanStep]:
+def _manual(change: PlannedChange, said: set[str]) -> list[PlanStep]:
     """The findings that remain afterwards, gravest first, then those of before that are gone and
-    that no other step names; those with a fix. said: the codes that other steps name."""
+    that no other step names; those with a fix, one step for all that say the same.
+
+    said: the codes that other steps name.
+    """
     remaining = {finding.code: finding for finding in change.after.findings}
     silent = [f for f in change.before.findings if f.code not in said and f.code not in remaining]
+    steps: dict[tuple[str, str], PlanStep] = {}
     for finding in (*change.after.findings, *silent):
         if finding.fix is None or (finding.code in said and finding.severity is Severity.INFO):
             continue
-        title = _BY_HAND.get(finding.code, finding.fix.title)
-        yield PlanStep(
-            codes=(finding.code,),
+        title = finding.fix.title
+        if finding.status == "fail":  # what is unknown is not put right by other framing
+            title = _BY_HAND.get(finding.code, title)
+        alike = steps.get((title, finding.message))
+        steps[title, finding.message] = PlanStep(
+            codes=(*(alike.codes if alike else ()), finding.code),
             about=BY_CODE[finding.code].about,
             applicability=Applicability.MANUAL,
             applied=False,
             title=title,
             reason=finding.message,
         )
+    return list(steps.values())
