@@ -141,7 +141,10 @@ def placement(measures: Measures, context: PairContext) -> Answer:
     image, video = context.image_seat, context.template_seat
     room = ""
     if image is not None and video is not None:
-        room = f"; above the head are {headroom(image):.0%} of the image and {headroom(video):.0%} of the frame"
+        room = (
+            f"; above the head are {headroom(image):.0%} of the image and "
+            f"{headroom(video):.0%} of the frame"
+        )
     return by_tolerance(
         context.tolerance("placement"),
         distance,
