@@ -25,11 +25,11 @@ from wan_prep.media.stillness import StillLimits, StillMeter
 from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
-from wan_prep.pose.company import people_of_still
 from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.other_people import people_in_still
 from wan_prep.profile import Profile
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
-from wan_prep.survey import WINDOW, Seen, steadied, survey
+from wan_prep.tracking import WINDOW, TrackedSample, track_subject, with_steady_facing
 
 # Nothing the checks speak of may last longer unseen than half a second (the method); short clips
 # are cheap, so they are looked at more densely. Measured: with 24 samples of at least 0.2 s the
@@ -84,7 +84,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     meter = BarMeter()
     rgb = _fitted(full, WORK_SIDE_PX)
     meter.add(rgb)
-    body, more = people_of_still(rgb, estimator)
+    body, more = people_in_still(rgb, estimator)
     subject = None if body is None else _subject(body, info.width)
     others = tuple(_share_box(other) for other in more)
     return Evidence(
@@ -144,7 +144,7 @@ class OpenedVideo:
         self.samples = Sampler(
             mark_cuts(_beginning_at(start, frames), on_glance=self.still.add),
             interval_s=self.interval,
-            spare_s=spare_interval(self.info, self.interval),
+            intermediate_s=intermediate_interval(self.info, self.interval),
             side_px=self.side_px,
         )
 
@@ -177,7 +177,7 @@ def still_limits(profile: Profile) -> StillLimits:
     )
 
 
-def spare_interval(info: VideoInfo, interval: Fraction) -> Fraction:
+def intermediate_interval(info: VideoInfo, interval: Fraction) -> Fraction:
     """Time between the frames kept beside the samples, in s: the whole number of frames within
     FINEST_INTERVAL, or more where memory does not allow that."""
     bytes_per_sample = 1 if info.bit_depth <= 8 else 2
@@ -208,7 +208,7 @@ def observe_video(
         shown += 1
 
     try:
-        seen = survey(
+        seen = track_subject(
             video.samples,
             estimator,
             looks=min(LOOKS_MOST, max(1, int(LOOKS_WANTED * video.interval / video.span))),
@@ -256,30 +256,30 @@ def observe_video_at(
         }
     except MediaUnreadable as exc:
         return _unreadable("video", path, model, exc)
-    seen = _steadied_by_time([by_index[index] for index in range(len(times))])
+    seen = _with_steady_facing_by_time([by_index[index] for index in range(len(times))])
     return _video_evidence(path, info, model, seen, meter)
 
 
-def _steadied_by_time(seen: list[Seen]) -> list[Seen]:
+def _with_steady_facing_by_time(seen: list[TrackedSample]) -> list[TrackedSample]:
     """Steadied in the order of time, returned in the order asked."""
     order = sorted(range(len(seen)), key=lambda i: seen[i].time)
-    steady = steadied([seen[i] for i in order])
+    steady = with_steady_facing([seen[i] for i in order])
     back = dict(zip(order, steady, strict=True))
     return [back[i] for i in range(len(seen))]
 
 
-def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarMeter) -> Seen:
+def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarMeter) -> TrackedSample:
     rgb = frame.rgb(WORK_SIDE_PX)
     meter.add(rgb)
-    subject, others = people_of_still(rgb, estimator)
-    return Seen(frame.time, 0, subject, tuple(others), repaired=False)
+    subject, others = people_in_still(rgb, estimator)
+    return TrackedSample(frame.time, 0, subject, tuple(others), repaired=False)
 
 
 def _video_evidence(
     path: str | Path,
     info: VideoInfo,
     model: ModelId,
-    seen: list[Seen],
+    seen: list[TrackedSample],
     meter: BarMeter,
     *,
     start: Fraction = Fraction(0),

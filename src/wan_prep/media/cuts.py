@@ -19,7 +19,7 @@ _COUNTING_RATE = 25.0
 SHORTEST_SHOT = Fraction(1, 2)
 """s. A second cut within this time belongs to the change that began with the first: measured, an
 end card that fades in is cut to and 0.27 s later cut to again; shots that short are not edited,
-and the survey's longest interval would see them once."""
+and the longest interval between samples would see them once."""
 
 
 class Glanced(Protocol):

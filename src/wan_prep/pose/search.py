@@ -15,7 +15,7 @@ import numpy as np
 
 from wan_prep.geometry import Box, Floats, Size, square_around
 from wan_prep.pose import body as bodies
-from wan_prep.pose import look as looking
+from wan_prep.pose import inference
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.plausible import doubts
@@ -64,7 +64,7 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator, *, thoroughly: bool = False)
         # Whoever is large may still have been missed: a curtain or a hat is enough for that.
         found = _merge_thirds(rgb, found, estimator)
     if not found:
-        small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
+        small = look_until(rgb, tiles(inference.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
     if not found and thoroughly:
         found = _tiny(rgb, estimator)
@@ -81,7 +81,7 @@ def bodies_in_thirds(
 
 
 def _merge_thirds(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list[Body]:
-    for region in dict.fromkeys(thirds(looking.size_of(rgb))):
+    for region in dict.fromkeys(thirds(inference.size_of(rgb))):
         found = merge(found, look_until(rgb, [region], estimator, enough=1))
     return found
 
@@ -93,21 +93,25 @@ def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOK
     """
     seen = [body]
     if bodies.body_box(body).height < SMALL_BODY * max(body.size):
-        near = same(body, looking.look(rgb, looking.around(body, 1.6), estimator))
+        near = same(
+            body, inference.infer_region(rgb, inference.square_around_body(body, 1.6), estimator)
+        )
         seen = near[:1] or seen
     for factor, mirror in CLOSER_LOOKS[: looks - 1]:
         # What the first look saw does not decide alone where the others look.
         where = seen[0] if len(seen) < FEW_LOOKS else bodies.consensus(seen)
-        region = looking.around(where, factor)
+        region = inference.square_around_body(where, factor)
         # One answer a look: two overlapping ones are no agreement.
-        seen += same(where, looking.look(rgb, region, estimator, mirror=mirror))[:1]
+        seen += same(where, inference.infer_region(rgb, region, estimator, mirror=mirror))[:1]
     return bodies.consensus(seen)
 
 
 def seen_again(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
     """Whether closer looks find the body again, each of them."""
     return all(
-        same(body, looking.look(rgb, looking.around(body, factor), estimator))
+        same(
+            body, inference.infer_region(rgb, inference.square_around_body(body, factor), estimator)
+        )
         for factor in (1.5, 1.3)
     )
 
@@ -126,7 +130,9 @@ def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
     if scale is None:
         return False
     for factor in CONFIRMING_FACTORS:
-        again = same(body, looking.look(rgb, looking.around(body, factor), estimator))
+        again = same(
+            body, inference.infer_region(rgb, inference.square_around_body(body, factor), estimator)
+        )
         scales = [s for b in again if (s := bodies.px_per_m(b)) is not None]
         if not any(abs(s / scale - 1.0) < CONFIRMING_SCALE for s in scales):
             return False
@@ -139,12 +145,17 @@ def _tiny(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:
     A crop of few pixels is guessed at: two of three looks must find the body, and agree with each
     other in its scale. On 37 pictures of animals and things no two ever did.
     """
-    for region in tiles(looking.size_of(rgb), TINY_TILE):
-        for body in looking.look(rgb, region, estimator):
+    for region in tiles(inference.size_of(rgb), TINY_TILE):
+        for body in inference.infer_region(rgb, region, estimator):
             if doubts(body):
                 continue
             seen = [
-                same(body, looking.look(rgb, looking.around(body, factor), estimator))[:1]
+                same(
+                    body,
+                    inference.infer_region(
+                        rgb, inference.square_around_body(body, factor), estimator
+                    ),
+                )[:1]
                 for factor in CONFIRMING_FACTORS
             ]
             scales = [s for again in seen for b in again if (s := bodies.px_per_m(b)) is not None]
@@ -158,7 +169,9 @@ def first_look(rgb: Rgb, estimator: PoseEstimator) -> tuple[list[Body], list[Bod
     """Plausible and doubtful bodies of the whole picture."""
     found: list[Body] = []
     doubted: list[Body] = []
-    for body in looking.look(rgb, looking.whole(looking.size_of(rgb)), estimator):
+    for body in inference.infer_region(
+        rgb, inference.whole_square(inference.size_of(rgb)), estimator
+    ):
         if doubts(body):
             doubted.append(body)
         else:
@@ -172,7 +185,9 @@ def look_until(
     """Plausible bodies of several regions, until there are `enough`."""
     found: list[Body] = []
     for region in regions:
-        found = merge(found, [b for b in looking.look(rgb, region, estimator) if not doubts(b)])
+        found = merge(
+            found, [b for b in inference.infer_region(rgb, region, estimator) if not doubts(b)]
+        )
         if len(found) >= enough:
             break
     return found

@@ -59,7 +59,7 @@ class Candidate:
 
 
 @dataclass
-class Sample:
+class TrackSample:
     """What one frame offers. `scene` counts the shots; places do not carry over a cut."""
 
     time: Fraction
@@ -112,7 +112,7 @@ def _transition(a: Candidate | None, b: Candidate | None, seconds: float, cut: b
     return move_cost(a, b, seconds)
 
 
-def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
+def choose_subject(samples: Sequence[TrackSample]) -> list[int | None]:
     """For each sample the index of the subject among its candidates, or None.
 
     Viterbi over candidates and absence: sum of `prominence` and move costs is least.
@@ -121,7 +121,7 @@ def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
         return []
     costs: list[list[float]] = []
     came_from: list[list[int]] = []
-    previous: Sample | None = None
+    previous: TrackSample | None = None
     for sample in samples:
         states: list[Candidate | None] = [*sample.candidates, None]
         own = [ABSENT_COST if s is None else s.prominence for s in states]
@@ -154,7 +154,7 @@ def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
     ]
 
 
-def isolated(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
+def isolated(samples: Sequence[TrackSample], chosen: Sequence[int | None]) -> list[int]:
     """Samples whose subject neither comes from the sample before nor goes on to the next one.
 
     Only in shots of three samples and more; in shorter ones that says nothing.
@@ -242,7 +242,7 @@ def _turn_cost(a: Floats | None, b: Floats | None, allowed_deg: float) -> float:
     return max(0.0, view_angle_deg(a, b) - allowed_deg)
 
 
-def jumps(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
+def jumps(samples: Sequence[TrackSample], chosen: Sequence[int | None]) -> list[int]:
     """Samples whose subject is somewhere else than both its neighbours say it must be.
 
     The neighbours agree with each other and the sample agrees with neither: a hallucination

@@ -13,10 +13,10 @@ from fractions import Fraction
 from typing import Protocol
 
 from wan_prep.geometry import Box, Size
-from wan_prep.pose import look as looking
+from wan_prep.pose import inference
 from wan_prep.pose.body import FaceBox
-from wan_prep.pose.company import confirmed_beside, everywhere, look_beside
 from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.other_people import confirmed_others, find_others, still_regions
 from wan_prep.pose.search import (
     KEY_LOOKS,
     candidate,
@@ -29,7 +29,7 @@ from wan_prep.pose.search import (
 from wan_prep.pose.track import (
     CONTINUOUS_COST,
     Candidate,
-    Sample,
+    TrackSample,
     choose_subject,
     jumps,
     move_cost,
@@ -46,12 +46,12 @@ class Frame(Protocol):
 
 
 @dataclass
-class Held:
+class WindowSample:
     """A sample while its picture is in memory; afterwards `rgb` is empty."""
 
-    sample: Sample
+    sample: TrackSample
     rgb: Rgb
-    spares: Sequence[Frame] = ()
+    intermediate_frames: Sequence[Frame] = ()
     """Frames between the sample before and this one, where the first looks near it differ."""
     others_due: bool = False
     """Whether the whole picture is to be searched for others."""
@@ -62,7 +62,7 @@ class Held:
     """One a candidate."""
 
 
-def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None:
+def repair(before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator) -> None:
     """Second visits: samples without the subject, or with one that jumped away."""
     line = [*before, *held]
     samples = [h.sample for h in line]
@@ -75,7 +75,7 @@ def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None
     for i, h in enumerate(line):
         if chosen[i] is not None or not h.rgb.size:
             continue
-        regions = _neighbour_regions(samples, chosen, i, looking.size_of(h.rgb))
+        regions = _neighbour_regions(samples, chosen, i, inference.size_of(h.rgb))
         found = look_until(h.rgb, regions, estimator, enough=1)
         if not found and not regions and not h.sample.candidates:
             # The template is searched for people in the distance, too; then they are followed.
@@ -89,7 +89,7 @@ def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None
 
 
 def _neighbour_regions(
-    samples: list[Sample], chosen: list[int | None], i: int, size: Size
+    samples: list[TrackSample], chosen: list[int | None], i: int, size: Size
 ) -> list[Box]:
     """Squares around where the nearest samples of the same shot saw the subject, in px of a
     picture of this size."""
@@ -110,13 +110,13 @@ def _neighbour_regions(
 def _around(seen: Candidate, factor: float, size: Size) -> Box:
     """A square around somebody seen in another picture of the clip, in px of one of this size."""
     enlarge = size.width / seen.body.size.width
-    return looking.around(seen.body, factor).scaled(enlarge, enlarge)
+    return inference.square_around_body(seen.body, factor).scaled(enlarge, enlarge)
 
 
-class _Line:
+class _WindowTrack:
     """Samples in the order of time, and who is chosen as the subject of each."""
 
-    def __init__(self, held: list[Held]) -> None:
+    def __init__(self, held: list[WindowSample]) -> None:
         self.held = held
         self.choose()
 
@@ -145,11 +145,16 @@ class _Line:
         return self.held[i].sample.scene == self.held[k].sample.scene
 
 
-def settle(
-    before: list[Held], held: list[Held], estimator: PoseEstimator, looks: int, *, is_start: bool
+def confirm(
+    before: list[WindowSample],
+    held: list[WindowSample],
+    estimator: PoseEstimator,
+    looks: int,
+    *,
+    is_start: bool,
 ) -> None:
     """Subjects and others are confirmed, or dropped; the template, if here, is refined."""
-    line = _Line([*before, *held])
+    line = _WindowTrack([*before, *held])
     position = len(before)
     while position < len(line.held):
         h, subject = line.held[position], line.subject(position)
@@ -166,21 +171,21 @@ def settle(
         line.put(position, replace(subject, body=body, confirmed=True), line.others(position))
         regions: list[Box] = []
         if is_template:
-            regions = everywhere(looking.size_of(h.rgb))
+            regions = still_regions(inference.size_of(h.rgb))
         elif h.others_due or not goes_on:
-            regions = [looking.whole(looking.size_of(h.rgb))]
-        _look_beside(line, position, position - 1, regions, estimator)
+            regions = [inference.whole_square(inference.size_of(h.rgb))]
+        _find_others(line, position, position - 1, regions, estimator)
         position += 1
     # Who came into view unnoticed is found by going back from where they were noticed.
     for i in range(len(line.held) - 2, len(before) - 1, -1):
-        _look_beside(line, i, i + 1, [], estimator)
+        _find_others(line, i, i + 1, [], estimator)
     for h in held:
         h.sample.candidates = [c for c in h.sample.candidates if c.confirmed]
     if is_start:
         _refine_template(line, estimator)
 
 
-def _goes_on(line: _Line, i: int) -> bool:
+def _goes_on(line: _WindowTrack, i: int) -> bool:
     """Whether the confirmed subject of the sample before can have moved to this one's place.
 
     Over a cut too: the same clothes, place and size are the same person.
@@ -191,8 +196,8 @@ def _goes_on(line: _Line, i: int) -> bool:
     return move_cost(last, subject, line.seconds(i - 1, i)) < CONTINUOUS_COST
 
 
-def _look_beside(
-    line: _Line, i: int, neighbour: int, regions: list[Box], estimator: PoseEstimator
+def _find_others(
+    line: _WindowTrack, i: int, neighbour: int, regions: list[Box], estimator: PoseEstimator
 ) -> None:
     """Confirm the others of a sample, and look for more: those who are beside the subject of its
     neighbour where they were there, and anybody in these regions."""
@@ -211,18 +216,18 @@ def _look_beside(
 
     sure = [c for c in others if c.confirmed]
     if unsure := [c for c in others if not c.confirmed]:
-        sure += confirmed_beside(h.rgb, subject.body, unsure, estimator, is_expected)
+        sure += confirmed_others(h.rgb, subject.body, unsure, estimator, is_expected)
     missing = [e for e in expected if not any(is_same(e, c) for c in sure)]
-    regions = [_around(e, 1.5, looking.size_of(h.rgb)) for e in missing] + regions
+    regions = [_around(e, 1.5, inference.size_of(h.rgb)) for e in missing] + regions
     if regions:
         people = [c.body for c in (subject, *sure)]
-        sure += look_beside(h.rgb, people, regions, estimator, is_expected)
+        sure += find_others(h.rgb, people, regions, estimator, is_expected)
     line.put(i, subject, sure)
     if len(sure) != len(others):
         line.choose()
 
 
-def _refine_template(line: _Line, estimator: PoseEstimator) -> None:
+def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
     """The template's subject may be another one after all, once all the others are known."""
     line.choose()
     subject = line.subject(0)
@@ -231,11 +236,14 @@ def _refine_template(line: _Line, estimator: PoseEstimator) -> None:
         line.put(0, replace(subject, body=body), line.others(0))
 
 
-def with_edges(before: list[Held], held: list[Held], estimator: PoseEstimator) -> list[Held]:
+def with_edges(
+    before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator
+) -> list[WindowSample]:
     """The samples, and where the subject appears or disappears between two of them those of the
-    spare frames that tell when: by halves, so that of n frames about log2(n) are looked at."""
-    line = _Line([*before, *held])
-    result: list[Held] = []
+    intermediate frames that tell when: by halves, so that of n frames about log2(n) are looked
+    at."""
+    line = _WindowTrack([*before, *held])
+    result: list[WindowSample] = []
     for i in range(len(before), len(line.held)):
         h = line.held[i]
         if i > 0 and line.one_shot(i - 1, i):
@@ -245,26 +253,28 @@ def with_edges(before: list[Held], held: list[Held], estimator: PoseEstimator) -
                 result += _halved(h, was, time, estimator, leaves=True)
             elif was is None and now is not None:
                 result += _halved(h, now, h.sample.time, estimator, leaves=False)
-        h.spares = ()
+        h.intermediate_frames = ()
         result.append(h)
     return result
 
 
 def _halved(
-    h: Held, seen: Candidate, time: Fraction, estimator: PoseEstimator, *, leaves: bool
-) -> list[Held]:
+    h: WindowSample, seen: Candidate, time: Fraction, estimator: PoseEstimator, *, leaves: bool
+) -> list[WindowSample]:
     """Spare frames before a sample, in the order of time, until two that lie side by side differ.
 
     The subject was seen at a time on one side of them: it leaves, or it comes.
     """
-    looked_at: list[Held] = []
-    low, high = 0, len(h.spares)
+    looked_at: list[WindowSample] = []
+    low, high = 0, len(h.intermediate_frames)
     while low < high:
         middle = (low + high) // 2
-        frame = h.spares[middle]
+        frame = h.intermediate_frames[middle]
         rgb = frame.rgb(max(h.rgb.shape))
         found = _found_near(rgb, seen, float(abs(frame.time - time)), estimator)
-        looked_at.append(Held(Sample(frame.time, h.sample.scene, found), rgb, between=True))
+        looked_at.append(
+            WindowSample(TrackSample(frame.time, h.sample.scene, found), rgb, between=True)
+        )
         if found:
             (seen,), time = found, frame.time
         if bool(found) == leaves:
@@ -278,8 +288,8 @@ def _found_near(
     rgb: Rgb, seen: Candidate, seconds: float, estimator: PoseEstimator
 ) -> list[Candidate]:
     """Somebody seen shortly before or after, where they were or anywhere; nobody if gone."""
-    size = looking.size_of(rgb)
-    for region in (_around(seen, 1.5, size), looking.whole(size)):
+    size = inference.size_of(rgb)
+    for region in (_around(seen, 1.5, size), inference.whole_square(size)):
         for body in look_until(rgb, [region], estimator, enough=1):
             found = replace(candidate(rgb, body), confirmed=True)
             if move_cost(seen, found, seconds) < CONTINUOUS_COST:
@@ -288,13 +298,13 @@ def _found_near(
 
 
 def find_faces(
-    held: list[Held], beside: Executor, estimator: PoseEstimator, *, is_start: bool
+    held: list[WindowSample], beside: Executor, estimator: PoseEstimator, *, is_start: bool
 ) -> None:
     """Begin to look for the face of everybody who may yet be chosen as the subject; in the
     template as often as in a still."""
     for i, h in enumerate(held):
         thoroughly = is_start and i == 0
         h.faces = [
-            beside.submit(looking.find_face, h.rgb, c.body, estimator, thoroughly=thoroughly)
+            beside.submit(inference.find_face, h.rgb, c.body, estimator, thoroughly=thoroughly)
             for c in h.sample.candidates
         ]

@@ -15,7 +15,7 @@ import cv2
 
 from wan_prep.geometry import Box, Size
 from wan_prep.pose import body as bodies
-from wan_prep.pose import look as looking
+from wan_prep.pose import inference
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.plausible import doubts
@@ -30,7 +30,7 @@ from wan_prep.pose.search import (
     share,
     thirds,
 )
-from wan_prep.pose.track import Candidate, Sample, choose_subject, facing_steadily
+from wan_prep.pose.track import Candidate, TrackSample, choose_subject, facing_steadily
 
 SPECK = 0.005
 """Below this share of the picture nobody is counted: half of what the profile asks about."""
@@ -50,7 +50,7 @@ def nobody_expected(_candidate: Candidate) -> bool:
     return False
 
 
-def people_of_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[Body]]:
+def people_in_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[Body]]:
     """The main person of a still, refined and with its face, and the others.
 
     A body that few of the closer looks find again is none: a network sees one in a cat now and
@@ -63,13 +63,13 @@ def people_of_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, li
         main, others = _main(rgb, bodies_in_thirds(rgb, candidates, estimator), estimator)
     if main is None:
         return None, []
-    people = [main, *confirmed_beside(rgb, main.body, others, estimator)]
-    regions = everywhere(looking.size_of(rgb))
-    people += look_beside(rgb, [p.body for p in people], regions, estimator)
+    people = [main, *confirmed_others(rgb, main.body, others, estimator)]
+    regions = still_regions(inference.size_of(rgb))
+    people += find_others(rgb, [p.body for p in people], regions, estimator)
     if (index := _prominent(people)) and (better := _refined(rgb, people[index], estimator)):
         people[0], people[index] = better, people[0]
     body = people[0].body
-    body = body.with_face(looking.find_face(rgb, body, estimator, thoroughly=True))
+    body = body.with_face(inference.find_face(rgb, body, estimator, thoroughly=True))
     (facing,) = facing_steadily([(Fraction(0), body)])
     return facing, [other.body for other in people[1:]]
 
@@ -85,7 +85,7 @@ def _main(
 
 
 def _prominent(candidates: list[Candidate]) -> int | None:
-    return choose_subject([Sample(Fraction(0), 0, candidates)])[0]
+    return choose_subject([TrackSample(Fraction(0), 0, candidates)])[0]
 
 
 def _refined(rgb: Rgb, found: Candidate, estimator: PoseEstimator) -> Candidate | None:
@@ -95,7 +95,7 @@ def _refined(rgb: Rgb, found: Candidate, estimator: PoseEstimator) -> Candidate 
     return replace(found, body=body) if seen >= SEEN_AGAIN * KEY_LOOKS else None
 
 
-def covered(rgb: Rgb, people: Iterable[Body]) -> Rgb:
+def masked(rgb: Rgb, people: Iterable[Body]) -> Rgb:
     """A copy of the picture with these people's boxes in its own mean colour.
 
     Measured: black hides a second, larger person from the network, and covering the outline or
@@ -110,12 +110,12 @@ def covered(rgb: Rgb, people: Iterable[Body]) -> Rgb:
     return hidden
 
 
-def everywhere(size: Size) -> list[Box]:
+def still_regions(size: Size) -> list[Box]:
     """Squares that show a whole still: all of it, and both its ends closer."""
-    return list(dict.fromkeys([looking.whole(size), *thirds(size)[1:3]]))
+    return list(dict.fromkeys([inference.whole_square(size), *thirds(size)[1:3]]))
 
 
-def confirmed_beside(
+def confirmed_others(
     rgb: Rgb,
     subject: Body,
     seen: Iterable[Candidate],
@@ -123,7 +123,7 @@ def confirmed_beside(
     expected: Believed = nobody_expected,
 ) -> list[Candidate]:
     """Those seen beside the subject who are `expected`, or found again with it covered."""
-    hidden = covered(rgb, [subject])
+    hidden = masked(rgb, [subject])
     return [
         replace(other, confirmed=True)
         for other in seen
@@ -132,7 +132,7 @@ def confirmed_beside(
     ]
 
 
-def look_beside(
+def find_others(
     rgb: Rgb,
     people: Sequence[Body],
     regions: Iterable[Box],
@@ -144,17 +144,17 @@ def look_beside(
     Whoever is not `expected` has to be found again by closer looks.
     """
     known, found = list(people), []
-    hidden = covered(rgb, known)
+    hidden = masked(rgb, known)
     for region in regions:
         is_settled = False
         while not is_settled and len(known) <= MOST_OTHERS:
-            seen = [b for b in looking.look(hidden, region, estimator) if not doubts(b)]
+            seen = [b for b in inference.infer_region(hidden, region, estimator) if not doubts(b)]
             new = [b for b in merge(known, seen)[len(known) :] if share(b) >= SPECK]
             others = [candidate(rgb, body) for body in new]
             there = [c for c in others if expected(c) or seen_again(hidden, c.body, estimator)]
             found += [replace(other, beside=True, confirmed=True) for other in there]
             known += [other.body for other in there]
-            hidden = covered(rgb, known)
+            hidden = masked(rgb, known)
             # Looks at a smaller one answer with a larger one, until that is covered as well.
             is_settled = not there or len(there) == len(new)
     return found

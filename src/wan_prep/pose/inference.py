@@ -26,7 +26,7 @@ from wan_prep.pose.body import FACE_SEEN, HEAD_SEEN, HEAD_TINY, Body, FaceBox
 from wan_prep.pose.estimator import Floats, PoseEstimator, PoseFollower, RawPose, Rgb
 from wan_prep.pose.skeleton import BODY, TORSO
 
-LOOK_SIDE_PX = 512
+REGION_SIDE_PX = 512
 """Twice the landmark network's 256 px input; more changes nothing, less loses small bodies."""
 FACE_SIDE_PX = 256
 FACE_LOOKS = ((2.2, 0.0), (1.8, 0.5), (1.4, 1.0), (2.7, 0.5), (1.8, 0.0), (2.2, 0.5))
@@ -44,6 +44,8 @@ FACE_LEAST_PX = 32.0
 """Smaller faces, in px of the picture looked at, may be there though none is recognised: of 73
 clear ones in shared clips, scaled down and compressed (JPEG 40), the network found 94 % at 32 px,
 86 % at 24, 51 % at 16 and none at 10; in the demo clip (28 px) fewer than half."""
+FACE_NEVER_PX = 10.0
+"""Of faces of this size none was recognised."""
 # A head of which less lies in the picture shows no face: of 33 such bodies in shared frames cut at
 # an edge, 29 had at most 0.1 of the model's face crop left, the other four 0.3 to 0.5.
 _HEAD_LEAST_SHARE = 0.3
@@ -65,12 +67,12 @@ def size_of(rgb: Rgb) -> Size:
     return Size(rgb.shape[1], rgb.shape[0])
 
 
-def whole(size: Size) -> Box:
+def whole_square(size: Size) -> Box:
     """The square that holds the whole picture."""
     return square_around((size.width / 2.0, size.height / 2.0), float(max(size)))
 
 
-def around(body: Body, factor: float = 1.5) -> Box:
+def square_around_body(body: Body, factor: float = 1.5) -> Box:
     """A square around a body that was seen, `factor` times its longer side.
 
     It is moved into the picture where it fits: what lies beyond an edge is padding, and a
@@ -103,7 +105,7 @@ def _moved_inside(center: float, side: float, length: float, at_begin: bool, at_
     return length / 2.0
 
 
-def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
+def crop_square(rgb: Rgb, region: Box, side_px: int) -> Rgb:
     """(side, side, 3) picture of a square region of `rgb`, black where it leaves the picture."""
     scale = side_px / max(region.width, 1.0)
     frame = Box(0.0, 0.0, float(rgb.shape[1]), float(rgb.shape[0]))
@@ -137,10 +139,12 @@ def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
     )
 
 
-def look(rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = False) -> list[Body]:
+def infer_region(
+    rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = False
+) -> list[Body]:
     """The bodies that a square region shows, in px and camera axes of the whole picture."""
-    side_px = LOOK_SIDE_PX if region.width >= LOOK_SIDE_PX / 2 else LOOK_SIDE_PX // 2
-    picture = cut(rgb, region, side_px)
+    side_px = REGION_SIDE_PX if region.width >= REGION_SIDE_PX / 2 else REGION_SIDE_PX // 2
+    picture = crop_square(rgb, region, side_px)
     scale, size = side_px / region.width, size_of(rgb)
     if not mirror:
         return [_place(raw, region, scale, size) for raw in estimator.poses(picture)]
@@ -149,12 +153,12 @@ def look(rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = Fals
     return [bodies.mirrored(_place(raw, flipped, scale, size)) for raw in raws]
 
 
-def follow(rgb: Rgb, follower: PoseFollower) -> list[Body]:
+def infer_followed(rgb: Rgb, follower: PoseFollower) -> list[Body]:
     """The body that the last call followed, in px of the picture; none where it is lost."""
     size = size_of(rgb)
-    region = whole(size)
-    raw = follower.follow(cut(rgb, region, LOOK_SIDE_PX))
-    return [] if raw is None else [_place(raw, region, LOOK_SIDE_PX / region.width, size)]
+    region = whole_square(size)
+    raw = follower.follow(crop_square(rgb, region, REGION_SIDE_PX))
+    return [] if raw is None else [_place(raw, region, REGION_SIDE_PX / region.width, size)]
 
 
 def _place(raw: RawPose, region: Box, scale: float, size: Size) -> Body:
@@ -183,7 +187,12 @@ def find_face(
     frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
     if head.clipped(frame).area < _HEAD_LEAST_SHARE * head.area:
         return None
+    by_head = bodies.face_by_head(body.keypoints_xy)
+    face_px = math.sqrt(by_head.area)
     looks = FACE_LOOKS if thoroughly else FACE_LOOKS[:FACE_LOOKS_FEW]
+    if face_px < FACE_NEVER_PX:
+        # Blur takes the longer the more a crop is enlarged, and here nothing would be found.
+        looks = FACE_LOOKS[:1]
     meshes = []
     for factor, blur_px in looks:
         region = square_around(head.center, factor * max(head.width, head.height))
@@ -198,14 +207,12 @@ def find_face(
         box, span = bounding_box(mesh[_FACE_POINTS, :2]), _face_span(mesh)
         agreement = len(meshes) / len(looks) if thoroughly else 1.0
         return FaceBox(box, yaw, pitch, FACE_SEEN, span, agreement)
-    box = bodies.face_by_head(body.keypoints_xy)
-    is_tiny = math.sqrt(box.area) < FACE_LEAST_PX
-    return FaceBox(box, None, None, HEAD_TINY if is_tiny else HEAD_SEEN)
+    return FaceBox(by_head, None, None, HEAD_TINY if face_px < FACE_LEAST_PX else HEAD_SEEN)
 
 
 def _face_mesh(rgb: Rgb, region: Box, blur_px: float, estimator: PoseEstimator) -> Floats | None:
     """(468, 3) px of the picture: the mesh in a square region of it, blurred first."""
-    picture = cut(rgb, region, FACE_SIDE_PX)
+    picture = crop_square(rgb, region, FACE_SIDE_PX)
     scale = FACE_SIDE_PX / region.width
     if blur_px * scale > 0.3:  # less would not change the crop
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur_px * scale), dtype=np.uint8)

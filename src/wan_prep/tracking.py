@@ -17,12 +17,12 @@ import numpy as np
 
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
-from wan_prep.pose.look import follow
+from wan_prep.pose.inference import infer_followed
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
 from wan_prep.pose.track import choose_subject, facing_steadily, isolated
-from wan_prep.pose.window import Held, find_faces, mend, settle, with_edges
-from wan_prep.sampling import Picked
+from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with_edges
+from wan_prep.sampling import SampledFrame
 
 WINDOW = 12
 """Samples whose pictures are held at once; repairs may use any neighbour among them. Judgement:
@@ -30,7 +30,7 @@ WINDOW = 12
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackedSample:
     """The subject of one sampled frame, the others in it, and how often it was looked at."""
 
     time: Fraction
@@ -40,8 +40,8 @@ class Seen:
     repaired: bool
 
 
-def survey(
-    samples: Iterable[Picked],
+def track_subject(
+    samples: Iterable[SampledFrame],
     estimator: PoseEstimator,
     *,
     looks: int,
@@ -49,7 +49,7 @@ def survey(
     others_every: int = 1,
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
     on_progress: Callable[[Fraction], None] = lambda _time: None,
-) -> list[Seen]:
+) -> list[TrackedSample]:
     """Follow one subject through the samples of a clip.
 
     `looks` > 1 looks closer at every sample; with `full_look_every` > 1 only every so many
@@ -58,7 +58,7 @@ def survey(
     from where they are seen on in both directions, until they are not.  The first sample, the
     model's template, is refined and searched for others like a still.
     """
-    history: list[Held] = []  # without pictures
+    history: list[WindowSample] = []  # without pictures
     coming = iter(samples)
     # Faces are found beside the bodies of the next window, on another core.
     with (
@@ -66,25 +66,25 @@ def survey(
         ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside,
     ):
         while True:
-            held: list[Held] = []  # and the window before lets go of its pictures
-            for picked in islice(coming, WINDOW):
-                on_picture(picked.rgb)
-                held.append(visit(picked))
-                on_progress(picked.sample.time)
+            held: list[WindowSample] = []  # and the window before lets go of its pictures
+            for sampled in islice(coming, WINDOW):
+                on_picture(sampled.rgb)
+                held.append(visit(sampled))
+                on_progress(sampled.sample.time)
             # At most one window of pictures waits for its faces.
             wait(face for h in history[-2 * WINDOW :] for face in h.faces)
             if not held:
                 break
-            mend(history[-1:], held, estimator)
-            settle(history[-1:], held, estimator, looks, is_start=not history)
+            repair(history[-1:], held, estimator)
+            confirm(history[-1:], held, estimator, looks, is_start=not history)
             held = with_edges(history[-1:], held, estimator)
             find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
-            visit.in_company = len(history[-1].sample.candidates) > 1
-    return steadied(_chosen(history))
+            visit.has_others = len(history[-1].sample.candidates) > 1
+    return with_steady_facing(_chosen(history))
 
 
-def _chosen(history: list[Held]) -> list[Seen]:
+def _chosen(history: list[WindowSample]) -> list[TrackedSample]:
     """The subject over the whole clip; sightings of one sample alone need a face to count."""
     samples = [h.sample for h in history]
     chosen = choose_subject(samples)
@@ -104,7 +104,7 @@ def _has_sure_face(body: Body | None) -> bool:
     return body is not None and body.face is not None and body.face.is_sure
 
 
-def steadied(seen: list[Seen]) -> list[Seen]:
+def with_steady_facing(seen: list[TrackedSample]) -> list[TrackedSample]:
     """The same samples, backs that were taken for fronts turned round, shot by shot."""
     result = list(seen)
     for scene in sorted({s.scene for s in seen}):
@@ -129,20 +129,20 @@ class _Visitor(ExitStack):
         self._since_search = 0
         self._visits = 0
         self._alone_in: int | None = None  # the scene in which one body alone was seen
-        self._last: Held | None = None
+        self._last: WindowSample | None = None
         self._found: deque[bool] = deque(maxlen=4)
-        self.in_company = False
+        self.has_others = False
         """Whether the last window ended with more than one person."""
 
-    def __call__(self, picked: Picked) -> Held:
-        sample, rgb, spares = picked
+    def __call__(self, sampled: SampledFrame) -> WindowSample:
+        sample, rgb, intermediate_frames = sampled
         self._since_search += 1
         found: list[Body] = []
-        alone = self._alone_in == sample.scene and not self.in_company
+        alone = self._alone_in == sample.scene and not self.has_others
         if alone and self._since_search < self._every:
             if self._follower is None:
                 self._follower = self.enter_context(self._estimator.follower())
-            found = [b for b in follow(rgb, self._follower) if not doubts(b)]
+            found = [b for b in infer_followed(rgb, self._follower) if not doubts(b)]
         if not found:
             found, _ = first_look(rgb, self._estimator)
             self._since_search = 0
@@ -153,15 +153,15 @@ class _Visitor(ExitStack):
         self._found.append(bool(found))
         if self._last is not None and len(set(self._found)) == 1:
             # Nobody came or left near it, even if a neighbour is mended later.
-            self._last.spares = ()
-        self._last = Held(sample, rgb, spares, others_due)
+            self._last.intermediate_frames = ()
+        self._last = WindowSample(sample, rgb, intermediate_frames, others_due)
         return self._last
 
 
-def _seen(h: Held, index: int | None) -> Seen:
+def _seen(h: WindowSample, index: int | None) -> TrackedSample:
     candidates = h.sample.candidates
     subject = None if index is None else candidates[index].body.with_face(h.faces[index].result())
-    return Seen(
+    return TrackedSample(
         time=h.sample.time,
         scene=h.sample.scene,
         subject=subject,
