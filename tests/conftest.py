@@ -131,7 +131,7 @@ class Make:
         }
         return Subject(**{**facts, **changes})
 
-    def subject_in_frame(
+    def framed(
         self,
         body: Body | None = None,
         *,

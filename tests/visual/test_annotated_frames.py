@@ -118,7 +118,7 @@ def test_no_pictures(check: Check) -> None:
     assert overlay("x", report, context_of(report), ()) is None
 
 
-def test_the_onion_lies_in_the_deciding_shape(
+def test_the_overlay_lies_in_the_deciding_shape(
     check: Check, make: Any, still: Callable[..., Still]
 ) -> None:
     # A square image and a 9:16 video.

@@ -79,7 +79,7 @@ def render_html(
     }
     page |= _after_page(report, after, profile)
     overlays = [o for o in (page.pop("overlay"), page.pop("after_overlay")) if o is not None]
-    page["has_onion"] = bool(overlays)
+    page["has_overlay"] = bool(overlays)
     page["is_wide"] = _are_wide(page["annotated_frames"])
     page["picture_rows"] = _picture_rows(page["annotated_frames"], overlays, page["is_wide"])
     script = _asset("page.js")
