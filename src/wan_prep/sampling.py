@@ -1,8 +1,8 @@
-"""Which frames of a clip are looked at, chosen while all of them pass by once.
+"""Choose the frames of a clip that are looked at, in one pass over all of them.
 
-Decoding runs in a thread of its own, a few samples ahead, from the moment a `Sampler` is made:
-the pose model loads and the image is looked at meanwhile.  Decoder and inference both leave the
-interpreter lock, so they share the machine's cores.
+Decoding runs in a thread of its own, a few samples ahead, and starts when a `Sampler` is made, so
+that the pose model can load and the image be looked at meanwhile.  Decoder and inference release
+the interpreter lock, so they run in parallel.
 """
 
 from __future__ import annotations
@@ -22,26 +22,31 @@ WORK_SIDE_PX = 1280
 """Longest side of the pictures looked at: the long side of the endpoint's 720p class (seed)."""
 AHEAD = 6
 """Samples decoded ahead; each holds a picture of at most WORK_SIDE_PX and its intermediate frames.
-Measured: 24 instead of 8 make a 120 s clip no faster, looking is the slower half."""
+More do not help (docs/speed.md)."""
 
 
 class SampledFrame(NamedTuple):
-    """A sample and its picture."""
+    """A sample with its picture and the intermediate frames before it."""
 
     sample: TrackSample
     rgb: Rgb
     intermediate_frames: tuple[Frame, ...] = ()
-    """Frames between the sample before and this one, in case something changed there."""
+    """Some of the frames between the sample before and this one, in case the subject came or
+    left."""
 
 
 class Sampler:
     """Iterates the samples of a clip with their pictures; use it as a context manager.
 
-    A frame is sampled before more than `interval_s` has gone by since the last one, at the
-    beginning of every shot, and at the end.  Between two samples of one shot frames
-    `intermediate_s` or a little more apart are kept as they are; None keeps none.  Pictures are
-    `side_px` long at most, the first one, the model's template, WORK_SIDE_PX.  `cuts`, `frames` and
-    `last_time` are complete once the iteration has ended; an error of the decoder is raised there.
+    frames: (frame, whether a new shot begins with it), in the order of time.
+    interval_s: samples are at most this far apart, where frames are; besides, the first frame of
+    every shot and the last frame of the clip are samples.
+    intermediate_s: distance of the intermediate frames kept between two samples; None keeps none.
+    side_px: longest side of the pictures, except for the first one, the template: WORK_SIDE_PX.
+    ahead: how many samples are decoded ahead.
+
+    After the iteration `cuts` (s), `frames` (count) and `last_time` (s) are complete.  What the
+    decoder raises is raised by the iteration.
     """
 
     def __init__(
@@ -90,7 +95,7 @@ class Sampler:
         self.close()
 
     def close(self) -> None:
-        """End the decoding, wherever it is, and free the file."""
+        """Stop decoding and close the file."""
         self._stop.set()
         self._thread.join()
 
@@ -101,14 +106,14 @@ class Sampler:
                 if not self._offer(item):
                     return
             self._offer(None)
-        except BaseException as exc:  # handed to whoever iterates, which raises it
+        except BaseException as exc:  # raised again by __iter__, in the caller's thread
             self._offer(exc)
         finally:
             sampled.close()
             self._source = ()
 
     def _offer(self, item: SampledFrame | BaseException | None) -> bool:
-        """Whether the item found a place before the sampler was closed."""
+        """Put an item into the queue; False if the sampler is closed before there is room."""
         while not self._stop.is_set():
             try:
                 self._waiting.put(item, timeout=0.1)
@@ -129,7 +134,7 @@ class Sampler:
             self.last_time = frame.time
             due = last_sampled is None or frame.time - last_sampled > self._interval_s
             if due and waiting is not None:
-                # The frame before this one is the last that keeps the interval.
+                # The frame before this one is the last that is within the interval.
                 yield self._sampled(waiting, scene, intermediate_frames)
                 last_sampled, waiting, intermediate_frames = waiting.time, None, []
                 due = frame.time - last_sampled > self._interval_s

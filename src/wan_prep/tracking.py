@@ -1,6 +1,6 @@
-"""Samples in, one subject out: how each sample is looked at, window by window.
+"""Track one subject through the samples of a clip, window by window.
 
-The pictures live in a window of a few samples, so memory does not grow with the clip.
+Only the pictures of one window are in memory, so that memory does not grow with the clip.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with
 from wan_prep.sampling import SampledFrame
 
 WINDOW = 12
-"""Samples whose pictures are held at once; repairs may use any neighbour among them. Judgement:
-2.4 to 6 s of neighbours for 33 MB of pictures."""
+"""Samples whose pictures are in memory at once, as neighbours that a repair can use: 2.4 to 6 s of
+the clip, about 33 MB."""
 
 
 @dataclass(frozen=True)
 class TrackedSample:
-    """The subject of one sampled frame, the others in it, and how often it was looked at."""
+    """One sampled frame in the end: its subject, if any, and the other people.
+
+    time: s.  scene: number of the shot.  repaired: the first look missed the subject.
+    """
 
     time: Fraction
     scene: int
@@ -50,13 +53,16 @@ def track_subject(
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
     on_progress: Callable[[Fraction], None] = lambda _time: None,
 ) -> list[TrackedSample]:
-    """Follow one subject through the samples of a clip.
+    """The subject and the other people of every sample of a clip, in the order of time.
 
-    `looks` > 1 looks closer at every sample; with `full_look_every` > 1 only every so many
-    samples are searched whole, and between them the one body is followed, as long as it is alone
-    and plausible.  People beside the subject are looked for in every `others_every`th sample, and
-    from where they are seen on in both directions, until they are not.  The first sample, the
-    model's template, is refined and searched for others like a still.
+    looks: how many looks at the subject of each sample are taken for its consensus.
+    full_look_every: whole pictures are searched in every so many samples only; between them one
+    body is followed, as long as it is alone and plausible.
+    others_every: other people are looked for in every so many samples, and wherever a neighbouring
+    sample shows them.
+    on_picture: given the picture of every sample.  on_progress: given the time of every sample, s.
+
+    The first sample, the model's template, is refined and searched for others like a still.
     """
     history: list[WindowSample] = []  # without pictures
     coming = iter(samples)
@@ -85,7 +91,10 @@ def track_subject(
 
 
 def _chosen(history: list[WindowSample]) -> list[TrackedSample]:
-    """The subject over the whole clip; sightings of one sample alone need a face to count."""
+    """Every sample with the subject chosen over the whole clip.
+
+    A subject seen in one sample only, and in neither of its neighbours, needs a recognised face.
+    """
     samples = [h.sample for h in history]
     chosen = choose_subject(samples)
     seen = [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
@@ -93,7 +102,7 @@ def _chosen(history: list[WindowSample]) -> list[TrackedSample]:
     for k in isolated([samples[i] for i in own], [chosen[i] for i in own]):
         if _has_sure_face(seen[own[k]].subject):
             continue
-        # Frames looked at because of this sample alone go with it.
+        # Intermediate frames were looked at because of this sample: they lose the subject, too.
         begin = own[k - 1] + 1 if k > 0 else 0
         end = own[k + 1] if k + 1 < len(own) else len(seen)
         seen[begin:end] = [replace(s, subject=None) for s in seen[begin:end]]
@@ -105,7 +114,8 @@ def _has_sure_face(body: Body | None) -> bool:
 
 
 def with_steady_facing(seen: list[TrackedSample]) -> list[TrackedSample]:
-    """The same samples, backs that were taken for fronts turned round, shot by shot."""
+    """The same samples; subjects whose back was taken for their front are corrected, shot by
+    shot."""
     result = list(seen)
     for scene in sorted({s.scene for s in seen}):
         places = [i for i, s in enumerate(seen) if s.scene == scene and s.subject is not None]
@@ -119,7 +129,7 @@ _NO_PICTURE: Rgb = np.zeros((0, 0, 3), np.uint8)
 
 
 class _Visitor(ExitStack):
-    """The first look at each sample: a search, or a follow of the one body seen before."""
+    """Takes the first look at each sample: searches it, or follows the one body seen before."""
 
     def __init__(self, estimator: PoseEstimator, full_look_every: int, others_every: int) -> None:
         super().__init__()
@@ -152,7 +162,7 @@ class _Visitor(ExitStack):
         others_due = self._visits % self._others_every == 0
         self._found.append(bool(found))
         if self._last is not None and len(set(self._found)) == 1:
-            # Nobody came or left near it, even if a neighbour is mended later.
+            # Nobody came or left nearby, so the frames between are not needed.
             self._last.intermediate_frames = ()
         self._last = WindowSample(sample, rgb, intermediate_frames, others_due)
         return self._last

@@ -1,7 +1,8 @@
-"""A few samples of a clip while their pictures are in memory: what is looked at once more, and why.
+"""Second looks at a window of consecutive samples, while their pictures are in memory.
 
-A body that came out wrong is mended by its neighbours, a subject is confirmed, the people beside
-it are looked for, and where it appears or disappears the frames in between are looked at.
+`repair` looks again where neighbours saw the subject, `confirm` confirms subjects and looks for
+other people, `with_edges` finds out when the subject appears or disappears, `find_faces` looks for
+faces. `before` holds the last sample of the previous window, without its picture, if there is one.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from wan_prep.pose.track import (
 
 
 class Frame(Protocol):
-    """What is needed of a decoded frame (see `media.frames.DecodedFrame`)."""
+    """The part of `media.frames.DecodedFrame` that is used here."""
 
     @property
     def time(self) -> Fraction: ...
@@ -52,18 +53,22 @@ class WindowSample:
     sample: TrackSample
     rgb: Rgb
     intermediate_frames: Sequence[Frame] = ()
-    """Frames between the sample before and this one, where the first looks near it differ."""
+    """Decoded frames between the sample before and this one; dropped where the first looks at all
+    samples near it agree on whether somebody is there."""
     others_due: bool = False
-    """Whether the whole picture is to be searched for others."""
+    """Whether the whole picture is to be searched for other people."""
     repaired: bool = False
     between: bool = False
-    """Looked at because the subject appears or disappears here; no sample of its own."""
+    """An intermediate frame, looked at because the subject appears or disappears here."""
     faces: list[Future[FaceBox | None]] = field(default_factory=list)
-    """One a candidate."""
+    """One for each candidate, in the same order."""
 
 
 def repair(before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator) -> None:
-    """Second visits: samples without the subject, or with one that jumped away."""
+    """Look again at samples without a subject, or with one that jumps away and back.
+
+    Candidates of `held` are changed in place, and `repaired` is set where a body was added.
+    """
     line = [*before, *held]
     samples = [h.sample for h in line]
     chosen = choose_subject(samples)
@@ -78,7 +83,7 @@ def repair(before: list[WindowSample], held: list[WindowSample], estimator: Pose
         regions = _neighbour_regions(samples, chosen, i, inference.size_of(h.rgb))
         found = look_until(h.rgb, regions, estimator, enough=1)
         if not found and not regions and not h.sample.candidates:
-            # The template is searched for people in the distance, too; then they are followed.
+            # Only the template is searched for very small people; later samples have neighbours.
             is_template = not before and i == 0
             found = [c.body for c in find_bodies(h.rgb, estimator, thoroughly=is_template)]
         if found:
@@ -91,7 +96,7 @@ def repair(before: list[WindowSample], held: list[WindowSample], estimator: Pose
 def _neighbour_regions(
     samples: list[TrackSample], chosen: list[int | None], i: int, size: Size
 ) -> list[Box]:
-    """Squares around where the nearest samples of the same shot saw the subject, in px of a
+    """Squares around the subject's place in the nearest two samples of the same shot, in px of a
     picture of this size."""
     near = sorted(
         (abs(samples[k].time - samples[i].time), k)
@@ -108,13 +113,13 @@ def _neighbour_regions(
 
 
 def _around(seen: Candidate, factor: float, size: Size) -> Box:
-    """A square around somebody seen in another picture of the clip, in px of one of this size."""
+    """A square around somebody seen in another sample, in px of a picture of this size."""
     enlarge = size.width / seen.body.size.width
     return inference.square_around_body(seen.body, factor).scaled(enlarge, enlarge)
 
 
 class _WindowTrack:
-    """Samples in the order of time, and who is chosen as the subject of each."""
+    """Samples in the order of time, with the candidate that is chosen as the subject of each."""
 
     def __init__(self, held: list[WindowSample]) -> None:
         self.held = held
@@ -153,7 +158,11 @@ def confirm(
     *,
     is_start: bool,
 ) -> None:
-    """Subjects and others are confirmed, or dropped; the template, if here, is refined."""
+    """Confirm or drop the subject and the others of each sample, and look for more people.
+
+    looks: how many the subject gets.  is_start: the first sample is the template, which gets as
+    many as a still.  Candidates of `held` are changed in place; only confirmed ones remain.
+    """
     line = _WindowTrack([*before, *held])
     position = len(before)
     while position < len(line.held):
@@ -165,7 +174,7 @@ def confirm(
         goes_on = _goes_on(line, position)
         body = refine(h.rgb, subject.body, estimator, KEY_LOOKS if is_template else looks)
         if not (goes_on or body.looks > 1) and not seen_again(h.rgb, body, estimator):
-            # A person is seen by every look; what one look alone saw is nobody. Whom else?
+            # Found by one look only, so no person. Another candidate may be the subject.
             line.drop_subject(position)
             continue
         line.put(position, replace(subject, body=body, confirmed=True), line.others(position))
@@ -176,7 +185,7 @@ def confirm(
             regions = [inference.whole_square(inference.size_of(h.rgb))]
         _find_others(line, position, position - 1, regions, estimator)
         position += 1
-    # Who came into view unnoticed is found by going back from where they were noticed.
+    # People found late are looked for in the samples before, too.
     for i in range(len(line.held) - 2, len(before) - 1, -1):
         _find_others(line, i, i + 1, [], estimator)
     for h in held:
@@ -186,10 +195,8 @@ def confirm(
 
 
 def _goes_on(line: _WindowTrack, i: int) -> bool:
-    """Whether the confirmed subject of the sample before can have moved to this one's place.
-
-    Over a cut too: the same clothes, place and size are the same person.
-    """
+    """Whether this subject is the confirmed subject of the sample before, by place, size and
+    clothes; over a cut, too."""
     last, subject = line.subject(i - 1) if i > 0 else None, line.subject(i)
     if last is None or subject is None or not last.confirmed:
         return False
@@ -199,8 +206,10 @@ def _goes_on(line: _WindowTrack, i: int) -> bool:
 def _find_others(
     line: _WindowTrack, i: int, neighbour: int, regions: list[Box], estimator: PoseEstimator
 ) -> None:
-    """Confirm the others of a sample, and look for more: those who are beside the subject of its
-    neighbour where they were there, and anybody in these regions."""
+    """Confirm the other people of a sample and look for more.
+
+    Those of the neighbouring sample are looked for in their places there, new ones in `regions`.
+    """
     h, subject, others = line.held[i], line.subject(i), line.others(i)
     if subject is None:
         return
@@ -228,7 +237,7 @@ def _find_others(
 
 
 def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
-    """The template's subject may be another one after all, once all the others are known."""
+    """Choose the template's subject again now that all people are known, and refine a new one."""
     line.choose()
     subject = line.subject(0)
     if subject is not None and subject.body.looks == 1:
@@ -239,9 +248,10 @@ def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
 def with_edges(
     before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator
 ) -> list[WindowSample]:
-    """The samples, and where the subject appears or disappears between two of them those of the
-    intermediate frames that tell when: by halves, so that of n frames about log2(n) are looked
-    at."""
+    """The samples, with those intermediate frames that tell when the subject appears or disappears.
+
+    They are found by bisection: of n frames between two samples about log2(n) are looked at.
+    """
     line = _WindowTrack([*before, *held])
     result: list[WindowSample] = []
     for i in range(len(before), len(line.held)):
@@ -261,9 +271,9 @@ def with_edges(
 def _halved(
     h: WindowSample, seen: Candidate, time: Fraction, estimator: PoseEstimator, *, leaves: bool
 ) -> list[WindowSample]:
-    """Spare frames before a sample, in the order of time, until two that lie side by side differ.
+    """The intermediate frames before sample `h` that bisection looks at, in the order of time.
 
-    The subject was seen at a time on one side of them: it leaves, or it comes.
+    seen, time: the subject on the side of them where it was found; leaves: the earlier side.
     """
     looked_at: list[WindowSample] = []
     low, high = 0, len(h.intermediate_frames)
@@ -287,7 +297,8 @@ def _halved(
 def _found_near(
     rgb: Rgb, seen: Candidate, seconds: float, estimator: PoseEstimator
 ) -> list[Candidate]:
-    """Somebody seen shortly before or after, where they were or anywhere; nobody if gone."""
+    """The person `seen` at a distance of `seconds`, looked for in that place, then in the whole
+    picture; an empty list where they are not there."""
     size = inference.size_of(rgb)
     for region in (_around(seen, 1.5, size), inference.whole_square(size)):
         for body in look_until(rgb, [region], estimator, enough=1):
@@ -300,8 +311,10 @@ def _found_near(
 def find_faces(
     held: list[WindowSample], beside: Executor, estimator: PoseEstimator, *, is_start: bool
 ) -> None:
-    """Begin to look for the face of everybody who may yet be chosen as the subject; in the
-    template as often as in a still."""
+    """Start looking for the faces of all candidates in `beside`, another thread.
+
+    Any of them may yet be chosen as the subject.  The template's are looked for as in a still.
+    """
     for i, h in enumerate(held):
         thoroughly = is_start and i == 0
         h.faces = [
