@@ -18,7 +18,7 @@ from PIL import Image
 import wan_prep
 from wan_prep import api
 from wan_prep.evidence import Evidence, Subject
-from wan_prep.measures import Measures, measure, seat
+from wan_prep.measures import Measures, measure, subject_in_frame
 from wan_prep.media.frames import frames_at
 from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.report.model import Report
@@ -128,7 +128,11 @@ def subject_of(evidence: Evidence) -> Subject | None:
 
 def compare(image: Evidence, video: Evidence) -> Measures | None:
     a, b = subject_of(image), subject_of(video)
-    return None if a is None or b is None else measure(seat(image, a), seat(video, b))
+    return (
+        None
+        if a is None or b is None
+        else measure(subject_in_frame(image, a), subject_in_frame(video, b))
+    )
 
 
 def report(image: Evidence, video: Evidence, mode: str = "animate") -> Report:

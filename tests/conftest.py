@@ -25,7 +25,7 @@ from wan_prep.api import judging
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.findings import Finding, PairContext
 from wan_prep.geometry import UNIT_BOX, Box, Size
-from wan_prep.measures import Seat
+from wan_prep.measures import SubjectInFrame
 from wan_prep.media.files import sha256_of
 from wan_prep.media.types import ImageInfo, VideoInfo
 from wan_prep.planning.model import Plan, Published, PublishedFile
@@ -137,15 +137,15 @@ class Make:
         }
         return Subject(**{**facts, **changes})
 
-    def seat(
+    def framed(
         self,
         body: Body | None = None,
         *,
         content: Box = UNIT_BOX,
         **changes: Any,
-    ) -> Seat:
+    ) -> SubjectInFrame:
         body = self.body() if body is None else body
-        return Seat(self.subject(body, **changes), content, body.size)
+        return SubjectInFrame(self.subject(body, **changes), content, body.size)
 
     @staticmethod
     def image_info(**changes: Any) -> ImageInfo:

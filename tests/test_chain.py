@@ -140,7 +140,7 @@ def options(draw: st.DrawFn) -> wan_prep.PlanOptions:
     ignore=st.sampled_from([(), ("WP5",), ("WP201", "WP6")]),
     chosen=options(),
 )
-@settings(max_examples=12, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 def test_the_rooms_agree(
     make: Any,
     media: dict[str, Path],

@@ -90,8 +90,8 @@ def test_a_report(report: Report) -> None:
     verdict = report.verdict.replace("_", " ")
     assert words.startswith(f"{verdict} {report.score:.1f} of 100, animate, 720p")
     assert "cost $0.64 to $0.80" in words
-    assert "WP504 the first frame, the model&#x27;s template, shows nobody" in words
-    assert words.count("no body was recognised in the first frame") == 1
+    assert "WP504 the first frame, which the model takes as its template, shows nobody" in words
+    assert words.count("no body is recognised in the first frame") == 1
     assert words.endswith(f"and {len(report.findings) - words.count(' WP')} more findings")
     assert "\\u202egpj.exe" in words
 
@@ -132,7 +132,7 @@ def test_a_plan(a_plan: Any) -> None:
     )  # fmt: skip
     words = shown(plan._repr_html_())
     assert words == (
-        "risky 50.0 → ready 80.2 foreseen by fix cut &lt;the&gt; clip why "
+        "risky 50.0 → ready 80.2 expected by fix cut &lt;the&gt; clip why "
         "offered cut &lt;the&gt; clip why by hand cut &lt;the&gt; clip why"
     )
     assert "nothing to do" in plan.model_copy(update={"steps": ()})._repr_html_()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from wan_prep import api
-from wan_prep.measures import Measures, measure, neck_xy, seat
+from wan_prep.measures import Measures, measure, neck_xy, subject_in_frame
 from wan_prep.pose.mediapipe import MediapipeEstimator
 
 pytestmark = pytest.mark.model
@@ -46,7 +46,7 @@ def cases(network: MediapipeEstimator) -> list[Case]:
     assert [float(o.time) for o in video.observations] == [frame["time_s"] for frame in frames]
     assert image.first is not None
     assert image.first.subject is not None
-    still = seat(image, image.first.subject)
+    still = subject_in_frame(image, image.first.subject)
     size = np.array(TRUTH["size_wh"], dtype=float)
     neck_px = neck_xy(still) * size - 0.5  # pixel centres stand at integers
     found = []
@@ -59,7 +59,7 @@ def cases(network: MediapipeEstimator) -> list[Case]:
                 zoom=frame["zoom"],
                 roll_deg=frame["roll_deg"],
                 offset_xy=(neck_px - moved_px) / size,
-                measured=measure(still, seat(video, observation.subject)),
+                measured=measure(still, subject_in_frame(video, observation.subject)),
             )
         )
     return found

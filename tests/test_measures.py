@@ -14,8 +14,8 @@ from wan_prep.geometry import Box, Size
 from wan_prep.measures import (
     HEADS_ALIKE,
     Measures,
-    Seat,
     ShotPair,
+    SubjectInFrame,
     aspect_gap,
     body_parts,
     compare_proportions,
@@ -32,8 +32,8 @@ from wan_prep.measures import (
     measure,
     neck_xy,
     plumb_deg,
-    seat,
     shot_class,
+    subject_in_frame,
     typical,
     zoom_ratio,
 )
@@ -57,17 +57,19 @@ def raised_left_arm(make: Any, angle: float) -> np.ndarray:
     return world
 
 
-def hide(s: Seat, *joints: Joint) -> Seat:
+def hide(s: SubjectInFrame, *joints: Joint) -> SubjectInFrame:
     visibility = np.array(s.subject.visibility)
     visibility[list(joints)] = 0.1
-    return Seat(s.subject.model_copy(update={"visibility": visibility}), s.content, s.size)
+    return SubjectInFrame(
+        s.subject.model_copy(update={"visibility": visibility}), s.content, s.size
+    )
 
 
 # ------------------------------------------------------------------ zoom and placement
 
 
 def test_a_pair_that_matches_itself(make: Any) -> None:
-    m = measure(make.seat(), make.seat())
+    m = measure(make.framed(), make.framed())
     assert (m.zoom_ratio, m.offset_x, m.offset_y, m.placement) == (1.0, 0.0, 0.0, 0.0)
     assert (m.yaw, m.pitch, m.roll, m.view_angle) == (0.0, 0.0, 0.0, 0.0)
     assert (m.pose_angle, m.shot_distance) == (0.0, 0)
@@ -77,7 +79,7 @@ def test_a_pair_that_matches_itself(make: Any) -> None:
 
 
 def test_zoom_is_above_one_where_the_image_shows_the_subject_larger(make: Any) -> None:
-    image, video = make.seat(make.body(px_per_m=500.0)), make.seat(make.body(px_per_m=250.0))
+    image, video = make.framed(make.body(px_per_m=500.0)), make.framed(make.body(px_per_m=250.0))
     assert frame_height_m(image) == pytest.approx(2.56)
     assert frame_height_m(video) == pytest.approx(5.12)
     assert measure(image, video).zoom_ratio == pytest.approx(2.0)
@@ -86,14 +88,14 @@ def test_zoom_is_above_one_where_the_image_shows_the_subject_larger(make: Any) -
 
 def test_zoom_does_not_depend_on_the_number_of_pixels(make: Any) -> None:
     small = make.body(hips=(90.0, 150.0), px_per_m=125.0, size=(180, 320))
-    m = measure(make.seat(small), make.seat())
+    m = measure(make.framed(small), make.framed())
     assert m.zoom_ratio == pytest.approx(1.0)
     assert (m.offset_x, m.offset_y) == pytest.approx((0.0, 0.0))
 
 
 def test_offsets_are_image_minus_video(make: Any) -> None:
-    image = make.seat(make.body(hips=(432.0, 536.0)))
-    m = measure(image, make.seat())
+    image = make.framed(make.body(hips=(432.0, 536.0)))
+    m = measure(image, make.framed())
     np.testing.assert_allclose(neck_xy(image), (0.6, 286 / 1280), atol=1e-5)
     assert m.offset_x == pytest.approx(0.1, abs=1e-5)
     assert m.offset_y == pytest.approx(-0.05, abs=1e-5)
@@ -102,35 +104,37 @@ def test_offsets_are_image_minus_video(make: Any) -> None:
 
 def test_black_bars_do_not_count(make: Any) -> None:
     """The same picture, once bare and once with a fifth of bars at either end."""
-    bare = make.seat()
+    bare = make.framed()
     body = make.body(hips=(360.0, 240.0 + 600.0), size=(720, 1760))
-    barred = Seat(make.subject(body), Box(0.0, 240 / 1760, 1.0, 1520 / 1760), body.size)
+    barred = SubjectInFrame(make.subject(body), Box(0.0, 240 / 1760, 1.0, 1520 / 1760), body.size)
     assert frame_height_m(barred) == pytest.approx(2.56)
     assert headroom(barred) == pytest.approx(headroom(bare), abs=1e-4)
     m = measure(barred, bare)
     assert m.zoom_ratio == pytest.approx(1.0)
     assert (m.offset_x, m.offset_y) == pytest.approx((0.0, 0.0), abs=1e-4)
-    assert frame_height_m(Seat(barred.subject, Box(0, 0, 1, 1), barred.size)) == pytest.approx(3.52)
+    assert frame_height_m(
+        SubjectInFrame(barred.subject, Box(0, 0, 1, 1), barred.size)
+    ) == pytest.approx(3.52)
 
 
 def test_headroom_is_the_share_above_the_crown(make: Any) -> None:
-    assert headroom(make.seat()) == pytest.approx(172 / 1280)
-    assert headroom(make.seat(make.body(hips=(360.0, 364.0)))) == pytest.approx(-64 / 1280)
+    assert headroom(make.framed()) == pytest.approx(172 / 1280)
+    assert headroom(make.framed(make.body(hips=(360.0, 364.0)))) == pytest.approx(-64 / 1280)
 
 
 def test_an_unknown_scale_gives_no_zoom(make: Any) -> None:
-    unknown = make.seat(px_per_m=None)
+    unknown = make.framed(px_per_m=None)
     assert frame_height_m(unknown) is None
-    assert measure(unknown, make.seat()).zoom_ratio is None
-    assert measure(make.seat(), unknown).zoom_ratio is None
-    assert measure(make.seat(), unknown).offset_x == 0.0
+    assert measure(unknown, make.framed()).zoom_ratio is None
+    assert measure(make.framed(), unknown).zoom_ratio is None
+    assert measure(make.framed(), unknown).offset_x == 0.0
 
 
 @given(factor=st.floats(0.2, 5.0), dx=st.floats(-0.3, 0.3), dy=st.floats(-0.3, 0.3))
 def test_zoom_and_shift_come_back(make: Any, factor: float, dx: float, dy: float) -> None:
     neck = np.array([360.0, 350.0]) + np.array([dx, dy]) * (720, 1280)
     zoomed = make.body(hips=tuple(neck + (0.0, 250.0 * factor)), px_per_m=500.0 * factor)
-    m = measure(make.seat(zoomed, px_per_m=500.0 * factor), make.seat())
+    m = measure(make.framed(zoomed, px_per_m=500.0 * factor), make.framed())
     assert m.zoom_ratio == pytest.approx(factor, rel=1e-6)
     assert (m.offset_x, m.offset_y) == pytest.approx((dx, dy), abs=3e-5)
 
@@ -153,7 +157,7 @@ def test_zoom_and_shift_come_back(make: Any, factor: float, dx: float, dy: float
     ],
 )
 def test_shot_classes(make: Any, hips_y: float, px_per_m: float, shot: str) -> None:
-    assert shot_class(make.seat(make.body(hips=(360.0, hips_y), px_per_m=px_per_m))) == shot
+    assert shot_class(make.framed(make.body(hips=(360.0, hips_y), px_per_m=px_per_m))) == shot
 
 
 @pytest.mark.parametrize(
@@ -161,22 +165,22 @@ def test_shot_classes(make: Any, hips_y: float, px_per_m: float, shot: str) -> N
 )
 def test_the_last_hundredth_does_not_count(make: Any, ankles_y: float, shot: str) -> None:
     body = make.body(hips=(360.0, ankles_y * 1280 - 450.0))
-    assert shot_class(make.seat(body)) == shot
+    assert shot_class(make.framed(body)) == shot
 
 
 def test_joints_that_are_not_seen_do_not_count(make: Any) -> None:
-    assert shot_class(hide(make.seat(), *ANKLES)) == "three_quarter"
-    assert shot_class(hide(make.seat(), *ANKLES, *KNEES)) == "half"
-    assert shot_class(hide(make.seat(), *ANKLES, *KNEES, *HIPS)) == "bust"
-    assert shot_class(hide(make.seat(), *ANKLES, *KNEES, *HIPS, *SHOULDERS)) == "face"
+    assert shot_class(hide(make.framed(), *ANKLES)) == "three_quarter"
+    assert shot_class(hide(make.framed(), *ANKLES, *KNEES)) == "half"
+    assert shot_class(hide(make.framed(), *ANKLES, *KNEES, *HIPS)) == "bust"
+    assert shot_class(hide(make.framed(), *ANKLES, *KNEES, *HIPS, *SHOULDERS)) == "face"
 
 
 def test_one_ankle_is_enough(make: Any) -> None:
-    assert shot_class(hide(make.seat(), Joint.LEFT_ANKLE)) == "full"
+    assert shot_class(hide(make.framed(), Joint.LEFT_ANKLE)) == "full"
 
 
 def test_a_shot_is_cut_by_black_bars_too(make: Any) -> None:
-    s = make.seat(content=Box(0.0, 0.0, 1.0, 0.7))
+    s = make.framed(content=Box(0.0, 0.0, 1.0, 0.7))
     assert shot_class(s) == "three_quarter"
     assert cut_edges(s) == ("bottom",)
 
@@ -192,11 +196,11 @@ def test_a_shot_is_cut_by_black_bars_too(make: Any) -> None:
     ],
 )
 def test_edges_that_cut_the_body(make: Any, hips: tuple, edges: tuple) -> None:
-    assert cut_edges(make.seat(make.body(hips=hips))) == edges
+    assert cut_edges(make.framed(make.body(hips=hips))) == edges
 
 
 def test_joints_that_only_one_side_shows(make: Any) -> None:
-    image, video = make.seat(make.body(hips=(360.0, 900.0))), make.seat()
+    image, video = make.framed(make.body(hips=(360.0, 900.0))), make.framed()
     m = measure(image, video)
     assert (m.shot.image, m.shot.video, m.shot_distance) == ("three_quarter", "full", 1)
     assert (m.shot.only_image, m.shot.only_video) == ((), ("left ankle", "right ankle"))
@@ -205,31 +209,31 @@ def test_joints_that_only_one_side_shows(make: Any) -> None:
 
 
 def test_shot_distance_counts_classes(make: Any) -> None:
-    face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
-    assert measure(face, make.seat()).shot_distance == 4
+    face = make.framed(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
+    assert measure(face, make.framed()).shot_distance == 4
 
 
 # ------------------------------------------------------------------ views
 
 
 def test_views_are_image_minus_video(make: Any) -> None:
-    turned = make.seat(make.body(make.turned("y", -30.0)))
-    m = measure(turned, make.seat())
+    turned = make.framed(make.body(make.turned("y", -30.0)))
+    m = measure(turned, make.framed())
     assert (m.yaw, m.pitch, m.roll) == pytest.approx((30.0, 0.0, 0.0), abs=1e-2)
     assert m.view_angle == pytest.approx(30.0, abs=1e-2)
-    leaning = measure(make.seat(), make.seat(make.body(make.turned("z", 20.0))))
+    leaning = measure(make.framed(), make.framed(make.body(make.turned("z", 20.0))))
     assert leaning.roll == pytest.approx(-20.0, abs=1e-2)
 
 
 def test_front_against_back(make: Any) -> None:
-    back = make.seat(make.body(make.turned("y", 180.0)))
-    m = measure(back, make.seat())
+    back = make.framed(make.body(make.turned("y", 180.0)))
+    m = measure(back, make.framed())
     assert m.view_angle == pytest.approx(180.0, abs=0.5)
     assert m.pose_angle == pytest.approx(0.0, abs=1e-2)
 
 
 def test_an_unknown_view_leaves_out_what_needs_it(make: Any) -> None:
-    m = measure(make.seat(view_matrix=None), make.seat())
+    m = measure(make.framed(view_matrix=None), make.framed())
     assert (m.yaw, m.pitch, m.roll, m.view_angle, m.pose_angle) == (None,) * 5
     assert m.limbs == {}
     assert len(m.limbs_in_plane) == 8
@@ -241,8 +245,8 @@ def test_an_unknown_view_leaves_out_what_needs_it(make: Any) -> None:
 @pytest.mark.parametrize("angle", [0.0, 45.0, 90.0, 135.0, 180.0])
 def test_a_raised_arm_is_off_by_what_it_was_raised(make: Any, angle: float) -> None:
     wide = {"hips": (640.0, 640.0), "size": (1280, 1280)}
-    image = make.seat(make.body(raised_left_arm(make, angle), **wide))
-    video = make.seat(make.body(**wide))
+    image = make.framed(make.body(raised_left_arm(make, angle), **wide))
+    video = make.framed(make.body(**wide))
     limbs = limb_angles(image, video)
     assert limbs["left_upper_arm"] == pytest.approx(angle, abs=5e-3)
     assert limbs["left_forearm"] == pytest.approx(angle, abs=5e-3)
@@ -257,24 +261,24 @@ def test_a_raised_arm_is_off_by_what_it_was_raised(make: Any, angle: float) -> N
 def test_an_arm_stretched_to_the_camera_shows_in_space_only(make: Any) -> None:
     world = make.adult()
     world[Joint.LEFT_WRIST] = world[Joint.LEFT_ELBOW] + (0.0, 0.1, -0.3)
-    image, video = make.seat(make.body(world)), make.seat()
+    image, video = make.framed(make.body(world)), make.framed()
     expected = math.degrees(math.atan2(0.3, 0.1))
     assert limb_angles(image, video)["left_forearm"] == pytest.approx(expected, abs=1e-2)
     assert limb_angles_in_plane(image, video)["left_forearm"] == pytest.approx(0.0, abs=1e-2)
 
 
 def test_limbs_count_where_both_show_them(make: Any) -> None:
-    without_shins = measure(make.seat(make.body(hips=(360.0, 900.0))), make.seat())
+    without_shins = measure(make.framed(make.body(hips=(360.0, 900.0))), make.framed())
     assert {n for n in without_shins.limbs if "shin" in n} == set()
     assert len(without_shins.limbs) == 6
-    without_wrist = limb_angles(make.seat(), hide(make.seat(), Joint.LEFT_WRIST))
+    without_wrist = limb_angles(make.framed(), hide(make.framed(), Joint.LEFT_WRIST))
     assert "left_forearm" not in without_wrist
     assert "left_upper_arm" in without_wrist
 
 
 def test_no_limb_in_both_gives_no_angle(make: Any) -> None:
-    face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
-    assert measure(face, make.seat()).pose_angle is None
+    face = make.framed(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
+    assert measure(face, make.framed()).pose_angle is None
 
 
 @given(
@@ -289,8 +293,8 @@ def test_turning_the_whole_body_does_not_change_the_pose(
     turn = make.rotation("z", roll) @ make.rotation("x", pitch) @ make.rotation("y", yaw)
     world = raised_left_arm(make, raised)
     size = {"hips": (640.0, 640.0), "px_per_m": 300.0, "size": (1280, 1280)}
-    image = make.seat(make.body(world @ turn.T, **size))
-    m = measure(image, make.seat(make.body(**size)))
+    image = make.framed(make.body(world @ turn.T, **size))
+    m = measure(image, make.framed(make.body(**size)))
     assert m.pose_angle == pytest.approx(raised / 4, abs=2e-2)
 
 
@@ -298,7 +302,7 @@ def test_turning_the_whole_body_does_not_change_the_pose(
 
 
 def test_parts_in_px(make: Any) -> None:
-    parts = body_parts(make.seat())
+    parts = body_parts(make.framed())
     assert all(part.seen == 1.0 for part in parts.values())
     assert {name: part.px for name, part in parts.items()} == pytest.approx(
         {"head": 40.0, "shoulders": 200.0, "hips": 150.0, "torso": 250.0, "legs": 450.0}, rel=1e-3
@@ -313,7 +317,7 @@ def large_headed(make: Any, factor: float) -> Any:
 
 
 def test_a_head_twice_as_large_is_two(make: Any) -> None:
-    ratios, _ = compare_proportions(make.seat(large_headed(make, 2.0)), make.seat())
+    ratios, _ = compare_proportions(make.framed(large_headed(make, 2.0)), make.framed())
     assert ratios == pytest.approx(
         {"head": 2.0, "shoulders": 1.0, "torso": 1.0, "legs": 1.0, "width": 1.0}, rel=1e-3
     )
@@ -333,52 +337,52 @@ def test_a_wide_body_is_as_long_as_a_narrow_one(make: Any) -> None:
     """Twice as wide on a scale that stays: width sqrt(2 * 2) / 1."""
     world = make.adult()
     world[:, 0] *= 2.0
-    ratios, _ = compare_proportions(make.seat(make.body(world, px_per_m=300.0)), make.seat())
+    ratios, _ = compare_proportions(make.framed(make.body(world, px_per_m=300.0)), make.framed())
     assert ratios == pytest.approx(
         {"head": 1.0, "shoulders": 2.0, "torso": 1.0, "legs": 1.0, "width": 2.0}, rel=1e-3
     )
 
 
 def test_proportions_do_not_depend_on_the_cameras_distance(make: Any) -> None:
-    near, far = make.seat(make.body(px_per_m=600.0)), make.seat(make.body(px_per_m=150.0))
+    near, far = make.framed(make.body(px_per_m=600.0)), make.framed(make.body(px_per_m=150.0))
     assert list(compare_proportions(near, far)[0].values()) == pytest.approx([1.0] * 5, rel=2e-3)
 
 
 def test_foreshortened_parts_are_left_out(make: Any) -> None:
-    sideways = make.seat(make.body(make.turned("y", 60.0)))
+    sideways = make.framed(make.body(make.turned("y", 60.0)))
     assert "shoulders" not in body_parts(sideways)
     assert "torso" in body_parts(sideways)
     nodding = moved(make, mouth_left=(0, 0, 0.1), mouth_right=(0, 0, 0.1))
-    assert "head" not in body_parts(make.seat(make.body(nodding)))
+    assert "head" not in body_parts(make.framed(make.body(nodding)))
 
 
 def test_a_head_from_behind_has_no_face_to_measure(make: Any) -> None:
-    parts = body_parts(make.seat(make.body(make.turned("y", 180.0))))
+    parts = body_parts(make.framed(make.body(make.turned("y", 180.0))))
     assert set(parts) == {"shoulders", "hips", "torso", "legs"}
 
 
 def test_one_straight_leg_is_enough(make: Any) -> None:
     """The other shin points at the camera."""
     kneeling = moved(make, left_ankle=(0.0, -0.4, 0.4))
-    assert body_parts(make.seat(make.body(kneeling)))["legs"].px == pytest.approx(450.0, rel=1e-3)
+    assert body_parts(make.framed(make.body(kneeling)))["legs"].px == pytest.approx(450.0, rel=1e-3)
     both = moved(make, left_ankle=(0.0, -0.4, 0.4), right_ankle=(0.0, -0.4, 0.4))
-    assert "legs" not in body_parts(make.seat(make.body(both)))
+    assert "legs" not in body_parts(make.framed(make.body(both)))
 
 
 def test_hidden_parts_are_left_out(make: Any) -> None:
-    bust = make.seat(make.body(hips=(360.0, 1400.0), px_per_m=1000.0))
+    bust = make.framed(make.body(hips=(360.0, 1400.0), px_per_m=1000.0))
     assert set(body_parts(bust)) == {"head", "shoulders"}
-    assert compare_proportions(bust, make.seat())[0] == pytest.approx(
+    assert compare_proportions(bust, make.framed())[0] == pytest.approx(
         {"head": 1.0, "shoulders": 1.0}, rel=1e-3
     )
 
 
 def test_without_a_body_to_measure_by_there_are_no_proportions(make: Any) -> None:
-    face = make.seat(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
-    assert compare_proportions(face, make.seat()) == ({}, {})
-    assert compare_proportions(make.seat(), face) == ({}, {})
-    assert compare_proportions(make.seat(px_per_m=None), make.seat()) == ({}, {})
-    assert compare_proportions(make.seat(), make.seat(px_per_m=None)) == ({}, {})
+    face = make.framed(make.body(hips=(360.0, 2050.0), px_per_m=1500.0))
+    assert compare_proportions(face, make.framed()) == ({}, {})
+    assert compare_proportions(make.framed(), face) == ({}, {})
+    assert compare_proportions(make.framed(px_per_m=None), make.framed()) == ({}, {})
+    assert compare_proportions(make.framed(), make.framed(px_per_m=None)) == ({}, {})
 
 
 # ------------------------------------------------------------------ faces
@@ -516,12 +520,12 @@ def test_unreadable_media_have_neither_aspect_nor_seat(make: Any) -> None:
     assert display_aspect(nothing) is None
     assert aspect_gap(make.image(), nothing) is None
     with pytest.raises(ValueError, match="unreadable"):
-        seat(nothing, make.subject())
+        subject_in_frame(nothing, make.subject())
 
 
 def test_a_seat_is_the_subject_in_its_picture(make: Any) -> None:
     content = Box(0.1, 0.0, 0.9, 1.0)
-    s = seat(make.image(evidence={"content": content}), make.subject())
+    s = subject_in_frame(make.image(evidence={"content": content}), make.subject())
     assert (s.content, s.size) == (content, (720, 1280))
     assert replace(s, content=Box(0, 0, 1, 1)).subject is s.subject
     assert make.image().span == Fraction(0)
@@ -530,14 +534,16 @@ def test_a_seat_is_the_subject_in_its_picture(make: Any) -> None:
 # ------------------------------------------------------------------ zoom by joints and by faces
 
 
-def sized(make: Any, px_per_m: float | None, span_px: float | None, **seat_of: Any) -> Seat:
+def sized(
+    make: Any, px_per_m: float | None, span_px: float | None, **seat_of: Any
+) -> SubjectInFrame:
     """720 x 1280 with this scale of the joints and this size of the face; None: unknown."""
     face = make.face.model_copy(update={"span_px": span_px})
-    return make.seat(px_per_m=px_per_m, face=face, **seat_of)
+    return make.framed(px_per_m=px_per_m, face=face, **seat_of)
 
 
 NO_FACE_SIZE = [
-    pytest.param(lambda make, scale: make.seat(px_per_m=scale, face=None), id="no face"),
+    pytest.param(lambda make, scale: make.framed(px_per_m=scale, face=None), id="no face"),
     pytest.param(lambda make, scale: sized(make, scale, None), id="no mesh"),
     pytest.param(lambda make, scale: sized(make, scale, 0.0), id="a mesh of one point"),
 ]
@@ -618,7 +624,7 @@ def test_zoom_lies_between_joints_and_faces(make: Any, joints: float, faces: flo
 
 
 def test_a_body_seen_whole_is_believed(make: Any) -> None:
-    found = confidences(make.seat(), make.seat())
+    found = confidences(make.framed(), make.framed())
     assert set(found) == {
         "zoom_ratio",
         "offset",
@@ -632,13 +638,13 @@ def test_a_body_seen_whole_is_believed(make: Any) -> None:
 
 
 def test_hidden_hips_leave_the_turn_three_fifths_believed(make: Any) -> None:
-    hidden = hide(make.seat(), *HIPS)  # visibility 0.1: 0.6 x 1 + 0.4 x 0.1
-    assert confidences(hidden, make.seat())["view_angle"] == pytest.approx(0.64)
-    assert confidences(make.seat(), hidden)["view_angle"] == pytest.approx(0.64)
+    hidden = hide(make.framed(), *HIPS)  # visibility 0.1: 0.6 x 1 + 0.4 x 0.1
+    assert confidences(hidden, make.framed())["view_angle"] == pytest.approx(0.64)
+    assert confidences(make.framed(), hidden)["view_angle"] == pytest.approx(0.64)
 
 
 def test_a_renamed_back_and_disputed_looks_halve_what_is_told_in_space(make: Any) -> None:
-    good = make.seat()
+    good = make.framed()
     doubtful = [
         replace(good, subject=good.subject.model_copy(update=change))
         for change in ({"turned": True}, {"agreement": 0.5})
@@ -653,17 +659,17 @@ def test_a_renamed_back_and_disputed_looks_halve_what_is_told_in_space(make: Any
 
 def test_no_limb_in_both_is_no_confidence_in_the_pose(make: Any) -> None:
     arms_and_legs = [j for limb in LIMBS.values() for j in limb]
-    assert confidences(hide(make.seat(), *arms_and_legs), make.seat())["pose_angle"] == 0.0
+    assert confidences(hide(make.framed(), *arms_and_legs), make.framed())["pose_angle"] == 0.0
 
 
 @given(visibility=st.floats(0.0, 1.0), lower=st.floats(0.0, 1.0))
 def test_seeing_less_never_makes_surer(make: Any, visibility: float, lower: float) -> None:
-    def seen(share: float) -> Seat:
-        s = make.seat()
+    def seen(share: float) -> SubjectInFrame:
+        s = make.framed()
         return replace(s, subject=s.subject.model_copy(update={"visibility": np.full(33, share)}))
 
     more, less = max(visibility, lower), min(visibility, lower)
-    a, b = confidences(make.seat(), seen(more)), confidences(make.seat(), seen(less))
+    a, b = confidences(make.framed(), seen(more)), confidences(make.framed(), seen(less))
     assert all(b[name] <= a[name] + 1e-9 for name in a if name != "shot")
     assert all(0.0 <= value <= 1.0 for value in (*a.values(), *b.values()))
 
@@ -672,20 +678,20 @@ def test_seeing_less_never_makes_surer(make: Any, visibility: float, lower: floa
 
 
 def test_a_plumb_line_turns_with_the_camera_and_not_with_the_spine(make: Any) -> None:
-    upright = make.seat()
+    upright = make.framed()
     assert plumb_deg(upright) == pytest.approx(0.0, abs=1e-6)
-    tilted = make.seat(make.body(make.turned("z", 12.0)))
+    tilted = make.framed(make.body(make.turned("z", 12.0)))
     assert plumb_deg(tilted) == pytest.approx(12.0, abs=0.01)
     assert measure(tilted, upright).camera_roll == pytest.approx(12.0, abs=0.01)
     # shoulders 0.1 m to one side, hips 0.1 m to the other: the spine leans, the balance holds
     bent = make.adult()
     bent[[Joint.LEFT_SHOULDER, Joint.RIGHT_SHOULDER], 0] += 0.1
     bent[[Joint.LEFT_HIP, Joint.RIGHT_HIP], 0] -= 0.1
-    m = measure(make.seat(make.body(bent)), upright)
+    m = measure(make.framed(make.body(bent)), upright)
     assert abs(m.roll) > 15.0
     assert abs(m.camera_roll) < 0.5
 
 
 def test_without_the_feet_nothing_tells_the_cameras_roll(make: Any) -> None:
-    assert plumb_deg(hide(make.seat(), *ANKLES)) is None
-    assert measure(hide(make.seat(), *ANKLES), make.seat()).camera_roll is None
+    assert plumb_deg(hide(make.framed(), *ANKLES)) is None
+    assert measure(hide(make.framed(), *ANKLES), make.framed()).camera_roll is None

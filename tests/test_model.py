@@ -24,7 +24,7 @@ from wan_prep.media.frames import frames_at
 from wan_prep.media.images import probe_image, read_image
 from wan_prep.media.probe import probe_video
 from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
-from wan_prep.pose.look import find_face, look, size_of, whole
+from wan_prep.pose.inference import find_face, infer_region, size_of, whole_square
 from wan_prep.pose.mediapipe import FACE_BUNDLE, POSE_BUNDLE, MediapipeEstimator, shipped_model
 from wan_prep.pose.native_log import NativeLogHeldBack
 from wan_prep.pose.plausible import doubts
@@ -155,7 +155,7 @@ def test_the_person_of_the_fixtures_is_found(
 ) -> None:
     rgb: Rgb = request.getfixturevalue(picture)
     size = size_of(rgb)
-    bodies = look(rgb, whole(size), mediapipe)
+    bodies = infer_region(rgb, whole_square(size), mediapipe)
     assert len(bodies) == 1
     assert doubts(bodies[0]) == ()
     inside = bodies[0].keypoints_xy / size

@@ -25,7 +25,7 @@ from wan_prep.media.frames import DecodedFrame
 from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
 from wan_prep.profile import load_profile
 from wan_prep.report.model import Report
-from wan_prep.survey import Seen
+from wan_prep.tracking import TrackedSample
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 IMAGE, VIDEO = FIXTURES / "reference.png", FIXTURES / "driving.mp4"
@@ -266,11 +266,11 @@ def test_many_times_hold_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     alive: weakref.WeakSet[object] = weakref.WeakSet()
     most = 0
 
-    def looked_at(frame: DecodedFrame, *_: object) -> Seen:
+    def looked_at(frame: DecodedFrame, *_: object) -> TrackedSample:
         nonlocal most
         alive.add(frame._picture)
         most = max(most, len(alive))
-        return Seen(frame.time, 0, None, (), repaired=False)
+        return TrackedSample(frame.time, 0, None, (), repaired=False)
 
     monkeypatch.setattr(observing, "_looked_at", looked_at)
     seen = api.observe(VIDEO, at=[Fraction(k, 30) for k in range(40)], estimator=Nobody())

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.fragments import badge, card, inert
-from wan_prep.measures import Measures, Seat, measure, seat, typical
+from wan_prep.measures import Measures, SubjectInFrame, measure, subject_in_frame, typical
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 
 
@@ -198,20 +198,20 @@ class MeasuredPair:
     video: Evidence
 
     @cached_property
-    def image_seat(self) -> Seat | None:
+    def image_subject(self) -> SubjectInFrame | None:
         first = self.image.first
         if first is None or first.subject is None:
             return None
-        return seat(self.image, first.subject)
+        return subject_in_frame(self.image, first.subject)
 
     @cached_property
     def moments(self) -> tuple[Moment, ...]:
         """The image against every sample in which the subject was found."""
-        image = self.image_seat
+        image = self.image_subject
         if image is None:
             return ()
         return tuple(
-            Moment(o, measure(image, seat(self.video, o.subject)))
+            Moment(o, measure(image, subject_in_frame(self.video, o.subject)))
             for o in self.video.observations
             if o.subject is not None
         )
@@ -256,8 +256,8 @@ class PairContext:
         return self.measured or MeasuredPair(self.image, self.video)
 
     @property
-    def image_seat(self) -> Seat | None:
-        return self.pair.image_seat
+    def image_subject(self) -> SubjectInFrame | None:
+        return self.pair.image_subject
 
     @property
     def moments(self) -> tuple[Moment, ...]:
@@ -277,10 +277,10 @@ class PairContext:
         return self.start or self.video.first
 
     @property
-    def template_seat(self) -> Seat | None:
+    def template_subject(self) -> SubjectInFrame | None:
         if self.template is None or self.template.subject is None:
             return None
-        return seat(self.video, self.template.subject)
+        return subject_in_frame(self.video, self.template.subject)
 
     @property
     def first(self) -> Measures | None:

@@ -58,7 +58,7 @@ _FACE_CROP_AREA = 1.3
 
 
 @dataclass(frozen=True)
-class Seat:
+class SubjectInFrame:
     """One subject with the picture it sits in: the content's box and the picture's size."""
 
     subject: Subject
@@ -135,21 +135,21 @@ class Measures(BaseModel):
         return Measures(**rounded, shot=self.shot, aspect_gap=gap)
 
 
-def seat(evidence: Evidence, subject: Subject) -> Seat:
+def subject_in_frame(evidence: Evidence, subject: Subject) -> SubjectInFrame:
     info = evidence.info
     if info is None:
         raise ValueError("unreadable media have no subject")
-    return Seat(subject, evidence.content, Size(info.width, info.height))
+    return SubjectInFrame(subject, evidence.content, Size(info.width, info.height))
 
 
-def frame_height_m(s: Seat) -> float | None:
+def frame_height_m(s: SubjectInFrame) -> float | None:
     """How many metres of the subject's plane the content shows from top to bottom."""
     if s.subject.px_per_m is None:
         return None
     return s.size.height * s.content.height / s.subject.px_per_m
 
 
-def neck_xy(s: Seat) -> Floats:
+def neck_xy(s: SubjectInFrame) -> Floats:
     """(2,) neck midpoint as fractions of the content's width and height."""
     points = s.subject.keypoints_xy
     neck = (points[Joint.LEFT_SHOULDER] + points[Joint.RIGHT_SHOULDER]) / 2.0
@@ -158,12 +158,14 @@ def neck_xy(s: Seat) -> Floats:
     )
 
 
-def headroom(s: Seat) -> float:
+def headroom(s: SubjectInFrame) -> float:
     """Share of the content's height above the top of the head; negative where it is cut."""
     return (s.subject.crown_y - s.content.top) / s.content.height
 
 
-def inside(s: Seat, bottom_margin: float = 0.0) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def inside(
+    s: SubjectInFrame, bottom_margin: float = 0.0
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """(33,) joints that lie in the content."""
     points, c = s.subject.keypoints_xy, s.content
     shown: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
@@ -175,7 +177,7 @@ def inside(s: Seat, bottom_margin: float = 0.0) -> np.ndarray[tuple[int], np.dty
     return shown
 
 
-def shot_class(s: Seat) -> Shot:
+def shot_class(s: SubjectInFrame) -> Shot:
     """Named by the lowest joints seen in the picture; a margin of 1 % keeps edges honest."""
     shown = inside(s, bottom_margin=0.01) & (s.subject.visibility >= VISIBLE)
     if shown[list(skeleton.ANKLES)].any():
@@ -187,7 +189,7 @@ def shot_class(s: Seat) -> Shot:
     return "bust" if shown[list(skeleton.SHOULDERS)].any() else "face"
 
 
-def shot_level(s: Seat) -> float:
+def shot_level(s: SubjectInFrame) -> float:
     """The shot class as a number, 0 (face) … 4 (full): the classes' mean, each as far as its
     joints are the lowest that are seen.
 
@@ -202,12 +204,12 @@ def shot_level(s: Seat) -> float:
     return level
 
 
-def cut_edges(s: Seat) -> tuple[str, ...]:
+def cut_edges(s: SubjectInFrame) -> tuple[str, ...]:
     """The edges of the content that cut the body, by the joints beyond each."""
     return tuple(edge for edge, share in cuts(s).items() if share > 0.5)
 
 
-def cuts(s: Seat) -> dict[str, float]:
+def cuts(s: SubjectInFrame) -> dict[str, float]:
     """How surely each edge of the content cuts the body, 0 … 1: a half where the outermost joint
     lies on it, by degrees beside it."""
     joints, c = list(skeleton.BODY), s.content
@@ -221,19 +223,19 @@ def cuts(s: Seat) -> dict[str, float]:
     return {e: float(ramp(np.asarray(far), 0.0, FRAME_EDGE)) for e, far in beyond.items()}
 
 
-def trusted(s: Seat) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def trusted(s: SubjectInFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """(33,) joints in the content that the network says it sees."""
     seen: np.ndarray[tuple[int], np.dtype[np.bool_]] = inside(s) & (s.subject.visibility >= VISIBLE)
     return seen
 
 
-def in_sight(s: Seat) -> Floats:
+def in_sight(s: SubjectInFrame) -> Floats:
     """(33,) 0 … 1: `trusted` by degrees, so that a joint at the edge of being seen, or of the
     frame, weighs little instead of deciding."""
     return sight(s.subject.visibility) * sight_in(s.content, s.subject.keypoints_xy)
 
 
-def measure(image: Seat, video: Seat) -> Measures:
+def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
     """All measures of the image's subject against the video's at one time."""
     offset = neck_xy(image) - neck_xy(video)
     a, b = image.subject.view_matrix, video.subject.view_matrix
@@ -276,7 +278,7 @@ def _difference(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else wrap_deg(a - b)
 
 
-def plumb_deg(s: Seat) -> float | None:
+def plumb_deg(s: SubjectInFrame) -> float | None:
     """How far the picture's vertical is from the world's, clockwise in deg; None where shoulders,
     hips, knees and ankles are not all seen.
 
@@ -295,7 +297,7 @@ def plumb_deg(s: Seat) -> float | None:
     return math.degrees(math.atan2(x, -y))
 
 
-def confidences(image: Seat, video: Seat) -> dict[str, float]:
+def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """How far each measure deserves trust, 0 … 1: that of the side which is seen worse.
 
     It grows with the visibility of the joints that the measure rests on (out of the picture: 0),
@@ -313,7 +315,7 @@ def confidences(image: Seat, video: Seat) -> dict[str, float]:
     return {name: round(value, 4) for name, value in least.items()}
 
 
-def _confidence(s: Seat, limbs: float) -> dict[str, float]:
+def _confidence(s: SubjectInFrame, limbs: float) -> dict[str, float]:
     """limbs: how many are seen in both."""
     seen = s.subject.visibility * sight_in(s.content, s.subject.keypoints_xy)
     shoulders = float(seen[list(skeleton.SHOULDERS)].mean())
@@ -341,7 +343,7 @@ def _more_the_better(count: float) -> float:
     return 1.0 - math.pow(0.5, count)
 
 
-def zoom_ratio(image: Seat, video: Seat) -> float | None:
+def zoom_ratio(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
     """How much larger the subject is in the image, each in its own frame's height.
 
     The ratio of the two `frame_height_m` comes from the joints and is off by 4 % in the median
@@ -362,19 +364,21 @@ def _heads_alike(by_joints: float, by_faces: float) -> float:
     return math.exp(-((math.log(by_joints / by_faces) / HEADS_ALIKE) ** 2))
 
 
-def _faces_count(image: Seat, video: Seat, by_joints: float, by_faces: float) -> float:
+def _faces_count(
+    image: SubjectInFrame, video: SubjectInFrame, by_joints: float, by_faces: float
+) -> float:
     """0 … 1: how far two face meshes decide a zoom."""
     faces = [s.subject.face for s in (image, video)]
     recognised = min(0.0 if face is None else face.recognised for face in faces)
     return recognised * _heads_alike(by_joints, by_faces)
 
 
-def _zoom_by_joints(image: Seat, video: Seat) -> float | None:
+def _zoom_by_joints(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
     here, there = frame_height_m(image), frame_height_m(video)
     return None if here is None or there is None else there / here
 
 
-def _zoom_by_faces(image: Seat, video: Seat) -> float | None:
+def _zoom_by_faces(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
     spans = []
     for s in (image, video):
         face = s.subject.face
@@ -388,18 +392,18 @@ def _labels(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[str, ...
     return tuple(skeleton.label(joint) for joint in skeleton.BODY if which[joint])
 
 
-def limb_weights(image: Seat, video: Seat) -> dict[str, float]:
+def limb_weights(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """How well each limb is seen in both, 0 … 1; those that are not at all are left out."""
     seen = np.minimum(in_sight(image), in_sight(video))
     weights = {name: float(min(seen[near], seen[far])) for name, (near, far) in LIMBS.items()}
     return {name: weight for name, weight in weights.items() if weight > 0.0}
 
 
-def _limbs_in_both(image: Seat, video: Seat) -> list[tuple[str, Joint, Joint]]:
+def _limbs_in_both(image: SubjectInFrame, video: SubjectInFrame) -> list[tuple[str, Joint, Joint]]:
     return [(name, *LIMBS[name]) for name in limb_weights(image, video)]
 
 
-def limb_angles(image: Seat, video: Seat) -> dict[str, float]:
+def limb_angles(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """Angle in deg between each limb's direction in the two torso frames (3-D)."""
     a, b = image.subject.view_matrix, video.subject.view_matrix
     if a is None or b is None:
@@ -413,7 +417,7 @@ def limb_angles(image: Seat, video: Seat) -> dict[str, float]:
     return angles
 
 
-def limb_angles_in_plane(image: Seat, video: Seat) -> dict[str, float]:
+def limb_angles_in_plane(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """Angle in deg between each limb's direction in the two pictures, as they are."""
     angles = {}
     for name, near, far in _limbs_in_both(image, video):
@@ -433,7 +437,7 @@ class Part(NamedTuple):
     seen: float
 
 
-def body_parts(s: Seat) -> dict[str, Part]:
+def body_parts(s: SubjectInFrame) -> dict[str, Part]:
     """The parts that the picture shows un-foreshortened.
 
     face: the mesh's span; head: eyes to mouth; shoulders; hips; torso: neck to hips; legs: thigh
@@ -490,7 +494,9 @@ def _leg(sides: Sequence[tuple[Part, Part]]) -> Part:
     return Part(float(np.average([a.px + b.px for a, b in sides], weights=seen)), max(seen))
 
 
-def compare_proportions(image: Seat, video: Seat) -> tuple[dict[str, float], dict[str, float]]:
+def compare_proportions(
+    image: SubjectInFrame, video: SubjectInFrame
+) -> tuple[dict[str, float], dict[str, float]]:
     """Ratio image / video of head, shoulders, torso and legs, each relative to `px_per_m`, and of
     the width of the trunk (shoulders and hips) relative to its length; and how well each is seen
     in both, 0 … 1.

@@ -1,4 +1,4 @@
-"""From a path to `Evidence`: probe, decode, look, and keep the numbers."""
+"""From the path of a file to its `Evidence`: probe, decode, find people, and keep numbers only."""
 
 from __future__ import annotations
 
@@ -25,38 +25,35 @@ from wan_prep.media.stillness import StillLimits, StillMeter
 from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
-from wan_prep.pose.company import people_of_still
 from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.other_people import people_in_still
 from wan_prep.profile import Profile
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
-from wan_prep.survey import WINDOW, Seen, steadied, survey
+from wan_prep.tracking import WINDOW, TrackedSample, track_subject, with_steady_facing
 
-# Nothing the checks speak of may last longer unseen than half a second (the method); short clips
-# are cheap, so they are looked at more densely. Measured: with 24 samples of at least 0.2 s the
-# short pair of `benchmarks/speed.py` stays within its target.
+# Nothing that is checked may go unseen for longer than half a second. Short clips are sampled more
+# densely, as far as the time for a check allows (docs/speed.md).
 LONGEST_INTERVAL = Fraction(1, 2)
 SHORTEST_INTERVAL = Fraction(1, 5)
 SAMPLES_WANTED = 24
-# What a clip of a second or two may cost in looks at the subject, more than one a sample where
-# that leaves room: as much as a longer one. Judgement: of three one may be wrong.
+# Looks at the subject in a whole clip, so that one of a second or two costs as much as a longer one
+# and gets several looks a sample. With three, one may be wrong.
 LOOKS_WANTED = 27
 LOOKS_MOST = 3
-# Long clips (from the length on at which the model's drift is reported): frames that no other
-# frame needs are left out (a third less decoding), pictures are smaller (measured: joints 0.2 %
-# of the height elsewhere at the median, 1.1 % at p95), and between full looks the one body is
-# followed (two thirds of a search's time). Judgement: every eighth sample is searched whole.
+# In clips longer than this, from which on the model's drift is reported, frames that no other frame
+# needs are not decoded, pictures are smaller, and a body that is alone is followed; every eighth
+# sample is searched whole (docs/speed.md).
 LONG_FROM_S = 20
 LONG_SIDE_PX = 768
 LONG_FULL_LOOK_EVERY = 8
-# At the end of every window, whose samples can be looked at again if somebody is there. Measured:
-# 1.4 % more CPU time on a clip of one person.
+# Others are looked for at the end of every window: if somebody is there, its other samples are
+# looked at again.
 LONG_OTHERS_EVERY = WINDOW
-# Where the subject appears or disappears it is looked at as often as this, from frames that are
-# kept beside the samples; fewer are kept of large frames. Measured: with both a 120 s 1080p clip
-# stays within 600 MB.
+# Distance of the intermediate frames, which tell when the subject appears or disappears, in s; and
+# the memory they may take: of large frames fewer are kept (docs/speed.md).
 FINEST_INTERVAL = Fraction(1, 10)
 SPARE_BYTES = 100_000_000
-# Black bars do not come and go; a few pictures tell them.
+# Black bars last, so that every eighth picture of a long clip is enough to find them.
 LONG_BARS_EVERY = 8
 
 Progress = Callable[[float], None]
@@ -67,7 +64,7 @@ def _no_progress(_share: float) -> None:
 
 
 def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) -> Evidence:
-    """What is seen in a still picture.
+    """The evidence of a still picture.
 
     Raises:
         InputPathError: the path cannot be opened as a file.  What is wrong *in* the file
@@ -84,7 +81,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     meter = BarMeter()
     rgb = _fitted(full, WORK_SIDE_PX)
     meter.add(rgb)
-    body, more = people_of_still(rgb, estimator)
+    body, more = people_in_still(rgb, estimator)
     subject = None if body is None else _subject(body, info.width)
     others = tuple(_share_box(other) for other in more)
     return Evidence(
@@ -98,10 +95,11 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
 
 
 class OpenedVideo:
-    """A clip whose decoding has begun: `observe_video` looks at it, once.
+    """A clip that is being decoded, for one call of `observe_video`; a context manager.
 
-    Made before the model loads and the image is looked at, so that all of it runs side by side.
-    every_frame: decode the frames that no other frame needs, too, as proof that all decode.
+    Decoding begins here, so that the model can load and the image be looked at meanwhile.
+    start, end: the part that counts, in s; `end` None is the end of the clip.
+    every_frame: also decode frames that no other frame needs, to prove that all of them decode.
 
     Raises:
         InputPathError: the path cannot be opened as a file.
@@ -144,7 +142,7 @@ class OpenedVideo:
         self.samples = Sampler(
             mark_cuts(_beginning_at(start, frames), on_glance=self.still.add),
             interval_s=self.interval,
-            spare_s=spare_interval(self.info, self.interval),
+            intermediate_s=intermediate_interval(self.info, self.interval),
             side_px=self.side_px,
         )
 
@@ -162,13 +160,14 @@ class OpenedVideo:
 
 
 def _beginning_at(start: Fraction, frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:
-    """The frame displayed at `start` may have come long before: of this part it is the first."""
+    """The same frames; one that came before `start`, and is displayed then, gets `start` as its
+    time."""
     for frame in frames:
         yield frame if frame.time >= start else replace(frame, time=start)
 
 
 def still_limits(profile: Profile) -> StillLimits:
-    """What the profile lets change in a picture that stands still."""
+    """The profile's limits of what counts as a picture that stands still."""
     return StillLimits(
         neighbour=profile.limit("still_neighbour_max"),
         drift=profile.limit("still_drift_max"),
@@ -177,11 +176,14 @@ def still_limits(profile: Profile) -> StillLimits:
     )
 
 
-def spare_interval(info: VideoInfo, interval: Fraction) -> Fraction:
-    """Time between the frames kept beside the samples, in s: the whole number of frames within
-    FINEST_INTERVAL, or more where memory does not allow that."""
+def intermediate_interval(info: VideoInfo, interval: Fraction) -> Fraction:
+    """Distance of the intermediate frames in s: as many frames as fit into FINEST_INTERVAL, or more
+    where SPARE_BYTES do not suffice.
+
+    interval: longest time between two samples, s.
+    """
     bytes_per_sample = 1 if info.bit_depth <= 8 else 2
-    # Stored as 4:2:0 as a rule: one and a half samples a pixel.
+    # Mostly stored as 4:2:0, which has one and a half samples a pixel.
     frame_bytes = info.width * info.height * bytes_per_sample * 3 // 2
     most = SPARE_BYTES // (frame_bytes * (AHEAD + 2))
     finest = max(1, int(FINEST_INTERVAL * info.fps)) / info.fps
@@ -191,9 +193,9 @@ def spare_interval(info: VideoInfo, interval: Fraction) -> Fraction:
 def observe_video(
     video: OpenedVideo, estimator: PoseEstimator, *, progress: Progress = _no_progress
 ) -> Evidence:
-    """What is seen in a clip, or in the part of it that was opened.
+    """The evidence of a clip, or of the part of it that was opened.
 
-    One decode; at most `LONGEST_INTERVAL` between two samples.
+    Samples are at most `LONGEST_INTERVAL` apart.  progress: called with the share done, 0 … 1.
     """
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
     if video.info is None:
@@ -208,7 +210,7 @@ def observe_video(
         shown += 1
 
     try:
-        seen = survey(
+        seen = track_subject(
             video.samples,
             estimator,
             looks=min(LOOKS_MOST, max(1, int(LOOKS_WANTED * video.interval / video.span))),
@@ -240,10 +242,10 @@ def observe_video(
 def observe_video_at(
     path: str | Path, estimator: PoseEstimator, times: Sequence[Fraction], profile: Profile
 ) -> Evidence:
-    """What is seen in the frames displayed at exactly these times, in the order asked.
+    """The evidence of the frames displayed at exactly these times (s), in the order asked.
 
-    Each carries its own time. Every frame is searched and refined like a still, and only then held
-    against the others; one picture is held at a time.
+    Each frame is looked at like a still and keeps its own time; front and back are then decided
+    over all of them. One picture is in memory at a time.
     """
     open_check(path)
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
@@ -256,30 +258,30 @@ def observe_video_at(
         }
     except MediaUnreadable as exc:
         return _unreadable("video", path, model, exc)
-    seen = _steadied_by_time([by_index[index] for index in range(len(times))])
+    seen = _with_steady_facing_by_time([by_index[index] for index in range(len(times))])
     return _video_evidence(path, info, model, seen, meter)
 
 
-def _steadied_by_time(seen: list[Seen]) -> list[Seen]:
-    """Steadied in the order of time, returned in the order asked."""
+def _with_steady_facing_by_time(seen: list[TrackedSample]) -> list[TrackedSample]:
+    """`with_steady_facing` in the order of time; returned in the order asked."""
     order = sorted(range(len(seen)), key=lambda i: seen[i].time)
-    steady = steadied([seen[i] for i in order])
+    steady = with_steady_facing([seen[i] for i in order])
     back = dict(zip(order, steady, strict=True))
     return [back[i] for i in range(len(seen))]
 
 
-def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarMeter) -> Seen:
+def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarMeter) -> TrackedSample:
     rgb = frame.rgb(WORK_SIDE_PX)
     meter.add(rgb)
-    subject, others = people_of_still(rgb, estimator)
-    return Seen(frame.time, 0, subject, tuple(others), repaired=False)
+    subject, others = people_in_still(rgb, estimator)
+    return TrackedSample(frame.time, 0, subject, tuple(others), repaired=False)
 
 
 def _video_evidence(
     path: str | Path,
     info: VideoInfo,
     model: ModelId,
-    seen: list[Seen],
+    seen: list[TrackedSample],
     meter: BarMeter,
     *,
     start: Fraction = Fraction(0),
@@ -307,7 +309,7 @@ def _video_evidence(
 
 
 def _shown(path: str | Path) -> str:
-    """The path as text that JSON can carry, bytes that are no UTF-8 as escapes."""
+    """The path as text for JSON; bytes that are no UTF-8 become escapes."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -341,7 +343,11 @@ def _share_box(body: Body) -> Box:
 
 
 def _subject(body: Body, full_width: int, repaired: bool = False) -> Subject:
-    """Pixels of the looked-at picture become fractions, its scale that of the full picture."""
+    """A body as evidence: px of the picture looked at become fractions, and `px_per_m` that of the
+    picture in its full size.
+
+    full_width: of the upright picture, in px.
+    """
     width, height = body.size
     scale = bodies.px_per_m(body)
     face = None

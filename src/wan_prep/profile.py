@@ -45,17 +45,17 @@ def _some_weight(weights: dict[Family, float]) -> dict[Family, float]:
     return weights
 
 
-class _Part(BaseModel):
+class _ProfileModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Limit(_Part):
+class Limit(_ProfileModel):
     value: float = Field(ge=0)
     unit: str
     source: str
 
 
-class Tolerance(_Part):
+class Tolerance(_ProfileModel):
     """How fast a measure's score falls. `fine` scores 0.95, `worthless` 0.05.
 
     `worthless` below `fine` means that small values are the bad ones (a face of few px).
@@ -91,19 +91,19 @@ class Tolerance(_Part):
         return float(middle * ((1.0 - score) / score) ** (1.0 / slope))
 
 
-class Flaw(_Part):
+class Flaw(_ProfileModel):
     score: float = Field(gt=0, lt=1)
     source: str
 
 
-class Severities(_Part):
+class Severities(_ProfileModel):
     pass_from: _Score
     warning_below: _Score
     error_below: _Score
     unknown_score: _Score
 
 
-class Service(_Part):
+class Service(_ProfileModel):
     model_path: str
     default_resolution: Resolution
     source: str
@@ -114,7 +114,7 @@ class Service(_Part):
 _Path = Annotated[str, Field(pattern=r"^/")]
 
 
-class ServicePaths(_Part):
+class ServicePaths(_ProfileModel):
     """Paths below the base URL; {model} and {id} are filled in."""
 
     submit: _Path
@@ -124,14 +124,14 @@ class ServicePaths(_Part):
     upload_form: _Path
 
 
-class SeedRange(_Part):
+class SeedRange(_ProfileModel):
     low: int
     high: int
     default: int
     source: str
 
 
-class Submission(_Part):
+class Submission(_ProfileModel):
     """The protocol of paid submissions, and how patient this client is."""
 
     base_url: str
@@ -151,7 +151,7 @@ class Submission(_Part):
         return self.limits[name].value
 
 
-class Profile(_Part):
+class Profile(_ProfileModel):
     """All figures of one service. Look-ups by name fail loudly where a name is unknown."""
 
     name: str

@@ -1,8 +1,8 @@
-"""Which frames of a clip are looked at, chosen while all of them pass by once.
+"""Choose the frames of a clip that are looked at, in one pass over all of them.
 
-Decoding runs in a thread of its own, a few samples ahead, from the moment a `Sampler` is made:
-the pose model loads and the image is looked at meanwhile.  Decoder and inference both leave the
-interpreter lock, so they share the machine's cores.
+Decoding runs in a thread of its own, a few samples ahead, and starts when a `Sampler` is made, so
+that the pose model can load and the image be looked at meanwhile.  Decoder and inference release
+the interpreter lock, so they run in parallel.
 """
 
 from __future__ import annotations
@@ -15,33 +15,38 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from wan_prep.pose.estimator import Rgb
-from wan_prep.pose.track import Sample
+from wan_prep.pose.track import TrackSample
 from wan_prep.pose.window import Frame
 
 WORK_SIDE_PX = 1280
 """Longest side of the pictures looked at: the long side of the endpoint's 720p class (seed)."""
 AHEAD = 6
-"""Samples decoded ahead; each holds a picture of at most WORK_SIDE_PX and its spare frames.
-Measured: 24 instead of 8 make a 120 s clip no faster, looking is the slower half."""
+"""Samples decoded ahead; each holds a picture of at most WORK_SIDE_PX and its intermediate frames.
+More do not help (docs/speed.md)."""
 
 
-class Picked(NamedTuple):
-    """A sample and its picture."""
+class SampledFrame(NamedTuple):
+    """A sample with its picture and the intermediate frames before it."""
 
-    sample: Sample
+    sample: TrackSample
     rgb: Rgb
-    spares: tuple[Frame, ...] = ()
-    """Frames between the sample before and this one, in case something changed there."""
+    intermediate_frames: tuple[Frame, ...] = ()
+    """Some of the frames between the sample before and this one, in case the subject came or
+    left."""
 
 
 class Sampler:
     """Iterates the samples of a clip with their pictures; use it as a context manager.
 
-    A frame is picked before more than `interval_s` has gone by since the last one, at the
-    beginning of every shot, and at the end.  Between two samples of one shot frames `spare_s` or
-    a little more apart are kept as they are; None keeps none.  Pictures are `side_px`
-    long at most, the first one, the model's template, WORK_SIDE_PX.  `cuts`, `frames` and
-    `last_time` are complete once the iteration has ended; an error of the decoder is raised there.
+    frames: (frame, whether a new shot begins with it), in the order of time.
+    interval_s: samples are at most this far apart, where frames are; besides, the first frame of
+    every shot and the last frame of the clip are samples.
+    intermediate_s: distance of the intermediate frames kept between two samples; None keeps none.
+    side_px: longest side of the pictures, except for the first one, the template: WORK_SIDE_PX.
+    ahead: how many samples are decoded ahead.
+
+    After the iteration `cuts` (s), `frames` (count) and `last_time` (s) are complete.  What the
+    decoder raises is raised by the iteration.
     """
 
     def __init__(
@@ -49,7 +54,7 @@ class Sampler:
         frames: Iterable[tuple[Frame, bool]],
         *,
         interval_s: Fraction,
-        spare_s: Fraction | None = None,
+        intermediate_s: Fraction | None = None,
         side_px: int = WORK_SIDE_PX,
         ahead: int = AHEAD,
     ) -> None:
@@ -58,13 +63,13 @@ class Sampler:
         self.last_time: Fraction | None = None
         self._source = frames
         self._interval_s, self._side_px = interval_s, side_px
-        self._spare_s = spare_s
-        self._waiting: queue.Queue[Picked | BaseException | None] = queue.Queue(ahead)
+        self._intermediate_s = intermediate_s
+        self._waiting: queue.Queue[SampledFrame | BaseException | None] = queue.Queue(ahead)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wan-prep-decode", daemon=True)
         self._thread.start()
 
-    def __iter__(self) -> Iterator[Picked]:
+    def __iter__(self) -> Iterator[SampledFrame]:
         while not self._stop.is_set():
             try:
                 item = self._waiting.get(timeout=0.5)
@@ -90,25 +95,25 @@ class Sampler:
         self.close()
 
     def close(self) -> None:
-        """End the decoding, wherever it is, and free the file."""
+        """Stop decoding and close the file."""
         self._stop.set()
         self._thread.join()
 
     def _run(self) -> None:
-        picked = self._pick()
+        sampled = self._pick()
         try:
-            for item in picked:
+            for item in sampled:
                 if not self._offer(item):
                     return
             self._offer(None)
-        except BaseException as exc:  # handed to whoever iterates, which raises it
+        except BaseException as exc:  # raised again by __iter__, in the caller's thread
             self._offer(exc)
         finally:
-            picked.close()
+            sampled.close()
             self._source = ()
 
-    def _offer(self, item: Picked | BaseException | None) -> bool:
-        """Whether the item found a place before the sampler was closed."""
+    def _offer(self, item: SampledFrame | BaseException | None) -> bool:
+        """Put an item into the queue; False if the sampler is closed before there is room."""
         while not self._stop.is_set():
             try:
                 self._waiting.put(item, timeout=0.1)
@@ -117,37 +122,37 @@ class Sampler:
             return True
         return False
 
-    def _pick(self) -> Generator[Picked]:
-        last_picked: Fraction | None = None
+    def _pick(self) -> Generator[SampledFrame]:
+        last_sampled: Fraction | None = None
         waiting: Frame | None = None
-        spares: list[Frame] = []
+        intermediate_frames: list[Frame] = []
         scene = 0
         for frame, cut in self._source:
             if self._stop.is_set():
                 return
             self.frames += 1
             self.last_time = frame.time
-            due = last_picked is None or frame.time - last_picked > self._interval_s
+            due = last_sampled is None or frame.time - last_sampled > self._interval_s
             if due and waiting is not None:
-                # The frame before this one is the last that keeps the interval.
-                yield self._picked(waiting, scene, spares)
-                last_picked, waiting, spares = waiting.time, None, []
-                due = frame.time - last_picked > self._interval_s
+                # The frame before this one is the last that is within the interval.
+                yield self._sampled(waiting, scene, intermediate_frames)
+                last_sampled, waiting, intermediate_frames = waiting.time, None, []
+                due = frame.time - last_sampled > self._interval_s
             if cut:
                 scene += 1
                 self.cuts.append(frame.time)
-            if last_picked is None or due or cut:
-                side_px = WORK_SIDE_PX if last_picked is None else self._side_px
-                yield Picked(Sample(frame.time, scene), frame.rgb(side_px))
-                last_picked, waiting, spares = frame.time, None, []
+            if last_sampled is None or due or cut:
+                side_px = WORK_SIDE_PX if last_sampled is None else self._side_px
+                yield SampledFrame(TrackSample(frame.time, scene), frame.rgb(side_px))
+                last_sampled, waiting, intermediate_frames = frame.time, None, []
                 continue
             waiting = frame
-            last_kept = spares[-1].time if spares else last_picked
-            if self._spare_s is not None and frame.time - last_kept >= self._spare_s:
-                spares.append(frame)
+            last_kept = intermediate_frames[-1].time if intermediate_frames else last_sampled
+            if self._intermediate_s is not None and frame.time - last_kept >= self._intermediate_s:
+                intermediate_frames.append(frame)
         if waiting is not None:
-            yield self._picked(waiting, scene, spares)
+            yield self._sampled(waiting, scene, intermediate_frames)
 
-    def _picked(self, frame: Frame, scene: int, spares: list[Frame]) -> Picked:
-        between = tuple(s for s in spares if s is not frame)
-        return Picked(Sample(frame.time, scene), frame.rgb(self._side_px), between)
+    def _sampled(self, frame: Frame, scene: int, intermediate_frames: list[Frame]) -> SampledFrame:
+        between = tuple(s for s in intermediate_frames if s is not frame)
+        return SampledFrame(TrackSample(frame.time, scene), frame.rgb(self._side_px), between)

@@ -225,7 +225,7 @@ def test_framing_is_judged_at_the_start_that_is_asked_for(make: Any) -> None:
     assert make.result("WP304", pair).finding.severity is Severity.WARNING
     later = pair.starting_at(pair.video.observations[1])
     assert make.result("WP304", later).finding is None
-    np.testing.assert_array_equal(later.template_seat.subject.view_matrix, np.diag([1, -1, -1]))
+    np.testing.assert_array_equal(later.template_subject.subject.view_matrix, np.diag([1, -1, -1]))
 
 
 @pytest.mark.parametrize("code", ["WP304", "WP305", "WP401"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan_prep.normalizers.trim import (
-    Cut,
+    FrameRange,
     audio_steps,
     frame_count,
     has_sound,
@@ -49,8 +49,8 @@ def test_no_second_is_begun_that_was_not_asked_for(length: Fraction, fps: Fracti
     assert length - written < 1 / fps
 
 
-def cut(begin: object = 0, frames: int = 90, fps: object = 30) -> Cut:
-    return Cut(Fraction(begin), frames, Fraction(fps))
+def cut(begin: object = 0, frames: int = 90, fps: object = 30) -> FrameRange:
+    return FrameRange(Fraction(begin), frames, Fraction(fps))
 
 
 def test_time_stamps_count_from_the_first_frame_written(make) -> None:
@@ -151,7 +151,7 @@ def test_decoding_begins_before_a_late_cut(make, container: str, begin: int, exp
 # ---- pictures at hand
 
 
-def paced_list(times: list[object], cut: Cut) -> list[int]:
+def paced_list(times: list[object], cut: FrameRange) -> list[int]:
     return list(paced(((Fraction(t), k) for k, t in enumerate(times)), cut))
 
 
@@ -180,4 +180,4 @@ def test_paced_pictures_are_those_rounded_to_their_tick(
     ticks = [math.floor(t * fps + Fraction(1, 2)) for t in times]
     ticks = [0, *(max(1, tick) for tick in ticks[1:])]
     expected = [max(k for k, tick in enumerate(ticks) if tick <= n) for n in range(frames)]
-    assert paced_list(times, Cut(Fraction(0), frames, fps)) == expected
+    assert paced_list(times, FrameRange(Fraction(0), frames, fps)) == expected

@@ -10,7 +10,7 @@ import pytest
 
 from wan_prep.errors import InputPathError, NormalizeFailed, OutputExists, WanPrepError
 from wan_prep.media.files import sha256_of
-from wan_prep.normalizers.write import Prepared, published_plan, refuse_sources
+from wan_prep.normalizers.write import PreparedFolder, published_plan, refuse_sources
 from wan_prep.planning.model import Plan
 
 
@@ -21,9 +21,9 @@ def plan(a_plan: Callable[..., Plan]) -> Plan:
 
 def prepared(
     folder: Path, *, overwrite: bool = False, image: str = "reference.png", content: str = "new"
-) -> Prepared:
+) -> PreparedFolder:
     """A picture and a clip, aside."""
-    made = Prepared(folder, overwrite=overwrite)
+    made = PreparedFolder(folder, overwrite=overwrite)
     try:
         made.image = made.aside(image)
         made.videos = (made.aside("driving.mp4"),)
@@ -145,7 +145,7 @@ def test_a_file_system_without_links_will_do(
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file.txt").write_text("no folder")
     with pytest.raises(NormalizeFailed, match="expected a folder to write into"):
-        Prepared(tmp_path / folder, overwrite=False)
+        PreparedFolder(tmp_path / folder, overwrite=False)
 
 
 @pytest.mark.skipif(
@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_is_said(tmp_path: Path, folder: str) -> None:
 def test_a_folder_without_permission_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(NormalizeFailed, match="Permission denied"):
-        Prepared(tmp_path, overwrite=False)
+        PreparedFolder(tmp_path, overwrite=False)
 
 
 # ---- an earlier pair in the same folder
@@ -163,7 +163,7 @@ def test_a_folder_without_permission_is_said(tmp_path: Path) -> None:
 @pytest.fixture
 def parts(tmp_path: Path, plan: Plan) -> Path:
     """A folder with an earlier pair: a JPEG and a clip in two parts."""
-    with Prepared(tmp_path, overwrite=False) as made:
+    with PreparedFolder(tmp_path, overwrite=False) as made:
         for name in ("reference.jpg", "driving-01.mp4", "driving-02.mp4", "report-02.json"):
             made.aside(name).write_text(f"old {name}")
         made.publish(plan)
@@ -226,7 +226,7 @@ def test_a_file_of_ones_own_under_such_a_name_is_not_removed(
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from wan_prep.normalizers.write import Prepared
+from wan_prep.normalizers.write import PreparedFolder
 from wan_prep.planning.model import Plan
 
 plan = Plan.load(sys.argv[1])
@@ -244,7 +244,7 @@ def publish(folder, killed_before):
             return operation(*arguments, **options)
         return run
 
-    with Prepared(folder, overwrite=True) as made:
+    with PreparedFolder(folder, overwrite=True) as made:
         made.image = made.aside("reference.jpg")
         made.videos = (made.aside("driving.mp4"),)
         made.image.write_text("new picture")
@@ -332,8 +332,9 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path: Path, plan: Plan) -> No
 def test_the_scratch_folder_of_a_run_that_lives_is_left_alone(tmp_path: Path) -> None:
     """Whatever its process is called where it runs: another container has other numbers."""
     other = (
-        "import sys; from pathlib import Path; from wan_prep.normalizers.write import Prepared\n"
-        "with Prepared(Path(sys.argv[1]), overwrite=False) as made:\n"
+        "import sys; from pathlib import Path\n"
+        "from wan_prep.normalizers.write import PreparedFolder\n"
+        "with PreparedFolder(Path(sys.argv[1]), overwrite=False) as made:\n"
         "    made.aside('driving.mp4').write_text('half')\n"
         "    print('ready', flush=True); sys.stdin.read()\n"
     )

@@ -12,7 +12,7 @@ from wan_prep.pose.body import Body, FaceBox
 from wan_prep.pose.track import (
     BREAK_COST,
     Candidate,
-    Sample,
+    TrackSample,
     choose_subject,
     facing_steadily,
     isolated,
@@ -36,10 +36,10 @@ def person(make: Any) -> Any:
     return at
 
 
-def line(*frames: list[Candidate], scenes: tuple[int, ...] | None = None) -> list[Sample]:
+def line(*frames: list[Candidate], scenes: tuple[int, ...] | None = None) -> list[TrackSample]:
     """One sample every half second."""
     return [
-        Sample(HALF * k, 0 if scenes is None else scenes[k], list(frame))
+        TrackSample(HALF * k, 0 if scenes is None else scenes[k], list(frame))
         for k, frame in enumerate(frames)
     ]
 

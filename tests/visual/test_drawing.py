@@ -13,7 +13,7 @@ SIZE = Size(360, 640)  # half of the adult's 720 x 1280
 
 def test_the_adult(make: Any) -> None:
     # Hips at (360, 600), 500 px a metre: shoulders 250 px above, 100 px to each side.
-    drawn = draw(make.seat(), SIZE)
+    drawn = draw(make.framed(), SIZE)
     assert drawn.neck_xy == pytest.approx((180.0, 175.0), abs=0.01)
     assert drawn.neck_share == pytest.approx((0.5, 175 / 640), abs=1e-4)
     assert drawn.shot == "full"
@@ -30,20 +30,20 @@ def test_hidden_joints_are_guesses(make: Any) -> None:
     body = make.body()
     body.visibility[:] = 1.0
     body.visibility[15] = 0.2  # the left wrist
-    drawn = draw(make.seat(body), SIZE)
+    drawn = draw(make.framed(body), SIZE)
     assert len(drawn.guessed) == 1
     assert (drawn.guessed[0].x1, drawn.guessed[0].y1) == pytest.approx((230.0, 250.0), abs=0.01)
-    assert len(drawn.joints_xy) == len(draw(make.seat(), SIZE).joints_xy) - 1
+    assert len(drawn.joints_xy) == len(draw(make.framed(), SIZE).joints_xy) - 1
 
 
 def test_no_face_and_an_unsure_one(make: Any) -> None:
-    assert draw(make.seat(face=None), SIZE).face is None
+    assert draw(make.framed(face=None), SIZE).face is None
     unsure = make.face.model_copy(update={"confidence": 0.3})
-    assert not draw(make.seat(face=unsure), SIZE).face_is_sure
+    assert not draw(make.framed(face=unsure), SIZE).face_is_sure
 
 
 def test_the_other_frame_of_the_same_picture_is_its_own(make: Any) -> None:
-    drawn = draw(make.seat(), SIZE, make.seat())
+    drawn = draw(make.framed(), SIZE, make.framed())
     assert drawn.other_frame is not None
     assert tuple(drawn.other_frame) == pytest.approx((0.0, 0.0, 360.0, 640.0))
 
@@ -52,7 +52,7 @@ def test_the_other_frame_tells_zoom_and_place(make: Any) -> None:
     # There the person is half as large, 90 px further right and 100 px further down of 720 x 1280:
     # drawn over this picture, that frame is twice as large, its neck on this neck.
     far = make.body(hips=(450.0, 575.0), px_per_m=250.0)
-    frame = draw(make.seat(face=None), SIZE, make.seat(far, face=None)).other_frame
+    frame = draw(make.framed(face=None), SIZE, make.framed(far, face=None)).other_frame
     assert frame is not None
     assert (frame.width, frame.height) == pytest.approx((720.0, 1280.0), rel=1e-3)
     # Its neck at (450, 450) of 720 x 1280 lies on (180, 175).
@@ -61,12 +61,12 @@ def test_the_other_frame_tells_zoom_and_place(make: Any) -> None:
 
 
 def test_no_scale_no_other_frame(make: Any) -> None:
-    assert draw(make.seat(), SIZE, make.seat(px_per_m=None, face=None)).other_frame is None
+    assert draw(make.framed(), SIZE, make.framed(px_per_m=None, face=None)).other_frame is None
 
 
 def test_black_bars_count_for_nothing(make: Any) -> None:
     content = Box(0.0, 0.1, 1.0, 0.9)
-    drawn = draw(make.seat(content=content), SIZE)
+    drawn = draw(make.framed(content=content), SIZE)
     assert tuple(drawn.content) == pytest.approx((0.0, 64.0, 360.0, 576.0))
     assert drawn.neck_xy == pytest.approx((180.0, 175.0), abs=0.01), "a place in the whole picture"
     assert drawn.neck_share[1] == pytest.approx((175 - 64) / 512, abs=1e-4)

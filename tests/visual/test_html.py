@@ -355,7 +355,7 @@ def test_pictures_and_controls_have_names(page: Page) -> None:
 
 def test_every_number_carries_its_tolerance(page: Page) -> None:
     rows = len(re.findall(r"fine (?:to|from) ", page.text))
-    assert rows >= 13 + 4, "every measure, every lane"
+    assert rows >= 13 + 4, "every measure, every track"
 
 
 def colors(html: str) -> list[dict[str, str]]:

@@ -259,7 +259,7 @@ def test_every_word_stands_out(browser: Browser, page: Path, theme: str) -> None
 
 def test_the_slider_mixes_by_keyboard(browser: Browser, page: Path) -> None:
     browser.show(page)
-    opacity = "Number(getComputedStyle(document.querySelector('.onion .over')).opacity)"
+    opacity = "Number(getComputedStyle(document.querySelector('.overlay .over')).opacity)"
     assert browser.run(opacity) == 0.5
     browser.run("document.querySelector('.mixer input').focus()")
     browser.press("ArrowRight", 20)
@@ -273,7 +273,7 @@ def test_the_slider_mixes_by_keyboard(browser: Browser, page: Path) -> None:
 
 def test_layers_are_switched_by_mouse(browser: Browser, page: Path) -> None:
     browser.show(page)
-    shown = "getComputedStyle(document.querySelector('.sight .layer-{}')).display"
+    shown = "getComputedStyle(document.querySelector('.annotated .layer-{}')).display"
     for layer in ("skeleton", "shot", "neck", "face"):
         assert browser.run(shown.format(layer)) == "inline"
         browser.point(f"#show-{layer}", click=True)
@@ -287,7 +287,7 @@ def test_the_timeline_says_what_was_measured(browser: Browser, page: Path, repor
     browser.show(page)
     said = "document.getElementById('said').textContent"
     assert browser.run(said).startswith("0.00 s: pose ")
-    browser.point(".lane:not(.thin):not(.bare) .plot", 0.999)
+    browser.point(".track:not(.thin):not(.bare) .plot", 0.999)
     assert browser.becomes(f"{said}.slice(0, 12)", "2.53 s: pose")
     browser.run("document.getElementById('step').focus()")
     browser.press("ArrowLeft", 13)

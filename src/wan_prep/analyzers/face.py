@@ -32,15 +32,15 @@ from wan_prep.sizing import output_size
 
 
 def face_size_image(context: PairContext) -> Answer:
-    seat = context.image_seat
-    if seat is None:
+    framed = context.image_subject
+    if framed is None:
         return NotApplicable("nobody is recognised in the image")
-    face = seat.subject.face
+    face = framed.subject.face
     if face is None:
         return Inconclusive(
             "the size of the face could not be measured: it lies outside the image", required=False
         )
-    px = face_px(face, seat.size) * _to_output(context, seat.size)
+    px = face_px(face, framed.size) * _to_output(context, framed.size)
     return _face_size(px, "image", "at the output's size", context, [face])
 
 
@@ -90,10 +90,10 @@ def _to_output(context: PairContext, size: Size) -> float:
 
 
 def face_turned(context: PairContext) -> Answer:
-    seat = context.image_seat
-    if seat is None:
+    framed = context.image_subject
+    if framed is None:
         return NotApplicable("nobody is recognised in the image")
-    face = seat.subject.face
+    face = framed.subject.face
     fix = Fix(applicability=Applicability.MANUAL, title="use a picture with a clear face")
     if face is not None and face.is_tiny:
         return Inconclusive("the face in the image is too small to tell where it looks", fix=fix)

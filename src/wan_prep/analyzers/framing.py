@@ -45,7 +45,7 @@ def at_first(
     def check(context: PairContext) -> Answer:
         if not context.readable:
             return NotApplicable("a file cannot be read")
-        if context.image_seat is None:
+        if context.image_subject is None:
             return Inconclusive("not measured: no body is recognised in the image", fix=_SHOW_BODY)
         if context.first is None:
             return Inconclusive(
@@ -138,7 +138,7 @@ def placement(measures: Measures, context: PairContext) -> Answer:
         where.append(f"{abs(x):.0%} further {'right' if x > 0 else 'left'}")
     if abs(y) >= 0.01:
         where.append(f"{abs(y):.0%} {'lower' if y > 0 else 'higher'}")
-    image, video = context.image_seat, context.template_seat
+    image, video = context.image_subject, context.template_subject
     room = ""
     if image is not None and video is not None:
         room = (
@@ -221,7 +221,7 @@ def _whose_roll(measures: Measures) -> str:
 
 
 def cut_off(_measures: Measures, context: PairContext) -> Answer:
-    image, video = context.image_seat, context.template_seat
+    image, video = context.image_subject, context.template_subject
     if image is None or video is None:
         return Inconclusive("not measured: no body is recognised in image and first frame")
     here, there = cuts(image), cuts(video)

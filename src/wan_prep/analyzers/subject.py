@@ -36,7 +36,7 @@ _EDGE_DEG = 10.0
 def person_in_image(context: PairContext) -> Answer:
     if context.image.info is None:
         return _UNREADABLE
-    if context.image_seat is not None:
+    if context.image_subject is not None:
         return PASSED
     return Inconclusive(
         "no human body is recognised in the image; stylised characters are often missed",
@@ -174,16 +174,16 @@ def largest_box(context: PairContext) -> Answer:
 
 def template_hidden(context: PairContext) -> Answer:
     """Limbs that the template hides or foreshortens distort every frame."""
-    seat = context.template_seat
-    if seat is None:
+    framed = context.template_subject
+    if framed is None:
         return NotApplicable("the first frame shows nobody")
-    inside = sight_in(seat.content, seat.subject.keypoints_xy)
+    inside = sight_in(framed.content, framed.subject.keypoints_xy)
     shown = {name: float(min(inside[near], inside[far])) for name, (near, far) in LIMBS.items()}
     # A limb on the frame's edge weighs as much as the part of it that lies inside.
     if not any(shown.values()):
         return NotApplicable("no limb lies in the first frame")
     hidden = {
-        name.replace("_", " "): shown[name] * _hiddenness(seat.subject, near, far, context)
+        name.replace("_", " "): shown[name] * _hiddenness(framed.subject, near, far, context)
         for name, (near, far) in LIMBS.items()
     }
     named = [name for name, share in hidden.items() if share >= 0.5] or [
@@ -215,16 +215,16 @@ def _hiddenness(subject: Subject, near: Joint, far: Joint, context: PairContext)
 
 
 def template_turned(context: PairContext) -> Answer:
-    seat = context.template_seat
-    if seat is None:
+    framed = context.template_subject
+    if framed is None:
         return NotApplicable("the first frame shows nobody")
-    if seat.subject.view_matrix is None:
+    if framed.subject.view_matrix is None:
         return Inconclusive(
             "which way the body faces in the first frame could not be measured: the torso is "
             "hardly visible",
             required=False,
         )
-    turned = abs(view_angles(seat.subject.view_matrix).yaw)
+    turned = abs(view_angles(framed.subject.view_matrix).yaw)
     return by_tolerance(
         context.tolerance("template_turn"),
         turned,

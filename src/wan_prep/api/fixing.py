@@ -24,7 +24,7 @@ from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report
 
 if TYPE_CHECKING:
-    from wan_prep.normalizers.write import Prepared
+    from wan_prep.normalizers.write import PreparedFolder
     from wan_prep.planning.best_start import ObserveAt
 
 _MEDIA: tuple[About, ...] = ("image", "video")
@@ -244,7 +244,7 @@ def _published(
     plan: Plan,
     before: Report,
     reports: tuple[Report, ...],
-    prepared: Prepared,
+    prepared: PreparedFolder,
     figures: Profile,
     progress: Progress,
 ) -> NormalizedPair:
@@ -304,7 +304,7 @@ def _write(path: Path, text: str) -> None:
 def _checked_again(
     plan: Plan,
     before: Report,
-    prepared: Prepared,
+    prepared: PreparedFolder,
     network: PoseEstimator,
     figures: Profile,
     progress: Progress,

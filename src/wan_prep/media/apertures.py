@@ -1,7 +1,7 @@
 """The border that a container hides: `clap` of MP4 and QuickTime, PixelCrop of Matroska.
 
-libav reads both, but PyAV hands on neither, and what libav prints of a file is to be had only by
-switching on the log of the whole process. So the few bytes are read here.
+libav reads both, but PyAV passes on neither, and libav's log of them could only be read by
+switching it on for the whole process. So the few bytes are read here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ NOTHING_HIDDEN: Ltrb = (0, 0, 0, 0)
 _Span = tuple[int, int]
 
 _ISO_SAMPLES = (b"mdia", b"minf", b"stbl", b"stsd")
-# What stands before the boxes of a list of sample entries, and of a visual sample entry.
+# Bytes before the boxes in a list of sample entries, and in a visual sample entry.
 _ENTRIES_AT = 8
 _ENTRY_BOXES_AT = 78
 
 _SEGMENT, _TRACKS, _TRACK, _VIDEO, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675
 _CROPS = {0x54CC: 0, 0x54BB: 1, 0x54DD: 2, 0x54AA: 3}
-"""PixelCropLeft, …Top, …Right and …Bottom, and their places."""
+"""Ids of PixelCropLeft, …Top, …Right and …Bottom → their index in `Ltrb`."""
 
 
 def hidden_ltrb(
@@ -34,8 +34,9 @@ def hidden_ltrb(
 ) -> Ltrb:
     """Px at each side of decoded frames that are not to be shown.
 
-    container: the demuxer's first name. track_id: of an MP4's track. video_index: which of the
-    video tracks it is, in Matroska. A border that leaves nothing, or lies outside, is none.
+    container: the demuxer's first name. track_id: of the track, in MP4. video_index: number of the
+    track among those with pictures, in Matroska. A border that is damaged, leaves nothing or lies
+    outside the frame counts as none.
     """
     width, height = coded_wh
     found = None
@@ -47,7 +48,7 @@ def hidden_ltrb(
             elif container == "matroska":
                 found = _pixel_crop(file, (0, end), video_index)
         except (struct.error, IndexError, ValueError, ZeroDivisionError):
-            return NOTHING_HIDDEN  # damaged: libav has the last word on whether it plays
+            return NOTHING_HIDDEN  # damaged: libav decides whether the file plays
     if found is None:
         return NOTHING_HIDDEN
     is_inside = min(found) >= 0 and min(shown_size(width, height, found)) > 0
@@ -55,7 +56,7 @@ def hidden_ltrb(
 
 
 def shown_size(coded_width: int, coded_height: int, hidden: Ltrb) -> tuple[int, int]:
-    """(width, height) in px of what is left of a decoded frame, not turned yet."""
+    """(width, height) in px of the part of a decoded frame that is shown, before it is turned."""
     left, top, right, bottom = hidden
     return coded_width - left - right, coded_height - top - bottom
 
@@ -81,9 +82,10 @@ def _clean_aperture(
 
 
 def _hidden_by(clap: tuple[int, ...], width: int, height: int) -> Ltrb:
-    """Width, height, and how far their middle lies right of and below the picture's, as ratios.
+    """The border that a `clap` box asks for; ValueError where it asks for nothing sensible.
 
-    Fractions of a pixel are left to the picture, as FFmpeg does.
+    clap: numerators and denominators of width, height, and of how far the middle lies to the right
+    of and below the picture's. Parts of a pixel stay in the picture, as in FFmpeg.
     """
     wide, high, right, down = (Fraction(clap[k], clap[k + 1]) for k in range(0, 8, 2))
     if wide <= 0 or high <= 0:
@@ -161,7 +163,7 @@ def _elements(file: BinaryIO, inside: _Span) -> Iterator[tuple[int, _Span]]:
     while position < end:
         kind, position = _number(file, position, keeps_marker=True)
         size, position = _number(file, position, keeps_marker=False)
-        # All ones: of unknown size, to the end; so live streams leave their segment.
+        # All ones: the size is unknown, as in live streams, and reaches to the end.
         following = end if size is None else position + size
         if kind is None or following > end:
             following = end

@@ -1,20 +1,19 @@
 """Black bars: borders that stay black through a whole clip, and end in a straight edge.
 
-A border counts as a bar where all of this holds (numbers are of 8-bit RGB, the brightest
-channel counts; every line of the picture is cut into 64 segments, each averaged, which levels
-compression noise):
+Levels are those of the brightest channel in 8-bit RGB. Every line of the picture is cut into 64
+segments, each averaged, which removes compression noise. A border is a bar if it is:
 
-1. **Black**: 95 of 100 of its segments never rise above 20 (a logo or a hand that an editor
-   laid over the border may).
-2. **Flat**: among those, no line is brighter than the border's middle by more than 12.
+1. **Black**: 95 of 100 of its segments never rise above 20 (the others may hold a logo, or a hand
+   that an editor laid over the border).
+2. **Flat**: among those, no line is brighter than the border's median by more than 12.
 3. **Sharp**: within 3 px (0.6 % of the side) behind it, at least half of the segments that ever
    show content are brighter than its last line by 12 or more, each in some frame. A dark scene, a
    vignette or a figure on black fades in over more lines, or touches the edge at few places.
-4. **A picture is left**: content spans a quarter of the height and of the width at least, and
-   fills half of the box it spans; a title on black has no bars. Black frames (a fade, a cut to
-   black) change no extreme and so are no evidence at all.
+4. **Beside a picture**: content spans at least a quarter of the height and of the width, and fills
+   half of the box that it spans; a title on black has no bars.
 
-Each side stands for itself. A single black line is no bar (encoders pad with one).
+Only the highest level of each segment counts, so black frames (fades) change nothing. Each side is
+judged on its own. A single black line is no bar: encoders pad with one.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from scenedetect.detectors import AdaptiveDetector
 
 from wan_prep.media.picture import Rgb
 
-# Frames before and after that a frame's change is held against; a pan changes all of them.
+# Frames before and after that a frame's change is compared with; a pan changes all of them.
 _NEIGHBOURS = 2
-# The detector counts frames; times stay with the caller, so any rate will do.
+# The detector only counts frames, and times are kept here, so the rate does not matter.
 _COUNTING_RATE = 25.0
 SHORTEST_SHOT = Fraction(1, 2)
-"""s. A second cut within this time belongs to the change that began with the first: measured, an
-end card that fades in is cut to and 0.27 s later cut to again; shots that short are not edited,
-and the survey's longest interval would see them once."""
+"""s. A cut sooner after the one before belongs to the same change, as in an end card that is faded
+in (docs/calibration.md): no edit is that short, and a shot like that would be sampled once at
+most."""
 
 
 class Glanced(Protocol):
@@ -39,12 +39,12 @@ def mark_cuts(
     *,
     on_glance: Callable[[Fraction, Rgb], None] = lambda _time, _glance: None,
 ) -> Iterator[tuple[FrameT, bool]]:
-    """Each frame with whether a new shot begins with it; a few frames are held back for that.
+    """(frame, whether a new shot begins with it) for each frame, in order, two frames late.
 
-    on_glance: given the time and the tiny picture of every frame, in order.
+    on_glance: given the time (s) and the tiny picture of every frame, in order.
 
-    Every shot but the first and the last lasts SHORTEST_SHOT at least.  The first and the last
-    frame are repeated to the detector, so that a cut next to either end has neighbours too.
+    Every shot lasts SHORTEST_SHOT at least, but for the first and the last.  The detector gets the
+    first and the last frame repeatedly, so that cuts next to either end have neighbours, too.
     """
     detector = AdaptiveDetector(window_width=_NEIGHBOURS, min_scene_len=1)
     held: deque[tuple[int, FrameT]] = deque()

@@ -1,4 +1,4 @@
-"""How a file wants stored pictures shown: turned, mirrored, in part transparent."""
+"""How stored pictures are to be shown: turned, mirrored, partly transparent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 # (a x + c y, b x + d y), y down. The last column is 2.30 fixed point, the others are 16.16.
 _ONE = 1 << 16
 _ONE_LAST = 1 << 30
-# FFmpeg rounds angles to whole degrees, too; a stretch by less moves no pixel by ten.
+# FFmpeg rounds angles to whole degrees; a smaller stretch moves no pixel by more than ten.
 _ANGLE_TOLERANCE_DEG = 0.5
 _SCALE_TOLERANCE = 0.01
 
@@ -47,18 +47,18 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
 
 def orientation(matrix: Sequence[int]) -> Orientation:
-    """Read nine fixed-point numbers as FFmpeg's autorotate does, where it does so exactly.
+    """The turn and the mirroring that a display matrix of nine fixed-point numbers asks for.
 
-    Quarter turns and mirroring are obeyed also where the matrix scales, shears or tilts the
-    picture besides, as FFmpeg does. An odd angle is not: FFmpeg turns by it and cuts the corners
-    off, OpenCV and decord show the frame as stored, and so does this project. Where a picture is
-    moved to counts for nothing.
+    As in FFmpeg's autorotate, quarter turns and mirroring are done even if the matrix also scales,
+    shears or tilts the picture, and translation is ignored. Other angles are not done: FFmpeg turns
+    by them and cuts the corners off, but OpenCV and decord show the frame as stored, and so does
+    this project.
     """
     a, b, u, c, d, v, _, _, w = matrix
     is_mirrored = a * d - b * c < 0
     if is_mirrored:
         a, c = -a, -c
-    # Each axis apart: a stretch of one of them does not count as a turn.
+    # Each axis is normalised by itself, so that a stretch of one does not look like a turn.
     wide, high = math.hypot(a, c), math.hypot(b, d)
     if not wide or not high:
         return Orientation(left_undone="a picture without a width or a height")
@@ -82,7 +82,7 @@ def _odd_turn(angle_deg: float, is_mirrored: bool) -> str:
 
 
 def is_transparent(frame: VideoFrame) -> bool:
-    """Whether any pixel of a decoded frame is."""
+    """Whether any pixel of a decoded frame is transparent."""
     if not any(component.is_alpha for component in frame.format.components):
         return False
     rgba = frame.reformat(format="rgba", threads=1).to_ndarray()
@@ -90,8 +90,8 @@ def is_transparent(frame: VideoFrame) -> bool:
 
 
 def has_alpha_layer(stream: VideoStream) -> bool:
-    """Whether transparency is stored beside the pictures, where the decoder leaves it: VP8, VP9
-    (a second stream in WebM) and HEVC (a second layer)."""
+    """Whether the stream stores transparency that its decoder ignores: in VP8 and VP9 (a second
+    stream in WebM) or HEVC (a second layer)."""
     if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
         return True
     context = stream.codec_context

@@ -1,4 +1,4 @@
-"""The path itself: is there a regular, readable file, and what is its fingerprint."""
+"""Checks of a path before it is opened, and the hash of a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPECIAL = (
 def open_check(path: str | os.PathLike[str]) -> Path:
     """Return `path` as a `Path` once it is known to be a regular file that opens for reading.
 
-    Nothing but a regular file is ever opened: opening a pipe would wait for ever.
+    Nothing but a regular file is opened: opening a pipe would wait for ever.
     Raises InputPathError, one line that says what was expected, found, and what to do.
     """
     checked = Path(path)
@@ -78,6 +78,6 @@ def _no_permission(shown: str) -> str:
 
 
 def _one_line(path: Path) -> str:
-    # A path may hold line breaks and undecodable bytes; a message must not.
+    # Paths may contain line breaks and undecodable bytes, messages may not.
     shown = str(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)

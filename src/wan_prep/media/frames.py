@@ -26,8 +26,8 @@ __all__ = ["DecodeLog", "DecodedFrame", "decode", "each_frame_at", "frames_at"]
 _RANGES = {False: ColorRange.MPEG, True: ColorRange.JPEG}
 # Below this distance decoding on is cheaper than opening, seeking and decoding from a keyframe.
 _SEEK_WORTH_S = Fraction(4)
-# A time stamp that was rounded to its clock may come a tick after the moment it stands for; where
-# ticks are as long as frames, they are exact.
+# Rounding to ticks may put a time stamp one tick after its moment. Where a tick is as long as a
+# frame time stamps are exact, so the tolerance is also bounded by a share of a frame.
 _ROUNDED_TICKS = 1
 _ROUNDED_FRAMES_MAX = Fraction(1, 20)
 # A seek may land behind its target (no index, open groups of pictures): then further back.
@@ -36,7 +36,7 @@ _SEEK_MARGINS_S = (Fraction(0), Fraction(10))
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A frame and its time. It holds the decoder's buffer: keep few of them alive."""
+    """A frame and its time. It holds a buffer of the decoder: keep few of them."""
 
     time: Fraction
     """Seconds from the first displayed frame of the file."""
@@ -51,7 +51,7 @@ class DecodedFrame:
         return self._picture.rgb(max_side)
 
     def glance(self) -> Rgb:
-        """(<= 48, <= 64, 3) uint8 BGR, cheap and as stored (not turned): for shot cuts."""
+        """A tiny picture, (<= 48, <= 64, 3) uint8 BGR, as stored (not turned): for finding cuts."""
         return self._picture.glance()
 
 
@@ -64,13 +64,14 @@ def decode(
     skip_nonref: bool = False,
     log: DecodeLog | None = None,
 ) -> Generator[DecodedFrame]:
-    """Every frame displayed in [start, end) s, in order, times strictly increasing.
+    """Every frame displayed in [start, end) s, in order, with strictly increasing times.
 
-    The first one is the frame displayed at `start` (its own time is at or before it, but for
-    the rounding of time stamps; at or after the end of the clip that is the last frame).
-    Isolated decode errors are counted in `log` and skipped; a cut file ends early. `skip_nonref`
-    lets the decoder leave out frames that no other frame needs: faster, with gaps. Closing the
-    iterator frees the file.
+    The first one is the frame displayed at `start`, whose own time may be earlier; at or after the
+    end of the clip it is the last frame. Single decode errors are counted in `log` and skipped; a
+    truncated file ends early. Closing the iterator closes the file.
+
+    skip_nonref: leave out frames that no other frame needs, which is faster and leaves gaps.
+
     Raises InputPathError and MediaUnreadable (the file no longer opens) at the first frame.
     """
     log = DecodeLog() if log is None else log
@@ -80,7 +81,7 @@ def decode(
     if info.container == "webp":
         pictures: Generator[tuple[Fraction, Picture]] = webp.pictures(checked, log)
     else:
-        # Any time after the end is the end: the seek takes 64-bit ticks only.
+        # Times after the end are bounded by it, because a seek takes 64-bit ticks.
         begin = min(Fraction(start), info.duration)
         pictures = _av_pictures(checked, info, begin, skip_nonref, log)
     with closing(pictures):
@@ -93,10 +94,10 @@ def decode(
 def frames_at(
     path: str | PathLike[str], info: VideoInfo, times: Sequence[Fraction | int]
 ) -> list[DecodedFrame]:
-    """The frame displayed at each time (s), in the order asked; they are held all at once.
+    """The frame displayed at each time (s), in the order asked, all in memory at once.
 
-    For many or large ones see `each_frame_at`, which says the rest. Asking twice for one frame
-    costs nothing.
+    For many or large frames use `each_frame_at`, which is the same otherwise. Asking for one frame
+    twice costs nothing.
     """
     shown = dict(each_frame_at(path, info, times))
     return [shown[index] for index in range(len(times))]
@@ -105,10 +106,12 @@ def frames_at(
 def each_frame_at(
     path: str | PathLike[str], info: VideoInfo, times: Sequence[Fraction | int]
 ) -> Generator[tuple[int, DecodedFrame]]:
-    """(index into `times`, the frame displayed then: the last one at or before it), by time.
+    """(index into `times`, the frame displayed then), in the order of time; one in memory at a
+    time.
 
-    One frame is held at a time. Each carries its own time; before the first frame the first
-    one stands in. Times close to each other share one forward pass, far ones are sought.
+    That is the last frame at or before the time in s, or the first frame for earlier times; it
+    keeps its own time. Times near each other share one forward pass; far ones are reached by
+    seeking.
     Raises as `decode`, and MediaUnreadable("no_frames") where nothing decodes.
     """
     order = sorted(range(len(times)), key=lambda index: times[index])
@@ -128,7 +131,7 @@ def _run(
     indexes: list[int],
     times: Sequence[Fraction | int],
 ) -> Generator[tuple[int, DecodedFrame]]:
-    """The frames at times[indexes], which are sorted, from one forward pass."""
+    """The frames at times[indexes], sorted by time, from one forward pass."""
     waiting = list(reversed(indexes))
     late = _rounding_s(info)
     current: DecodedFrame | None = None
@@ -149,7 +152,7 @@ def _run(
 
 
 def _rounding_s(info: VideoInfo) -> Fraction:
-    """How long after a moment a time stamp may lie that stands for it, in s."""
+    """How much later than its moment a time stamp may be through rounding, in s."""
     return min(_ROUNDED_TICKS * info.time_base, _ROUNDED_FRAMES_MAX / info.fps)
 
 
@@ -159,9 +162,10 @@ def _window(
     end: Fraction | int | None,
     late: Fraction,
 ) -> Generator[tuple[Fraction, Picture]]:
-    """Cut to [start, end), led by the frame displayed at `start`; drop times that repeat.
+    """The pictures displayed in [start, end) s, without those whose time is not later than the
+    last.
 
-    late: how long after a moment the time of a picture may lie that is displayed then, in s.
+    late: how much later than its moment a time may be through rounding, in s.
     """
     held: tuple[Fraction, Picture] | None = None
     last: Fraction | None = None
@@ -185,7 +189,7 @@ def _window(
 def _av_pictures(
     path: Path, info: VideoInfo, start: Fraction, skip_nonref: bool, log: DecodeLog
 ) -> Generator[tuple[Fraction, Picture]]:
-    """Decode from a keyframe before `start` where that pays, else from the beginning."""
+    """Decode from a keyframe before `start` where that is faster, else from the beginning."""
     targets: list[Fraction | None] = [
         start - margin for margin in _SEEK_MARGINS_S if start - margin > _SEEK_WORTH_S
     ]
@@ -225,7 +229,7 @@ def _from(
         if target is not None:
             is_counted = libav.reads_in_order(container, stream) or info.unstamped_frames
             if is_counted or info.splices:
-                return  # counted from the first frame: the caller falls back to the beginning
+                return  # frames are counted from the first one: begin at the beginning instead
             try:
                 container.seek(info.first_pts + int(target / info.time_base), stream=stream)
             except av.error.FFmpegError:
@@ -235,7 +239,7 @@ def _from(
         timed = libav.timed_frames(container, stream, log, clock=clock, skip_nonref=skip_nonref)
         for pts, frame in timed:
             if target is not None and isinstance(clock, PtsClock) and clock.first_stamp is None:
-                return  # nothing tells where this is: the caller falls back to the beginning
+                return  # no time stamp tells where this is: begin at the beginning instead
             time = (pts - info.first_pts) * info.time_base
             log.note_form(frame, time)
             alike = _as_the_first(frame, info)
@@ -243,7 +247,7 @@ def _from(
 
 
 def _as_the_first(frame: VideoFrame, info: VideoInfo) -> VideoFrame:
-    """A frame of a stream that changes on the way, in the size, pixels and levels it began with."""
+    """The frame in the size, pixel format and levels of the stream's first one."""
     is_full = libav.is_full_range(frame)
     stored = (frame.width, frame.height, frame.format.name, is_full)
     if stored == (info.coded_width, info.coded_height, info.pixel_format, info.is_full_range):

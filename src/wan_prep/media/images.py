@@ -28,22 +28,22 @@ _FORMATS = (
     *("PSD", "QOI", "DDS", "SGI"),
 )
 _HEIF = "HEIF"
-# Those whose further frames are an animation, or pictures of equal rank (HEIF, whose main one
-# counts); pages, layers and gain maps are not.
+# Formats whose further frames are an animation, or pictures of equal rank (HEIF, of which the main
+# one is used); elsewhere they are pages, layers or gain maps.
 _MANY = ("GIF", "WEBP", "PNG", "AVIF", _HEIF)
 _ORIENTATION_TAG = 0x0112
-# These come out of their reader upright, whatever they say: the orientation of a TIFF is obeyed
-# while it is loaded, that of HEIF (its own boxes; its EXIF says nothing) while it is decoded.
+# Formats that are upright once loaded: Pillow applies the orientation of a TIFF, and the decoder
+# that of HEIF, which stands in its own boxes and not in EXIF.
 _UPRIGHT_WHEN_LOADED = ("TIFF", _HEIF)
-# Pillow's warnings (odd EXIF, large sizes) are no news to the caller, who may have made
-# warnings errors. Filters are global: held under a lock, restored at once.
+# Pillow's warnings (odd EXIF, large sizes) are silenced, because the caller may treat warnings as
+# errors. Warning filters are global, so they are changed under a lock and restored at once.
 _PILLOW_LOCK = threading.RLock()
 
 Rgb = npt.NDArray[np.uint8]
 
 
 def probe_image(path: str | PathLike[str], *, max_pixels: int) -> ImageInfo:
-    """The facts of a still picture; pixels are only decoded where EXIF stands behind them (PNG).
+    """The facts of a still picture; only a PNG is decoded, whose EXIF may follow the pixels.
 
     Raises InputPathError, and MediaUnreadable: empty, not_media, wrong_kind, unsupported,
     too_large (over `max_pixels`, or Pillow's own ceiling of about 179 megapixels; both before
@@ -57,7 +57,7 @@ def probe_image(path: str | PathLike[str], *, max_pixels: int) -> ImageInfo:
         orientation = _orientation(image)
         turned = orientation >= 5
         if turned and image_format in _UPRIGHT_WHEN_LOADED:
-            stored_wh = stored_wh[::-1]  # Pillow says the size that it will have
+            stored_wh = stored_wh[::-1]  # Pillow states the upright size
         return ImageInfo(
             path=str(checked),
             sha256=sha256_of(checked),
@@ -81,10 +81,11 @@ def read_image(
 ) -> Rgb:
     """(info.height, info.width, 3) uint8 sRGB, upright, laid over `background`.
 
-    Without one, transparency is dropped: what shows are the colours stored under it, as OpenCV
-    and Pillow's own RGB have them.
-    16-bit and float greys are scaled, not clipped; the first frame of an animation counts.
-    Raises as `probe_image`; a picture cut short is MediaUnreadable("truncated").
+    background: a colour; None drops transparency and shows the colours stored under it, as OpenCV
+    and Pillow's conversion to RGB do.
+
+    16-bit and float greys are scaled, not clipped. Of an animation it is the first frame.
+    Raises as `probe_image`; for a picture that ends early MediaUnreadable("truncated").
     """
     checked = open_check(path)
     with opened_image(checked, max_pixels=max_pixels) as image:
@@ -105,8 +106,8 @@ def opened_image(path: Path, *, max_pixels: int | None) -> Iterator[Image.Image]
     """An open Pillow image whose size is within `max_pixels`, guarded as by `pillow_guard`."""
     if path.stat().st_size == 0:
         raise MediaUnreadable("empty", "expected a picture, found an empty file; export it again")
-    # By the file, not by its name: Pillow maps named files into memory where it can, and then
-    # forgets to turn a TIFF.
+    # Opened by file object, because Pillow may map a file given by name into memory, and then does
+    # not apply the orientation of a TIFF.
     with (
         pillow_guard(path),
         path.open("rb") as file,
@@ -117,7 +118,8 @@ def opened_image(path: Path, *, max_pixels: int | None) -> Iterator[Image.Image]
 
 
 def _formats_for(path: Path) -> tuple[str, ...]:
-    """Those that Pillow is to try; the reader of HEIF is loaded when such a file may have come."""
+    """The formats that Pillow tries; the reader of HEIF is only loaded for files that may need
+    it."""
     if head_of(path, 12)[4:8] != b"ftyp":
         return _FORMATS
     from pillow_heif import register_heif_opener
@@ -129,9 +131,9 @@ def _formats_for(path: Path) -> tuple[str, ...]:
 
 @contextmanager
 def pillow_guard(path: Path) -> Iterator[None]:
-    """Inside, Pillow's warnings are silent, and its exceptions leave as MediaUnreadable."""
+    """Silence Pillow's warnings, and raise its exceptions as MediaUnreadable."""
     with _PILLOW_LOCK, warnings.catch_warnings():
-        # Its own only: the filters are the whole process's, and other threads warn meanwhile.
+        # By module, because other threads may warn meanwhile and filters are global.
         warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif")
         try:
             yield
@@ -142,7 +144,8 @@ def pillow_guard(path: Path) -> Iterator[None]:
 
 
 def flat_rgb(image: Image.Image, background: str | None = None) -> Rgb:
-    """(H, W, 3) uint8 sRGB of a loaded image, over `background` or without alpha, not turned."""
+    """(H, W, 3) uint8 sRGB of a loaded image, laid over `background` or without alpha; not
+    turned."""
     if image.mode.startswith("I") or image.mode == "F":
         return np.repeat(_scaled_grey(image)[:, :, None], 3, axis=2)
     if background is None or not image.has_transparency_data:
@@ -184,7 +187,7 @@ def _check_size(image: Image.Image, max_pixels: int | None) -> None:
 def _orientation(image: Image.Image) -> int:
     found: Any = 1
     # Broken EXIF is common and harmless: the picture is then shown as stored. A PNG is decoded
-    # here, for its EXIF may stand at the end: a cut one fails again, aloud, when it is read.
+    # here, because its EXIF may follow the pixels; if that fails, `read_image` will say why.
     with suppress(Exception):
         found = image.getexif().get(_ORIENTATION_TAG, 1)
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
@@ -198,7 +201,7 @@ def _frame_count(image: Image.Image) -> int:
 
 
 def _is_transparent(image: Image.Image) -> bool:
-    """Whether any pixel is; neither an opaque channel nor a colour that is not used counts."""
+    """Whether any pixel is transparent, which an alpha channel alone does not tell."""
     if not image.has_transparency_data:
         return False
     if image.mode.startswith("I"):  # one of its greys is transparent
@@ -208,7 +211,7 @@ def _is_transparent(image: Image.Image) -> bool:
 
 
 def _bit_depth(image: Image.Image) -> int:
-    """Bits per channel as stored; 16-bit colour is read as 8, its raw mode tells."""
+    """Bits per channel as stored; of 16-bit colour, which Pillow reads as 8, the raw mode tells."""
     if image.format == _HEIF:
         return int(image.info.get("bit_depth", 8))
     if image.mode == "1":
@@ -237,12 +240,12 @@ def _scaled_grey(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB in sRGB; a profile that is broken or of another colour space is ignored."""
+    """The image in sRGB; a colour profile that is broken or of another colour space is ignored."""
     icc = image.info.get("icc_profile")
     if image.mode not in ("RGB", "L", "CMYK"):
         image = image.convert("RGB")
     if icc:
-        with suppress(Exception):  # the profile is a hint: any fault in it means "none"
+        with suppress(Exception):  # a faulty profile counts as none
             profile = ImageCms.ImageCmsProfile(BytesIO(icc))
             space = profile.profile.xcolor_space.strip()
             if space == "RGB" and image.mode == "L":
@@ -258,7 +261,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _raise_mapped(path: Path, exc: Exception) -> NoReturn:
-    """Say what Pillow's exception means for the user."""
+    """Raise MediaUnreadable with what Pillow's exception means for the user."""
     if isinstance(exc, UnidentifiedImageError):
         _raise_unidentified(path, exc)
     text = " ".join(str(exc).split())

@@ -34,9 +34,9 @@ _DEMUXERS = (
     "mp3,wav,w64,flac,aac,ac3,eac3,dts,aiff,amr,caf,au,ape,tta,wv"
 )
 _ELEMENTARY = frozenset({"h264", "hevc", "vvc", "m4v", "mpegvideo", "vc1", "av1", "obu"})
-# Containers that store when a packet is decoded, and not when its picture is shown.
+# Containers that store when a packet is decoded instead of when its picture is shown.
 _STORE_DECODING = frozenset({"avi", "asf"})
-# Demuxers that take a few likely bytes for a signature: noise may pass.
+# Demuxers that need only a few bytes to recognise their format, so that noise may pass as it.
 WEAK_DEMUXERS = _ELEMENTARY | {"mp3", "aac", "ac3", "eac3", "dts", "amr", "tta", "mpegts", "mpeg"}
 _READ_ERRORS_MAX = 32
 _FLUSH_ERRORS_MAX = 64
@@ -45,19 +45,20 @@ _PENDING_MAX = 4096
 
 @dataclass
 class DecodeLog:
-    """What happened while decoding; updated as it goes."""
+    """What happened while decoding, updated while it goes on."""
 
     frames: int = 0
     """Frames handed out."""
     errors: int = 0
-    """Isolated failures (a packet, a frame) that were skipped."""
+    """Packets and frames that failed and were skipped."""
     last_time: Fraction | None = None
     """Time of the last frame handed out, in s."""
     forms: list[Form] = field(default_factory=list)
-    """How frames are stored: of the first one decoded, and of each unlike the one before."""
+    """How frames are stored: one entry for the first frame and for each that differs from its
+    predecessor."""
 
     def note_form(self, frame: VideoFrame, time: Fraction) -> None:
-        """Keep how a frame is stored, where that is new; time in s."""
+        """Add how a frame is stored to `forms` if it differs from the frame before; time in s."""
         last = self.forms[-1] if self.forms else None
         now = (
             frame.width,
@@ -87,7 +88,8 @@ class DecodeLog:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open one self-contained media file; raises av.error.FFmpegError and what PyAV adds."""
+    """Open one self-contained media file; raises av.error.FFmpegError and exceptions of PyAV's
+    own."""
     return av.open(
         f"file:{path}",
         mode="r",
@@ -97,10 +99,11 @@ def open_container(path: Path) -> InputContainer:
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """The streams of moving pictures, neither cover art nor thumbnails; first the one to show.
+    """The streams of moving pictures, without cover art and thumbnails; the one to show comes
+    first.
 
-    Chosen as players do: what decodes, then what is flagged as default, then the larger picture,
-    then the earlier one.
+    Sorted as players choose: those that decode, those flagged as default, larger pictures, earlier
+    streams.
     """
     aside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
     moving = [s for s in container.streams.video if not s.disposition & aside]
@@ -134,7 +137,7 @@ def is_full_range(frame: VideoFrame) -> bool:
 
 
 def codec_name(stream: Stream | None) -> str | None:
-    """What the stream is coded with; None where there is no stream, or no decoder for it."""
+    """The stream's codec; None where there is no stream, or no decoder for it."""
     # PyAV's types promise a codec context; a stream without a decoder has none.
     context = getattr(stream, "codec_context", None)
     return None if context is None else str(context.codec.canonical_name)
@@ -148,8 +151,7 @@ def time_base_of(stream: Stream) -> Fraction:
 def header_rate(stream: VideoStream) -> Fraction | None:
     """The frame rate the header claims, in 1/s.
 
-    That of an elementary stream stands in its own headers, if anywhere; what its demuxer says is
-    a default.
+    For an elementary stream only its own headers count: what the demuxer states is a default.
     """
     rates: tuple[Fraction | None, ...] = (stream.average_rate, stream.guessed_rate)
     if _is_elementary(stream.container):
@@ -162,17 +164,17 @@ def _is_elementary(container: Container) -> bool:
 
 
 def reads_in_order(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the pts of this stream cannot be trusted, and frames are timed in their order.
+    """Whether frames are timed by their order, because the pts of this stream cannot be trusted.
 
-    Elementary streams have no time stamps; what their demuxers make up is worth as much. Of
-    streams with B-frames, AVI and ASF store the times of decoding; pts are a guess of libavformat
-    that does not follow the display order.
+    Elementary streams have no time stamps, and their demuxers make some up. AVI and ASF store when
+    frames are decoded; where there are B-frames, libavformat's guess of pts does not follow the
+    order of display.
     """
     return _is_elementary(container) or times_by_decoding(container, stream)
 
 
 def times_by_decoding(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether a frame is shown when the packet is decoded that lets it out."""
+    """Whether each frame is timed by the packet that was decoded when it came out (AVI, ASF)."""
     stores_decoding = container.format.name in _STORE_DECODING
     return stores_decoding and bool(stream.codec_context.has_b_frames)
 
@@ -180,7 +182,8 @@ def times_by_decoding(container: InputContainer, stream: VideoStream) -> bool:
 def packets(
     container: InputContainer, streams: tuple[Stream, ...], log: DecodeLog
 ) -> Iterator[Packet[Stream]]:
-    """Every packet in file order. Read errors are counted and read over, until many in a row."""
+    """Every packet in file order. Read errors are counted in `log` and skipped, up to a number in a
+    row."""
     failures = 0
     while failures < _READ_ERRORS_MAX:
         try:
@@ -206,10 +209,10 @@ class Clock(Protocol):
 
 
 class Splices:
-    """Joins time stamps that start again (joined transport streams): they go on without a gap.
+    """Continues time stamps without a gap where they start again, as in joined transport streams.
 
-    They do where they fall back by more than a second, or where a group of pictures begins no later
-    than the one before has come.
+    They start again where they fall back by more than a second, or where a group of pictures begins
+    at or before the latest time so far.
     """
 
     def __init__(self, step_ticks: int, second_ticks: int) -> None:
@@ -217,12 +220,12 @@ class Splices:
         self._second = second_ticks
         self._was_key = True
         self.offset = 0
-        """Ticks to add to the stamps that come now."""
+        """Ticks to add to the current time stamps."""
         self.offsets: list[int] = []
-        """The same after each place where they started again."""
+        """One entry for each place where they started again: the offset from there on."""
 
     def joined(self, stamp: int, newest: int | None, *, is_key: bool) -> int:
-        """A stamp on the clock that goes on; newest: of all before it on that clock."""
+        """A stamp as continued, in ticks; newest: the latest continued stamp so far."""
         begins = is_key and not self._was_key
         self._was_key = is_key
         joined = stamp + self.offset
@@ -234,10 +237,10 @@ class Splices:
 
 
 class PtsClock:
-    """Trusts the packets' pts; a frame without one follows its predecessor by one step.
+    """Times frames by the packets' pts; a frame without one follows its predecessor by one step.
 
-    A stream may begin with frames that have none, or, as Matroska's reader makes them up for those
-    below zero, wrong ones: the first `unstamped` frames are counted from `first_pts`.
+    The first `unstamped` frames are counted from `first_pts`: they may have no pts, or, where
+    Matroska's reader makes them up for times below zero, wrong ones.
     """
 
     def __init__(
@@ -254,14 +257,14 @@ class PtsClock:
         self._last_dts: int | None = None
         self._faults = 0  # of pts that are not later than the one before, less those of dts
         self.lead = 0
-        """Frames that came before the first one with a time stamp."""
+        """Number of frames before the first one with a time stamp."""
         self.first_stamp: int | None = None
         """The first time stamp of a frame."""
 
     def sent(self, packet: Packet[Stream]) -> None:
         if packet.pts is not None:
             self._pending[packet.pts] += 1
-        if len(self._pending) > _PENDING_MAX:  # frames that never came: discarded or broken
+        if len(self._pending) > _PENDING_MAX:  # of frames that were discarded or broken
             for pts in sorted(self._pending)[: _PENDING_MAX // 2]:
                 del self._pending[pts]
 
@@ -279,17 +282,20 @@ class PtsClock:
             assert self._last is not None
             pts = self._last + self._distance
         if self._last is not None and pts <= self._last and self._faults > 0:
-            pts = self._last + 1  # a frame out of its place is no frame less
+            pts = self._last + 1  # out of order, but not to be lost
         elif self._last is not None and pts > self._last:
-            # A frame that is held makes the claimed rate, a mean, say little of the others.
+            # The claimed rate is a mean: one frame shown for long makes it too low for the others.
             self._distance = min(self._distance, pts - self._last)
         self._last = pts
         return pts
 
     def _stamp_of(self, frame: VideoFrame) -> int | None:
-        """The frame's pts, or its dts once pts have gone back more often, as FFmpeg guesses: some
-        writers give frames the times of decoding for those of display."""
-        # PyAV puts the frame's number where a frame has no pts: only what was sent is believed.
+        """The frame's pts; or its dts, once pts have gone backwards more often than dts.
+
+        FFmpeg chooses in the same way, because some writers store one as the other.
+        """
+        # PyAV fills a missing pts with the frame's number: only pts of packets that were sent
+        # count.
         pts = frame.pts if frame.pts in self._pending else None
         if pts is not None:
             self._pending -= Counter((pts,))
@@ -302,15 +308,15 @@ class PtsClock:
         return dts if self._faults > 0 else pts
 
     def begins_at(self) -> int | None:
-        """The time that the first frame would need, so that the lead ends where time stamps begin;
-        None where there are no time stamps at all."""
+        """The first frame's pts if the frames without time stamps end where time stamps begin; None
+        where there are none at all."""
         if self.first_stamp is None:
             return None
         return self.first_stamp - round(self.lead * self._step)
 
 
 class OrderClock:
-    """Trusts the order: the k-th frame shown gets the k-th smallest dts of the packets."""
+    """Times frames by their order: the k-th frame gets the k-th smallest dts of the packets."""
 
     def __init__(self, step: Fraction) -> None:
         self._step = step
@@ -329,9 +335,9 @@ class OrderClock:
 
 
 class DecodingClock:
-    """A frame is shown when the packet is decoded that lets it out, as FFmpeg takes it.
+    """Times each frame by the packet that was decoded when it came out, as FFmpeg does.
 
-    What comes out last, after the end of the packets, follows at the distance last seen.
+    Frames that come out after the last packet follow at the last distance.
     """
 
     def __init__(self, step: Fraction) -> None:
@@ -339,7 +345,7 @@ class DecodingClock:
         self._last: int | None = None
 
     def sent(self, packet: Packet[Stream]) -> None:
-        """A frame knows its packet's dts itself."""
+        """Nothing to note: a frame carries the dts of its packet."""
 
     def pts_of(self, frame: VideoFrame) -> int:
         if self._last is None:
@@ -364,8 +370,8 @@ def clock_for(
 ) -> Clock:
     """The clock that fits this stream.
 
-    first_pts, unstamped: the first frame's time, and how many frames are counted from it; for
-    reading that begins with it, where that is known.
+    first_pts, unstamped: the first frame's pts, and how many frames are counted from it, where that
+    is known and reading begins with that frame.
     """
     if times_by_decoding(container, stream):
         return DecodingClock(step_of(stream))
@@ -384,16 +390,16 @@ def timed_frames(
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Decode from where the container stands: (pts in ticks, frame), in presentation order.
 
-    Packets and frames that fail are counted in `log.errors` and skipped. `clock` is `clock_for`
-    this stream, where more is asked of it than the pts.
+    Packets and frames that fail are counted in `log.errors` and skipped.
+    clock: of `clock_for`, for callers that read it afterwards; None makes one.
     """
     context = stream.codec_context
     context.thread_type = ThreadType.AUTO
     clock = clock or clock_for(container, stream)
     if skip_nonref and isinstance(clock, PtsClock):  # counting needs every frame
         context.skip_frame = "NONREF"
-        # Of the frames that are left, those predicted from both sides serve only the ones left
-        # out: unfiltered they look a little blocky, and nothing drifts.
+        # Remaining frames that are predicted from both sides are reference of left-out ones only.
+        # Without the loop filter they look a little blocky, but no error adds up.
         context.options = {"skip_loop_filter": "bidir"}
     for packet in packets(container, (stream,), log):
         clock.sent(packet)
@@ -411,7 +417,7 @@ def timed_frames(
 
 
 def _flushed(stream: VideoStream, log: DecodeLog) -> Iterator[VideoFrame]:
-    """The frames still inside the decoder; with frame threads a late error may hide several."""
+    """The frames still in the decoder. With frame threads an error may come before more frames."""
     for _ in range(_FLUSH_ERRORS_MAX):
         try:
             decoded = stream.codec_context.decode(None)

@@ -1,7 +1,7 @@
 """Time stamps below zero in Matroska, which FFmpeg's reader drops, read from the blocks themselves.
 
-A block stores its time as 16 bits with a sign, counted from its cluster, and clusters begin at zero
-or later: what lies before zero is in the file, as far as half a minute.
+A block stores its time as a signed 16-bit number, counted from its cluster, so that times up to
+half a minute before zero can be stored.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from av.stream import Stream
 from wan_prep.media import libav
 from wan_prep.media.libav import DecodeLog
 
-# Packets behind the first one at zero among which an earlier picture may still come.
+# Packets after the first one at or after zero among which an earlier picture may still come.
 _REORDERED_MAX = 32
 
 
 def times_below_zero(path: Path, index: int) -> dict[int, int]:
-    """Place in the file → time in ticks, of all packets of one stream that lie before zero.
+    """Byte position in the file → time in ticks, for the packets of one stream that lie before
+    zero.
 
-    Empty for every other container, and read no further than the first packet where that one lies
-    at zero or later. Raises av.error.FFmpegError.
+    Empty for other containers. Where the first packet lies at zero or later, no more is read.
+    Raises av.error.FFmpegError.
     """
     times: dict[int, int] = {}
     later = 0
@@ -36,7 +37,7 @@ def times_below_zero(path: Path, index: int) -> dict[int, int]:
                 is_untimed = packet.pts is None or not later
                 if ticks is not None and ticks < 0 and is_untimed and packet.pos is not None:
                     if not times and (packet.pts or 0) > 0:
-                        return {}  # its cluster begins later than it lies before that
+                        return {}  # counted from a later cluster, so not before zero
                     times[packet.pos] = ticks
                     continue
                 later += 1
@@ -46,12 +47,12 @@ def times_below_zero(path: Path, index: int) -> dict[int, int]:
 
 
 def _block_time(file: BinaryIO, packet: Packet[Stream]) -> int | None:
-    """The time that stands behind the track number at the head of a block."""
+    """The signed time that follows the track number at the head of a block; None if unreadable."""
     if packet.pos is None or packet.pos < 0:
         return None
     file.seek(packet.pos)
     head = file.read(10)
     if not head or not head[0]:
         return None
-    length = 9 - head[0].bit_length()  # leading zeros tell how long the track number is
+    length = 9 - head[0].bit_length()  # leading zero bits give its length
     return int.from_bytes(head[length : length + 2], "big", signed=True)

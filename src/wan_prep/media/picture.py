@@ -1,4 +1,4 @@
-"""One decoded picture: stored as the decoder left it, shown upright with square pixels."""
+"""One decoded picture: as the decoder stores it, converted to upright RGB with square pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rgb = npt.NDArray[np.uint8]
 
 _GLANCE_WIDTH = 64
 _GLANCE_HEIGHT = 48
-# Rows cost memory traffic, columns of a row that is read anyway cost little.
+# Averaging more columns costs little, since their row is in memory anyway; more rows cost more.
 _GLANCE_ROWS_AVERAGED = 2
 _GLANCE_COLUMNS_AVERAGED = 4
 _SAR_MAX = 16
@@ -29,8 +29,8 @@ def square_pixel_size(
 ) -> tuple[int, int]:
     """(width, height) in px with square pixels, before rotation.
 
-    The shorter pixel side grows and nothing shrinks, so no detail is lost: wide pixels
-    (ratio > 1) widen the picture, tall ones heighten it.
+    One side grows and none shrinks, so that no detail is lost: wide pixels (ratio > 1) make the
+    picture wider, tall ones higher.
     """
     if sample_aspect_ratio >= 1:
         return round(coded_width * sample_aspect_ratio), coded_height
@@ -38,7 +38,8 @@ def square_pixel_size(
 
 
 def sane_aspect_ratio(ratio: Fraction | None) -> Fraction:
-    """The sample aspect ratio, 1 where it is missing or beyond 16:1 (a damaged header)."""
+    """The sample aspect ratio; 1 where it is missing or beyond 16:1, which a damaged header
+    gives."""
     if ratio is None or ratio <= 0 or not Fraction(1, _SAR_MAX) <= ratio <= _SAR_MAX:
         return Fraction(1)
     return Fraction(ratio)
@@ -56,7 +57,7 @@ def fit_size(width: int, height: int, max_side: int | None) -> tuple[int, int]:
 
 
 class Picture(Protocol):
-    """What a decoder backend hands over for each frame."""
+    """What a decoder backend returns for each frame."""
 
     def rgb(self, max_side: int | None = None) -> Rgb: ...
 
@@ -100,7 +101,8 @@ class AvPicture:
         return np.ascontiguousarray(pixels)
 
     def glance(self) -> Rgb:
-        """(<= 48, <= 64, 3) uint8 BGR as stored, neither turned nor exact: for shot cuts only."""
+        """(<= 48, <= 64, 3) uint8 BGR as stored, not turned and not exact: for finding shot
+        cuts."""
         planes = _yuv_planes(self.frame)
         if planes is None:
             tiny = self._swscaled(_GLANCE_WIDTH, _GLANCE_HEIGHT, "bgr24", Interpolation.AREA)
@@ -153,7 +155,7 @@ def _yuv_planes(frame: VideoFrame) -> list[npt.NDArray[np.uint8]] | None:
 
 
 def _tiny(plane: npt.NDArray[Any]) -> Rgb:
-    """At most 48 rows and 64 columns: strided first (cheap), then averaged (steady)."""
+    """The plane at most 48 rows high and 64 columns wide: strided, which is fast, then averaged."""
     rows, height = _samples(plane.shape[0], _GLANCE_HEIGHT, _GLANCE_ROWS_AVERAGED)
     columns, width = _samples(plane.shape[1], _GLANCE_WIDTH, _GLANCE_COLUMNS_AVERAGED)
     coarse = np.ascontiguousarray(plane[rows, columns])
@@ -161,10 +163,11 @@ def _tiny(plane: npt.NDArray[Any]) -> Rgb:
 
 
 def _samples(length: int, target: int, averaged: int) -> tuple[slice, int]:
-    """Which lines to average into `target` ones, at least `averaged` each if there are so many.
+    """(the lines to use, how many they become): `averaged` or more for each of `target` lines, if
+    there are that many.
 
-    A whole number of lines each, which is 5 times faster: they lie around the middle, and what
-    is left over at both ends is not looked at.
+    Each stands for a whole number of lines, which is 5 times faster; lines left over at both ends
+    are not used.
     """
     if length <= target:
         return slice(None), length
@@ -176,5 +179,5 @@ def _samples(length: int, target: int, averaged: int) -> tuple[slice, int]:
 
 
 def _as_uint8(pixels: npt.NDArray[Any]) -> Rgb:
-    # OpenCV and PyAV type their arrays loosely; nothing is copied here.
+    # Only for the type checker, since OpenCV and PyAV type their arrays loosely; copies nothing.
     return np.asarray(pixels, dtype=np.uint8)

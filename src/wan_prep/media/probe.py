@@ -1,4 +1,4 @@
-"""What a video file is: the header's claims, and what its packets and first frames say."""
+"""Facts of a video file: what its header claims, and what its packets and first frames show."""
 
 from __future__ import annotations
 
@@ -35,17 +35,16 @@ from wan_prep.media.sound import find_sound
 from wan_prep.media.timing import Timing, measured_timing
 from wan_prep.media.types import VideoInfo
 
-# Containers whose header states a duration that was written with the content; elsewhere libav
-# estimates it.
+# Containers whose header states a duration; for others libav estimates it.
 _WITH_DURATION = ("mov", "matroska", "avi", "flv", "asf", "mxf", "nut")
-_FRAMES_LOOKED_AT = 5  # the first frames of mixed material may be progressive
-_TRUNCATED_FRAMES = 3  # what muxers disagree on at the end of a stream …
-_TRUNCATED_SHARE = Fraction(1, 100)  # … and the share of the clip that is clearly more
+_FRAMES_LOOKED_AT = 5  # the very first ones may be progressive
+_TRUNCATED_FRAMES = 3  # a difference at the end that muxers may cause …
+_TRUNCATED_SHARE = Fraction(1, 100)  # … and the share of a clip that is clearly more than that
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What the first decoded frames say."""
+    """What the first decoded frames show."""
 
     first_pts: int
     frame: VideoFrame
@@ -60,7 +59,7 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Content:
-    """What a pass over all packets found; ticks of the stream's time base."""
+    """What a pass over all packets found; times in ticks of the stream's time base."""
 
     pts: Sequence[int]
     last_duration: int | None
@@ -72,15 +71,16 @@ class _Content:
     splices: tuple[Fraction, ...]
     """See `VideoInfo.splices`."""
     lead: int
-    """Ticks of frames before the first one that is shown."""
+    """Ticks from the first packet to the first frame that is shown."""
     is_cut: bool
-    """The last packet is shorter than the container says."""
+    """The last packet is marked as corrupt: shorter than the container says."""
 
 
 def probe_video(path: str | PathLike[str], *, max_pixels: int | None = None) -> VideoInfo:
     """The facts of a video file: header, all packets, a few decoded frames.
 
-    Memory is 8 bytes per frame. A stream of which only parts decode is described, not refused.
+    Takes 8 bytes of memory per frame. A stream of which only parts decode is described, not
+    refused.
     Raises InputPathError, and MediaUnreadable: empty, not_media, wrong_kind (a still),
     no_video_stream, no_frames, truncated, corrupt, unsupported, too_large (over `max_pixels`).
     """
@@ -155,7 +155,7 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
 
 
 def _described(path: Path, look: _Look) -> VideoInfo:
-    """Put header, packets and first frames together."""
+    """The facts from header, packets and first frames."""
     frame = look.frame
     sound = find_sound(path)
     with libav.open_container(path) as container:
@@ -262,9 +262,9 @@ def _content(
     look: _Look,
     early_audio: Mapping[int, int],
 ) -> _Content:
-    """Read all packets of the picture and the sound, decode none.
+    """Read all packets of pictures and sound, and decode none.
 
-    early_audio: times of sound below zero, by place in the file.
+    early_audio: times of sound below zero, by byte position in the file.
     """
     first_pts = look.first_pts
     in_order = libav.reads_in_order(container, stream)
@@ -309,7 +309,7 @@ def _content(
         if pts >= end_pts:
             end_pts, last_duration = pts, packet.duration
     shown = _shown(container, stream, np.unique(np.array(stamps, np.int64)), look)
-    # A lead without time stamps is timed by counting.
+    # Frames before the first time stamp are timed by counting.
     trusted = len(stamps) + look.unstamped > unstamped
     audio_base = time_base_of(audio) if audio is not None else Fraction(0)
     end_s = (end_pts + (last_duration or 0)) * time_base
@@ -328,11 +328,12 @@ def _content(
 def _shown(
     container: InputContainer, stream: VideoStream, stamps: npt.NDArray[np.int64], look: _Look
 ) -> npt.NDArray[np.int64]:
-    """When frames are shown, from the sorted time stamps of all packets."""
+    """Times at which frames are shown, in ticks, from the sorted time stamps of all packets."""
     # Leading frames that refer to nothing are never shown.
     shown = stamps[stamps >= look.first_pts]
     if libav.times_by_decoding(container, stream) and len(shown):
-        # Every frame waits for the same number of packets; the last ones come after the end.
+        # Every frame comes out the same number of packets late, the last ones after the last
+        # packet.
         late = range(1, len(stamps) - len(shown) + 1)
         distance = int(stamps[-1] - stamps[-2]) if late else 0
         more = [int(shown[-1]) + k * distance for k in late]
@@ -343,7 +344,7 @@ def _shown(
 
 
 def _content_from_decode(path: Path, content: _Content, first_pts: int) -> _Content:
-    """Time stamps from decoding everything, for streams whose packets carry none."""
+    """The content with the times of all decoded frames, for streams whose packets have none."""
     log = DecodeLog()
     with libav.open_container(path) as container:
         stream = _the_video_stream(path, container)
@@ -353,7 +354,7 @@ def _content_from_decode(path: Path, content: _Content, first_pts: int) -> _Cont
 
 
 def _claimed_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """The duration the header claims for the pictures, else for the whole file, in s."""
+    """The duration that the header claims for the pictures, or else for the whole file, in s."""
     if stream.duration:
         return stream.duration * time_base_of(stream)
     tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
@@ -365,7 +366,7 @@ def _claimed_duration(container: InputContainer, stream: VideoStream) -> Fractio
 def _ends_early(
     container: InputContainer, stream: VideoStream, timing: Timing, content: _Content
 ) -> bool:
-    """Whether the content ends clearly before a header that was written with the content."""
+    """Whether the content ends clearly before the header says it does."""
     if container.format.name.split(",")[0] not in _WITH_DURATION:
         return False
     if stream.duration:
@@ -380,7 +381,7 @@ def _ends_early(
 
 
 def _container_name(container: InputContainer) -> str:
-    """The demuxer's first name; `mp4` and `mov` share one, their brand tells them apart."""
+    """The demuxer's first name; of MP4 and QuickTime, which share one, the brand decides."""
     name = container.format.name.split(",")[0]
     brand = container.metadata.get("major_brand", "qt").strip()
     return "mp4" if name == "mov" and brand != "qt" else name

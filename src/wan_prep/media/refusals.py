@@ -1,4 +1,4 @@
-"""Why a file is no video that can be read: the errors of `probe`, worded for the user."""
+"""The errors of `probe` for files that are no readable video, worded for the user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ISO_MEDIA = "MP4 or QuickTime"
 
 
 def raise_still(name: str) -> NoReturn:
-    """A picture where a video is expected."""
+    """Raise for a picture where a video is expected."""
     raise MediaUnreadable(
         "wrong_kind",
         f"expected a video, found a still picture ({name}); give the driving video here "
@@ -24,7 +24,7 @@ def raise_still(name: str) -> NoReturn:
 
 
 def raise_not_media(exc: BaseException | None) -> NoReturn:
-    """Nothing a decoder knows."""
+    """Raise for a file that no decoder knows."""
     raise MediaUnreadable(
         "not_media",
         "expected a video file, found nothing a decoder knows (playlists and scripts are not "
@@ -33,7 +33,7 @@ def raise_not_media(exc: BaseException | None) -> NoReturn:
 
 
 def raise_unopened(path: Path, exc: BaseException) -> NoReturn:
-    """Say why libav did not open the file."""
+    """Raise MediaUnreadable with the reason why libav did not open the file."""
     family, name = sniff(head_of(path)) or (None, "")
     kind: UnreadableKind
     if isinstance(exc, MemoryError | av.error.MemoryError):

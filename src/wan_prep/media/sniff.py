@@ -1,11 +1,11 @@
-"""What the first bytes of a file say it is: only to word a refusal, never to read the file."""
+"""The format that the first bytes of a file suggest: for wording errors, never for reading it."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Family = Literal["image", "heif", "media", "audio", "unread"]
-"""`heif`: a still that looks like MP4; `unread`: a still that no reader here takes."""
+"""`heif`: a still picture in a container like MP4's; `unread`: one that is not supported."""
 
 _HEIF_STILLS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
 _AVIF_STILLS = (b"avif",)

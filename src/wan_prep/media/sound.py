@@ -1,4 +1,4 @@
-"""The sound of a clip, as far as this project cares: which stream of it can be heard?"""
+"""Find the stream of sound in a clip that can be decoded."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from wan_prep.media import libav
 from wan_prep.media.files import open_check
 from wan_prep.media.libav import DecodeLog
 
-# Sound of which this many packets in a row fail is taken for broken throughout.
+# A stream of which the first packets fail, this many of them, counts as undecodable.
 _FAILURES_MAX = 50
 
 
 @dataclass(frozen=True)
 class Sound:
-    """The stream of sound that is taken, and those before it that cannot be heard."""
+    """The stream of sound that is used, and those that come before it but do not decode."""
 
     index: int | None
-    """Number of the stream in its file; None where nothing can be heard."""
+    """Number of the stream in its file; None where none decodes."""
     undecodable: tuple[str, ...]
-    """Codecs of the streams that would have come first, but do not decode."""
+    """Codecs of the streams before it that do not decode."""
 
 
 def find_sound(path: str | PathLike[str]) -> Sound:
     """The first stream of sound that decodes, those flagged as default first.
 
-    Raises InputPathError. What does not open has no sound either; the pictures will say so.
+    Raises InputPathError. A file that does not open has no sound; probing its pictures says why.
     """
     checked = open_check(path)
     failed: list[str] = []
@@ -51,7 +51,7 @@ def find_sound(path: str | PathLike[str]) -> Sound:
 def mixes_down(path: str | PathLike[str], index: int) -> bool:
     """Whether the channels of this stream can be mixed into stereo.
 
-    Those of a sound field (ambisonics) are no loudspeakers, and of some no place is known.
+    Those of a sound field (ambisonics) stand for no loudspeakers, and the place of some is unknown.
     Raises InputPathError.
     """
     frame = _first_frame(open_check(path), index)
@@ -65,7 +65,7 @@ def mixes_down(path: str | PathLike[str], index: int) -> bool:
 
 
 def _first_frame(path: Path, index: int) -> AudioFrame | None:
-    """What the stream yields first; None where nothing decodes."""
+    """The first frame of the stream that decodes; None where none does."""
     with libav.open_container(path) as container:
         stream = container.streams[index]
         if libav.codec_name(stream) is None:

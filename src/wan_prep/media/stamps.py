@@ -1,4 +1,4 @@
-"""What a file's packets say of time: the moments of its pictures, and where each stream ends."""
+"""Times of a file's packets: when each picture is shown, and when each stream ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stamps:
     pictures: Sequence[Fraction]
     """When each frame is shown, in order."""
     ends: tuple[Fraction, ...]
-    """End of the last packet of every stream, whatever part of it is heard or shown."""
+    """End of the last packet of every stream, including parts that an edit hides."""
     container: Fraction
     """The duration that the header gives the whole file."""
 

@@ -1,8 +1,7 @@
-"""Stretches of a clip in which nothing moves, from the tiny pictures that cuts are found with.
+"""Find stretches of a clip in which the picture is frozen, from tiny pictures of its frames.
 
-A live recording of somebody who stands still has noise in every frame; a picture that was held
-or frozen has none, but its coding may change it: it is refined from frame to frame, and drawn
-anew at every keyframe.
+A recording of somebody who stands still has camera noise in every frame. A frozen picture has none,
+but its coding still changes it: codecs refine it from frame to frame, and start over at keyframes.
 """
 
 from __future__ import annotations
@@ -15,31 +14,31 @@ import numpy as np
 
 from wan_prep.media.picture import Rgb
 
-# Cells that may differ more: neither noise of single ones nor a clock in a corner is motion.
+# Pixels of a tiny picture that may differ by more: single noisy ones, or a clock in a corner.
 _CELLS_LEFT_OUT = 3
-# A run of this many frames counts as still though it is short, if it goes on behind a keyframe:
-# codecs draw a held picture anew every 0.4 s or more, and take up to so many frames for it.
+# Shorter runs of this many frames are kept if they go on after a keyframe: keyframes come every 0.4
+# s or more, and the picture may change during the next number of frames.
 _RUN_FRAMES_MIN = 5
 _REDRAWN_FRAMES_MAX = 2
 
 
 @dataclass(frozen=True)
 class StillLimits:
-    """What may change in a picture that stands still."""
+    """How much a frozen picture may change."""
 
     neighbour: float
-    """Levels (8 bit) from one frame to the next: between rounding and the noise of a camera."""
+    """Levels (8 bit) from one frame to the next: more than rounding, less than a camera's noise."""
     drift: float
-    """Levels since the stretch began: what refinement adds up to."""
+    """Levels since the stretch began, which refinement by the codec adds up to."""
     redrawn: float
-    """Levels over a keyframe."""
+    """Levels from before a keyframe to after it."""
     shortest_s: Fraction
-    """Stretches shorter than this, in s, are not told."""
+    """Shorter stretches, in s, are not reported."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Frames in a row that do not differ."""
+    """Consecutive frames that do not differ; `start` and `end` in s."""
 
     start: Fraction
     end: Fraction
@@ -49,13 +48,13 @@ class _Run:
     begins_as: Rgb
     ends_as: Rgb
     is_drifting: bool = False
-    """It was over because of what had added up since it began."""
+    """It ended because small changes had added up since it began."""
 
 
 class StillMeter:
-    """Takes frame by frame and tells the stretches in which nothing moved.
+    """Finds the stretches without motion while frames are added one by one.
 
-    Memory does not grow with the clip but for the stretches found.
+    Memory grows with the number of stretches only.
     """
 
     def __init__(self, limits: StillLimits) -> None:
@@ -65,7 +64,7 @@ class StillMeter:
         self._count = 0
 
     def add(self, time: Fraction, glance: Rgb) -> None:
-        """Take the next frame, shown from `time` s on, as a tiny (h, w, 3) picture."""
+        """Add the next frame, shown from `time` s on, as a tiny (h, w, 3) uint8 picture."""
         run = self._run
         if run is not None:
             is_alike = _are_alike(glance, run.ends_as, self._limits.neighbour)
@@ -74,7 +73,7 @@ class StillMeter:
                 self._run = replace(run, last=self._count, ends_as=glance)
                 self._count += 1
                 return
-            # What changes little by little moves; only what changes at once may be drawn anew.
+            # Slow change is motion, and ends the stretch; a sudden change may be a keyframe.
             self._found = self._with(replace(run, is_drifting=is_alike), time)
         self._run = _Run(time, time, self._count, self._count, glance, glance)
         self._count += 1
@@ -86,7 +85,7 @@ class StillMeter:
         return tuple((r.start, r.end) for r in runs if r.end - r.start >= shortest)
 
     def _with(self, run: _Run, end: Fraction) -> list[_Run]:
-        """What was found, and a run that is over at `end` s."""
+        """The runs found so far, and `run`, which ends at `end` s."""
         run = replace(run, end=end)
         is_long = run.end - run.start >= self._limits.shortest_s
         if not is_long and run.last - run.first + 1 < _RUN_FRAMES_MIN:
@@ -95,14 +94,14 @@ class StillMeter:
         if before is not None and self._goes_on(before, run):
             whole = replace(run, start=before.start, first=before.first, begins_as=before.begins_as)
             return [*self._found[:-1], whole]
-        # A short run that nothing followed is no stretch.
+        # A short run that does not go on is dropped.
         kept = self._found
         if before is not None and before.end - before.start < self._limits.shortest_s:
             kept = kept[:-1]
         return [*kept, run]
 
     def _goes_on(self, before: _Run, run: _Run) -> bool:
-        """Whether only the coding parts two runs."""
+        """Whether a keyframe alone separates two runs."""
         return (
             not before.is_drifting
             and run.first - before.last - 1 <= _REDRAWN_FRAMES_MAX
@@ -111,7 +110,7 @@ class StillMeter:
 
 
 def _are_alike(a: Rgb, b: Rgb, levels: float) -> bool:
-    """Whether two tiny pictures differ by no more than so many levels, but for a few cells."""
+    """Whether two tiny pictures differ by at most `levels`, but for a few pixels."""
     if a.shape != b.shape:
         return False
     odd = cv2.absdiff(a, b) > levels

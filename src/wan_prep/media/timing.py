@@ -8,25 +8,25 @@ from fractions import Fraction
 
 import numpy as np
 
-# A rate varies where more than this share of the frame distances is off …
+# A rate varies if more than this share of the frame distances differ from the median …
 _ODD_SHARE_MAX = 1 / 250
-# … by more than one tick (what rounding to the time base explains) and this share of a frame …
+# … by more than one tick, which rounding to the time base explains, and by this share of a frame …
 _ODD_DISTANCE = 0.02
-# … or where an index divided by the mean rate misses a frame's time by more frames than this.
+# … or if a frame is further from its place at the mean rate than this many frames.
 _DRIFT_MAX_FRAMES = 1.5
 UNKNOWN_RATE = Fraction(25)
-"""Frames per second of streams that state no rate: FFmpeg's default."""
+"""Frames per second assumed where a stream states none: FFmpeg's default."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What the time stamps of a clip say."""
+    """Duration and rate of a clip, from its time stamps."""
 
     duration: Fraction
     """From the first frame to the end of the last one, in s."""
     fps: Fraction
-    """(frames - 1) / (last - first), or the claimed rate where only rounding to ticks separates
-    the two; of a single frame 1 / its duration."""
+    """(frames - 1) / (last - first), or the claimed rate where the two differ by rounding to ticks
+    only; of a single frame 1 / its duration."""
     is_vfr: bool
     """Frame distances differ, or the last frame lasts clearly longer than the others."""
 
@@ -34,11 +34,14 @@ class Timing:
 def measured_timing(
     pts: Sequence[int], last_duration: int | None, time_base: Fraction, rate: Fraction | None
 ) -> Timing:
-    """Judge strictly increasing `pts` (ticks of `time_base` s), at least one.
+    """Duration and rate of at least one frame.
 
-    `last_duration` is what the container says of the last frame (ticks; None or 0: nothing)
-    and `rate` what its header claims (1/s). At a constant rate the last frame lasts as long as
-    every other: containers with a coarse clock cut its duration to whole ticks.
+    pts: strictly increasing, in ticks of `time_base` s.
+    last_duration: of the last frame as the container states it, in ticks; None or 0 if it does not.
+    rate: as the header claims it, in 1/s.
+
+    At a constant rate the last frame lasts as long as the others, although containers with coarse
+    ticks round its duration.
 
     >>> measured_timing([0, 33, 67, 100], 33, Fraction(1, 1000), None)
     Timing(duration=Fraction(2, 15), fps=Fraction(30, 1), is_vfr=False)
@@ -56,7 +59,7 @@ def measured_timing(
         last = Fraction(int(np.median(np.diff(pts)))) if is_uneven else step
     else:
         last = Fraction(last_duration)
-    # Readers divide the frames by the whole duration.
+    # A last frame that lasts longer counts as a varying rate: readers divide frames by duration.
     is_held = last - step > _DRIFT_MAX_FRAMES * step
     return Timing((span + last) * time_base, fps, is_vfr=is_uneven or is_held)
 
@@ -67,9 +70,9 @@ def step_ticks(rate: Fraction | None, time_base: Fraction) -> int:
 
 
 def varies(pts: Sequence[int]) -> bool:
-    """Whether the distances of these `pts` (ticks) differ by more than rounding explains.
+    """Whether the distances of `pts` (ticks) differ by more than rounding explains.
 
-    Milliseconds instead of exact times, or one frame lost or doubled in 250, do not count.
+    One frame in 250 may be lost or doubled.
     """
     if len(pts) < 3:
         return False

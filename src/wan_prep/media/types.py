@@ -1,4 +1,4 @@
-"""What is known of a media file: facts of the header and facts of the content, apart.
+"""Facts of a media file; what its header claims and what was measured stand in separate fields.
 
 Sizes are of the *upright, square-pixel* picture unless a name says `coded` or `stored`.
 Times are exact: `Fraction` seconds from the first displayed frame.

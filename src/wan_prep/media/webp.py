@@ -1,4 +1,4 @@
-"""Animated WebP, which FFmpeg does not read: times from the chunks, pixels through Pillow."""
+"""Read animated WebP, which FFmpeg does not: times from its chunks, pixels through Pillow."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from wan_prep.media.timing import measured_timing
 from wan_prep.media.types import VideoInfo
 
 TIME_BASE = Fraction(1, 1000)
-# What browsers show where a frame's duration is 0.
+# What browsers assume where a frame's duration is 0.
 _DEFAULT_DURATION_MS = 100
 _ANIMATION_FLAG = 0x02
 
 
 def is_animated(head: bytes) -> bool:
-    """Whether these first bytes of a file (>= 21) are those of an animated WebP."""
+    """Whether a file that begins with these bytes, at least 21, is an animated WebP."""
     is_extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
     return is_extended and len(head) > 20 and bool(head[20] & _ANIMATION_FLAG)
 
@@ -80,7 +80,7 @@ def probe(path: Path, max_pixels: int | None) -> VideoInfo:
 
 
 def pictures(path: Path, log: DecodeLog) -> Generator[tuple[Fraction, Picture]]:
-    """(time in s, picture) of every frame up to the first that does not decode."""
+    """(time in s, picture) of every frame, up to the first one that does not decode."""
     starts_ms, _, _ = _chunk_times(path)
     with path.open("rb") as file:
         with pillow_guard(path):
@@ -90,14 +90,14 @@ def pictures(path: Path, log: DecodeLog) -> Generator[tuple[Fraction, Picture]]:
                 with pillow_guard(path):
                     image.seek(index)
                     pixels = flat_rgb(image)
-            except MediaUnreadable:  # each frame builds on the one before it
+            except MediaUnreadable:  # later frames build on this one
                 log.errors += 1
                 return
             yield start_ms * TIME_BASE, ArrayPicture(pixels)
 
 
 def _chunk_times(path: Path) -> tuple[list[int], list[int], bool]:
-    """Start and duration of each frame in ms, and whether the file ends before it says."""
+    """(start of each frame in ms, duration of each in ms, whether the file ends too early)."""
     starts_ms: list[int] = []
     durations_ms: list[int] = []
     clock_ms = 0

@@ -13,7 +13,7 @@ from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
 from wan_prep.normalizers.verify import verify_copy, verify_decoding, verify_image, verify_video
-from wan_prep.normalizers.write import Prepared, Written, refuse_sources
+from wan_prep.normalizers.write import PreparedFolder, Written, refuse_sources
 from wan_prep.planning.model import ImageOperations, Plan, VideoOperations
 from wan_prep.profile import Profile, default_profile
 
@@ -33,7 +33,7 @@ def prepare(
     also: Sequence[str] = (),
     profile: Profile | None = None,
     progress: Progress = _quiet,
-) -> Prepared:
+) -> PreparedFolder:
     """Write the files of `plan` aside, and verify everything about them but their decoding.
 
     also: names of further files that are going to be written beside them, plan.json apart.
@@ -51,7 +51,7 @@ def prepare(
     image_source = _unchanged(plan.image)
     video_source = _unchanged(plan.video)
     max_pixels = int((profile or default_profile()).limit("image_pixels_max"))
-    prepared = Prepared(Path(folder), overwrite=overwrite)
+    prepared = PreparedFolder(Path(folder), overwrite=overwrite)
     try:
         for name in also:
             prepared.aside(name)
@@ -94,7 +94,11 @@ def _write_image(work: ImageOperations, source: Path, target: Path, max_pixels: 
 
 
 def _write_videos(
-    work: VideoOperations, source: Path, prepared: Prepared, max_pixels: int, progress: Progress
+    work: VideoOperations,
+    source: Path,
+    prepared: PreparedFolder,
+    max_pixels: int,
+    progress: Progress,
 ) -> None:
     if work.geometry is None:
         _copy(source, prepared.videos[0], work.sha256)

@@ -86,7 +86,7 @@ def write_clip(
 
 
 def _audio(
-    work: VideoOperations, cut: trim.Cut, source: Path, info: VideoInfo
+    work: VideoOperations, cut: trim.FrameRange, source: Path, info: VideoInfo
 ) -> tuple[Filter, ...] | Literal["none", "copy"]:
     if work.audio != "none" and not info.has_audio:
         raise NormalizeFailed(
@@ -100,7 +100,7 @@ def _audio(
     return trim.audio_steps(cut, info, mixes_down=mixes_down(source, info.audio_index))
 
 
-def _pictures(source: Path, info: VideoInfo, cut: trim.Cut) -> Iterator[bytes]:
+def _pictures(source: Path, info: VideoInfo, cut: trim.FrameRange) -> Iterator[bytes]:
     frames = decode(source, info, start=cut.begin)
     for frame in trim.paced(((f.time, f) for f in frames), cut):
         yield frame.rgb().tobytes()

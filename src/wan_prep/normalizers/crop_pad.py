@@ -34,7 +34,7 @@ _FULL_CHROMA = Filter(
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _CropBox:
     """The part of a window that lies in the picture, and what is missing around it, in px."""
 
     left: int
@@ -57,7 +57,7 @@ class _Cut:
         return not any(edge % 2 for edge in (*edges, self.pad_right, self.pad_bottom))
 
 
-def _cut(window: Window, width: int, height: int) -> _Cut:
+def _cut(window: Window, width: int, height: int) -> _CropBox:
     # A window beside the picture still shows its nearest line.
     left = min(max(window.left, 0), width - 1)
     top = min(max(window.top, 0), height - 1)
@@ -65,7 +65,7 @@ def _cut(window: Window, width: int, height: int) -> _Cut:
     bottom = max(min(window.bottom, height), top + 1)
     pad_left = min(max(0, left - window.left), window.width - 1)
     pad_top = min(max(0, top - window.top), window.height - 1)
-    return _Cut(
+    return _CropBox(
         left=left,
         top=top,
         width=right - left,
@@ -96,7 +96,7 @@ def window_steps(geometry: Geometry, info: VideoInfo, tags: ColorTags) -> tuple[
     )
 
 
-def _exact_pixels(info: VideoInfo, tags: ColorTags, cut: _Cut) -> tuple[Step, ...]:
+def _exact_pixels(info: VideoInfo, tags: ColorTags, cut: _CropBox) -> tuple[Step, ...]:
     """What lets every pixel be cut, turned and padded: neither shared chroma nor transparency."""
     deep = "" if info.bit_depth <= 8 else "16le"
     if tags.is_rgb:
@@ -137,7 +137,7 @@ def _upright(info: VideoInfo) -> tuple[Step, ...]:
     return (*steps, *turns[info.rotation_deg], *mirror)
 
 
-def _windowed(geometry: Geometry, info: VideoInfo, cut: _Cut) -> tuple[Step, ...]:
+def _windowed(geometry: Geometry, info: VideoInfo, cut: _CropBox) -> tuple[Step, ...]:
     steps: list[Step] = []
     if (cut.width, cut.height) != (info.width, info.height):
         steps.append(

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Cut:
+class FrameRange:
     """What is written of one span."""
 
     begin: Fraction
@@ -54,7 +54,7 @@ class Cut:
         return self.frames / self.fps
 
 
-def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> Cut:
+def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> FrameRange:
     """Begin `span` where it starts, and count what fits before its end.
 
     The frame displayed at the start is written first, and only for as long as it is still
@@ -68,7 +68,7 @@ def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> Cut:
         if len(times) > 1:
             begin = min(begin, times[1] - 1 / fps)
         begin = max([begin, *times[:1]])
-    return Cut(begin, frame_count(span.end - span.start, fps), fps)
+    return FrameRange(begin, frame_count(span.end - span.start, fps), fps)
 
 
 def frame_count(length: Fraction, fps: Fraction) -> int:
@@ -83,7 +83,7 @@ def frame_count(length: Fraction, fps: Fraction) -> int:
     return max(1, min(math.floor(length * fps + _ROUNDING_FRAMES), whole_seconds))
 
 
-def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
+def seek_s(cut: FrameRange, info: VideoInfo) -> Fraction | None:
     """Where reading may begin, in s from the start of the file; None: at its beginning."""
     is_stamped = info.has_time_stamps and not (info.unstamped_frames or info.unstamped_audio)
     is_seekable = info.container in _SEEKABLE and is_stamped and not info.splices
@@ -92,7 +92,7 @@ def seek_s(cut: Cut, info: VideoInfo) -> Fraction | None:
     return cut.begin - _SEEK_LEAD_S
 
 
-def video_steps(cut: Cut, info: VideoInfo) -> tuple[Step, ...]:
+def video_steps(cut: FrameRange, info: VideoInfo) -> tuple[Step, ...]:
     """Exactly `cut.frames` frames at `cut.fps`, chosen by their time stamps.
 
     Times count from `cut.begin`. Frame k is the last whose time, rounded to frames of the output,
@@ -127,7 +127,7 @@ def _is_even(info: VideoInfo) -> bool:
     return not info.is_vfr and info.duration * info.fps == info.frame_count
 
 
-def has_sound(cut: Cut, info: VideoInfo) -> bool:
+def has_sound(cut: FrameRange, info: VideoInfo) -> bool:
     """Whether anything of the sound falls into what is written."""
     if info.audio_codec is None or info.audio_start is None or info.audio_duration is None:
         return False
@@ -135,7 +135,7 @@ def has_sound(cut: Cut, info: VideoInfo) -> bool:
     return info.audio_start < cut.begin + cut.length and end > cut.begin
 
 
-def sound_fits(cut: Cut, info: VideoInfo) -> bool:
+def sound_fits(cut: FrameRange, info: VideoInfo) -> bool:
     """Whether the packets of the sound can be taken over as they are: AAC on the same clock.
 
     Copied sound can be neither moved nor cut, so it must start with the first frame or after it
@@ -154,7 +154,7 @@ def sound_fits(cut: Cut, info: VideoInfo) -> bool:
     )
 
 
-def audio_steps(cut: Cut, info: VideoInfo, *, mixes_down: bool = True) -> tuple[Filter, ...]:
+def audio_steps(cut: FrameRange, info: VideoInfo, *, mixes_down: bool = True) -> tuple[Filter, ...]:
     """The sound of the same span, on the same clock.
 
     mixes_down: otherwise no place is known of its channels, or they are those of a sound field;
@@ -213,7 +213,7 @@ def _joined_sound(info: VideoInfo) -> tuple[Filter, ...]:
     return (Filter("asetpts", {"expr": f"PTS+0*st(0,ld(0)+if(gt(N,0),{again},0)){added}"}),)
 
 
-def paced(timed: Iterable[tuple[Fraction, T]], cut: Cut) -> Iterator[T]:
+def paced(timed: Iterable[tuple[Fraction, T]], cut: FrameRange) -> Iterator[T]:
     """What `video_steps` does, for pictures that are at hand: `cut.frames` of (time, picture).
 
     `timed` begins with the picture displayed at `cut.begin`; its last one stands to the end.

@@ -102,7 +102,7 @@ def published_plan(folder: Path) -> Plan:
     return plan
 
 
-class Prepared:
+class PreparedFolder:
     """Files of a plan that are whole, but still aside.
 
     Look at `image` and `videos`, put more beside them (`aside`), then `publish`. As a context

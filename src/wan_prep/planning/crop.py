@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Subject
 from wan_prep.geometry import Box, Floats, Size, bounding_box
-from wan_prep.measures import cut_edges, face_px, inside, seat, trusted
+from wan_prep.measures import cut_edges, face_px, inside, subject_in_frame, trusted
 from wan_prep.planning.model import Window
 from wan_prep.pose.body import SHOTS, Shot, midpoint
 from wan_prep.pose.skeleton import HEAD, HIPS, JOINT_COUNT, KNEES, SHOULDERS, Joint
@@ -201,7 +201,7 @@ def _body_px(
     evidence: Evidence, subject: Subject, joints: Mask, size: Size, margin: float, with_margin: bool
 ) -> Box:
     """The seen ones of `joints`, the head and the face, grown by `margin` of their longer side."""
-    where = seat(evidence, subject)
+    where = subject_in_frame(evidence, subject)
     seen = trusted(where) & joints
     head = inside(where) & np.isin(np.arange(JOINT_COUNT), HEAD)
     points = [*(subject.keypoints_xy * size)[seen | head]]
@@ -238,7 +238,7 @@ def _neck_xy(subject: Subject, size: Size) -> tuple[float, float]:
 
 def _cut_in_most(evidence: Evidence, subjects: Sequence[Subject]) -> set[str]:
     """Edges that cut the body in `_CUT_SHARE` of the samples or more."""
-    cuts = [edge for s in subjects for edge in cut_edges(seat(evidence, s))]
+    cuts = [edge for s in subjects for edge in cut_edges(subject_in_frame(evidence, s))]
     return {edge for edge in set(cuts) if cuts.count(edge) >= _CUT_SHARE * len(subjects)}
 
 

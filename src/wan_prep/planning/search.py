@@ -20,7 +20,7 @@ from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Subject
 from wan_prep.findings import About, PairContext, Rule
 from wan_prep.geometry import UNIT_BOX, Size, view_angles
-from wan_prep.measures import seat, shot_class, zoom_ratio
+from wan_prep.measures import shot_class, subject_in_frame, zoom_ratio
 from wan_prep.planning.crop import (
     EVERY_JOINT,
     CropConstraints,
@@ -156,7 +156,7 @@ def best_framing(problem: FramingProblem, *, cutting_joints: bool = False) -> Ju
 
 def offered_framing(problem: FramingProblem, safe: JudgedFraming) -> JudgedFraming | None:
     """The windows that cut joints, where they gain enough over the `safe` ones to be offered."""
-    if problem.context.image_seat is None or problem.context.template_seat is None:
+    if problem.context.image_subject is None or problem.context.template_subject is None:
         return None
     cutting = best_framing(problem, cutting_joints=True)
     gain = cutting.score - safe.score
@@ -214,9 +214,13 @@ def _constraints(
 ) -> tuple[CropConstraints, CropConstraints]:
     """The image's and the clip's."""
     keep_image = keep_video = EVERY_JOINT
-    if cutting_joints and context.image_seat is not None and context.template_seat is not None:
-        keep_image = joints_of(shot_class(context.template_seat))
-        keep_video = joints_of(shot_class(context.image_seat))
+    if (
+        cutting_joints
+        and context.image_subject is not None
+        and context.template_subject is not None
+    ):
+        keep_image = joints_of(shot_class(context.template_subject))
+        keep_video = joints_of(shot_class(context.image_subject))
     shows_image = context.mode == "animate"
     return (
         image_constraints(context.image, context.profile, is_shown=shows_image, joints=keep_image),
@@ -262,15 +266,19 @@ def _zoom_ratios(
     context: PairContext, image: CropConstraints, video: CropConstraints
 ) -> ZoomRatios:
     """The report's zooms, corrected for contents rounded to whole px."""
-    here, there = context.image_seat, context.template_seat
+    here, there = context.image_subject, context.template_subject
     if here is None or there is None:
         return ZoomRatios(None, None)
     rounding = (video.content.height / _content_height(context.video)) * (
         _content_height(context.image) / image.content.height
     )
     first = zoom_ratio(here, there)
-    seats = (seat(context.video, o.subject) for o in context.video.found if o.subject is not None)
-    over_clip = [ratio for s in seats if (ratio := zoom_ratio(here, s)) is not None]
+    framed = (
+        subject_in_frame(context.video, o.subject)
+        for o in context.video.found
+        if o.subject is not None
+    )
+    over_clip = [ratio for s in framed if (ratio := zoom_ratio(here, s)) is not None]
     return ZoomRatios(
         None if first is None else first * rounding,
         median(over_clip) * rounding if over_clip else None,
@@ -353,7 +361,7 @@ def roll_correction_deg(context: PairContext) -> float | None:
     None where there is nothing to turn, where it is the person who leans and not the camera, and
     where the picture has bars, which would be turned with it.
     """
-    image, template = context.image_seat, context.template_seat
+    image, template = context.image_subject, context.template_subject
     if image is None or template is None or context.image.content != UNIT_BOX:
         return None
     views = image.subject.view_matrix, template.subject.view_matrix

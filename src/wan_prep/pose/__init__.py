@@ -1,1 +1,1 @@
-"""Finding one body in a picture, doubting it, and following it through time."""
+"""Find the bodies in a picture, reject implausible ones, and follow one subject through time."""

@@ -28,29 +28,28 @@ SHOTS: tuple[Shot, ...] = ("face", "bust", "half", "three_quarter", "full")
 """From the closest to the widest."""
 
 AGREEING_M = 0.06
-"""Looks that differ by more than this about a joint, in m on average, do not see it well; at twice
-as much its visibility is halved."""
+"""In m. A joint that looks put further apart than this, on average, counts as less visible than
+the network claims: at twice the distance half as visible."""
 VISIBLE = 0.5
-"""Below this the network itself says that a joint is not seen."""
+"""A visibility below this means that the network does not see the joint."""
 SIGHT_EDGE = 0.3
-"""Half the width of the edge between hidden and seen, in visibility. Measured: what looks at one
-picture differ by at a joint that is hardly seen, 0.2 to 0.3."""
+"""Half the width of the ramp between hidden and seen, in visibility: as much as looks at one
+picture differ by at a joint that is hardly seen (docs/calibration.md)."""
 FRAME_EDGE = 0.02
-"""Width of the frame's edge, as a share of its side: what two looks at a joint near it differ
-by."""
+"""Width of the ramp between outside and inside the frame, as a share of its side: as much as two
+looks at a joint near the edge differ by."""
 
 # Adult head: eyes half way up, mouth about 0.3 of the head below them (Farkas,
 # Anthropometry of the Head and Face, 1994), so the crown is 1.7 eye-mouth distances above.
 CROWN_ABOVE_EYES = 1.7
 
-# The box of 68 face points in a head box: shares of its width and height, and how far its centre
-# lies below the other's. Medians of some 180 frontal meshes in shared media; p5 and p95 of the
-# shares are 0.74 and 0.94, 0.65 and 0.87.
+# The box of the 68 face points inside a head box: its width and height as shares of the head's, and
+# how far its centre lies below the head's, as a share of the height (docs/calibration.md).
 FACE_IN_HEAD_WH, FACE_BELOW_HEAD = (0.83, 0.73), 0.04
 
 FACE_SEEN, HEAD_SEEN, HEAD_TINY = 1.0, 0.3, 0.1
-"""Confidence of a face: recognised by the face network; placed by the pose's head points; placed by
-those of a head so small that the network could have missed its face."""
+"""The three values of a face's confidence: recognised by the face network; not recognised, placed
+by the pose's head points; the same in a head too small for the network to recognise a face."""
 
 # Left and right shoulder, left and right hip of an adult in body axes, in m: joint centres 0.34
 # and 0.20 apart, the spine between them 0.5 (Winter, Biomechanics and Motor Control, 2009).
@@ -62,12 +61,12 @@ TORSO_TEMPLATE_M: Floats = np.array(
 class FaceBox(NamedTuple):
     """A face in px of the upright picture.
 
-    box: around 68 face points, from jaw line to brows.  yaw_deg and pitch_deg: 0 where the face
-    looks into the camera; None where only the pose's head points gave the box.  confidence:
-    FACE_SEEN, HEAD_SEEN or HEAD_TINY.
-    span_px: size of the face whichever way it is turned: the geometric mean of the distance of
-    the outer eye corners and that of forehead and chin, depth included; None without a mesh.
-    agreement: share of the looks at the head that recognised it, 0 … 1.
+    box: around 68 face points, from jaw line to brows.
+    yaw_deg, pitch_deg: 0 where the face looks into the camera; None where it was not recognised.
+    confidence: FACE_SEEN, HEAD_SEEN or HEAD_TINY.
+    span_px: size of the face, the same whichever way it is turned: the geometric mean of two 3-D
+    distances, between the outer eye corners and from forehead to chin. None if not recognised.
+    agreement: share of the looks at the head that recognised the face, 0 … 1.
     """
 
     box: Box
@@ -96,8 +95,8 @@ class Body:
     keypoints_xy (33, 2) px · visibility (33,) 0 … 1 · world_xyz (33, 3) m, hip-centred, turned
     into the camera of the whole picture · local_xyz (33, 3) m as the network gave them, in the
     camera that looks at the body; only the scale is read from these.
-    looks: how many looks at the picture agree in it; agreement: the share of all looks taken.
-    turned: the network took its back for its front, and its sides were renamed.
+    looks: how many looks at the picture agree on this body; agreement: their share of all looks.
+    turned: the network took its back for its front, so left and right were exchanged.
     """
 
     keypoints_xy: Floats
@@ -137,22 +136,22 @@ def in_frame(body: Body) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 
 def trusted(body: Body) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """(33,) joints that are in the picture and that the network says it sees."""
+    """(33,) whether each joint lies in the picture and the network claims to see it."""
     seen: np.ndarray[tuple[int], np.dtype[np.bool_]] = in_frame(body) & (body.visibility >= VISIBLE)
     return seen
 
 
 def sight(visibility: Floats) -> Floats:
-    """0 … 1 for a network's claim of `visibility`: 0 hidden, 1 seen, by degrees between.
+    """Weights 0 (hidden) … 1 (seen) for the network's `visibility`, along a ramp around `VISIBLE`.
 
-    A joint at the edge of being seen must not decide by falling on one side of it.
+    A hard threshold would let a joint that is hardly seen decide a whole measure.
     """
     return ramp(visibility, VISIBLE, SIGHT_EDGE)
 
 
 def sight_in(frame: Box, keypoints_xy: Floats) -> Floats:
-    """(33,) 0 … 1 for (33, 2) points: 0 on the frame's edge and outside, 1 well inside, by degrees
-    between."""
+    """(33,) weights for (33, 2) points: 0 outside the frame and on its edge, 1 from `FRAME_EDGE`
+    inside it on, a straight line between."""
     x, y = keypoints_xy[:, 0], keypoints_xy[:, 1]
     across = np.minimum(x - frame.left, frame.right - x) / frame.width
     down = np.minimum(y - frame.top, frame.bottom - y) / frame.height
@@ -178,7 +177,7 @@ def _px_per_m(body: Body) -> float | None:
 
 
 def _in_sight(body: Body) -> Floats:
-    """(33,) 0 … 1: `trusted`, by degrees."""
+    """(33,) 0 … 1: `trusted` as weights instead of yes or no."""
     frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
     return sight(body.visibility) * sight_in(frame, body.keypoints_xy)
 
@@ -186,11 +185,10 @@ def _in_sight(body: Body) -> Floats:
 def view_matrix(body: Body) -> Floats | None:
     """(3, 3) rotation of the torso frame into camera axes; None where it degenerates.
 
-    The shoulder line, the hip line and the spine each have their noise; a rigid torso fitted to
-    all four joints turns less with any one of them than the shoulder line alone.  Where the hips
-    are not seen their depth is a guess of the network's, and the torso is taken to stand upright
-    in depth: shoulders tell the turn, the picture tells the lean, nothing tells the tip.  Hips that
-    are hardly seen count as far as they are.
+    A rigid torso is fitted to both shoulders and both hips, so that the noise of one joint turns it
+    little.  The depth of hips that are not seen is a guess of the network's: the torso is then
+    taken to stand upright in depth, which leaves its pitch unknown; yaw comes from the shoulders
+    and roll from the picture.  In between, hips count by the weight with which they are seen.
     """
     torso = body.world_xyz[list(skeleton.TORSO)].copy()
     torso[:, 2] -= torso[:, 2].mean()
@@ -203,15 +201,17 @@ def view_matrix(body: Body) -> Floats | None:
 
 
 def body_box(body: Body) -> Box:
-    """Box in px around the visible joints, grown to hold head, hands and feet; it reaches as far
-    towards a joint as that is seen."""
+    """Box in px around the visible joints, grown to hold head, hands and feet.
+
+    A joint that is half seen pulls the box half of the way towards it.
+    """
     return _box(body, sight(body.visibility))
 
 
 def widest_box(body: Body) -> Box:
-    """`body_box` around all joints that lie in the picture, seen or not: where to look for them.
+    """`body_box` around all joints that lie in the picture, seen or not.
 
-    Looks that leave out what the first one did not see can only agree with it.
+    Closer looks use this box: one cropped to what the first look saw could not correct it.
     """
     return _box(body, np.ones(skeleton.JOINT_COUNT))
 
@@ -232,7 +232,7 @@ def _box(body: Body, weights: Floats) -> Box:
 
 
 def crown_y(body: Body) -> float:
-    """The top of the head in px, from the eyes and the mouth."""
+    """y of the top of the head in px, from the eyes and the mouth."""
     points = body.keypoints_xy
     eyes = midpoint(points, (Joint.LEFT_EYE, Joint.RIGHT_EYE))
     mouth = midpoint(points, (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT))
@@ -240,12 +240,13 @@ def crown_y(body: Body) -> float:
 
 
 def head_box(body: Body) -> Box:
-    """A box around the head in px from the pose's head points alone: low confidence."""
+    """Box around the head in px, from the pose's head points alone."""
     return _head_box(body.keypoints_xy)
 
 
 def face_by_head(keypoints_xy: Floats) -> Box:
-    """Where the pose's head points put the box of the 68 face points; (33, 2) in, same unit out."""
+    """Box of the 68 face points as the pose's head points suggest it; (33, 2) points in, a box in
+    the same unit out."""
     head = _head_box(keypoints_xy)
     x, y = head.center
     half_x, half_y = FACE_IN_HEAD_WH[0] * head.width / 2.0, FACE_IN_HEAD_WH[1] * head.height / 2.0
@@ -269,10 +270,10 @@ def _head_box(keypoints_xy: Floats) -> Box:
 
 
 def turned_round(body: Body) -> Body:
-    """The same points under the names of the other side: a front for a back.
+    """The same points with left and right exchanged: what was taken for a back becomes a front.
 
-    A network that takes a back for a front still sees which shoulder is the nearer one: on the
-    calibrated cameras the renamed points are right to 5 degrees, with reversed depth to 30.
+    Depth is kept: a network that confuses front and back still sees which shoulder is nearer
+    (docs/calibration.md).
     """
     return replace(
         body,
@@ -301,10 +302,9 @@ def mirrored(body: Body) -> Body:
 def consensus(bodies: list[Body]) -> Body:
     """One body from several looks at the same picture.
 
-    The looks whose torso is turned furthest from the others are left out first (a look may
-    answer front for back); the rest is the interquartile mean joint by joint, which moves less from
-    one set of looks to the next than a median does.  A joint that the looks put in different places
-    is less visible than each of them claims.
+    Looks whose torso faces another way than most are left out, because some confuse front and back.
+    Of the rest each joint is the interquartile mean, which moves less from one set of looks to the
+    next than a median does.  A joint's visibility falls as the looks disagree about its place.
     """
     if len(bodies) == 1:
         return bodies[0]
@@ -329,8 +329,8 @@ def consensus(bodies: list[Body]) -> Body:
 
 
 def interquartile_mean(values: Floats) -> Floats:
-    """Mean along the first axis of (N, …) without about a quarter of them at either end; of three
-    the middle one, of two their mean."""
+    """Mean along the first axis of (N, …) values, without about a quarter of them at either end:
+    the middle one of three, the mean of two."""
     cut = (len(values) + 1) // 4
     middle: Floats = np.sort(values, axis=0)[cut : len(values) - cut].mean(axis=0)
     return middle

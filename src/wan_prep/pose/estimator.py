@@ -1,8 +1,7 @@
 """What the project needs of a pose network, whoever makes it.
 
-An estimator sees one picture and answers with bodies, whatever it saw before; only a follower,
-made for one clip, remembers the last one.
-Vendor objects stop here: behind this protocol there are only arrays.
+An estimator answers for one picture, independent of those before; only a follower, made for one
+clip, remembers the last picture.  Everything behind this protocol is plain arrays.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ class RawFace:
 
 
 class PoseFollower(Protocol):
-    """Follows one body through the pictures of one clip."""
+    """Tracks one body through the pictures of one clip."""
 
     def follow(self, rgb: Rgb) -> RawPose | None:
-        """The body of a picture, sought first where the last call found one: cheaper, less sure.
+        """The body of the next picture; None where it is lost.
 
-        None where it lost the body.
+        It is looked for where the last call found it: cheaper than `poses`, and less reliable.
         """
         ...
 
@@ -85,11 +84,11 @@ class PoseEstimator(Protocol):
         ...
 
     def follower(self) -> PoseFollower:
-        """One that follows the body of one clip, as a context manager."""
+        """A follower for one clip, as a context manager."""
         ...
 
     def face(self, rgb: Rgb) -> RawFace | None:
-        """The most evident face of a crop around one head; None where there is none."""
+        """The most prominent face in a crop around one head; None where there is none."""
         ...
 
     def __enter__(self) -> Self: ...

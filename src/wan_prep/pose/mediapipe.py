@@ -1,7 +1,7 @@
 """The MediaPipe Tasks landmarkers behind `PoseEstimator`; the only importer of mediapipe.
 
-What its native code logs while a graph starts says nothing a user could act on: it is held back,
-and quoted only where something fails.
+What the native code logs while a graph starts is of no use to a user: it is held back, and quoted
+only in errors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FACE_BUNDLE = "face_landmarker.task"
 POSE_PARTS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")
 MAX_POSES = 5
 FOLLOW_STEP_MS = 5000
-# What follows are ten iris points, which the shipped face network does not answer.
+# Ten iris points may follow these; the shipped face network has none.
 MESH_POINTS = 468
 
 
@@ -37,8 +37,8 @@ def shipped_model(name: str = POSE_BUNDLE) -> Path:
 
 
 class MediapipeEstimator:
-    """Pose and face landmarkers. Every call stands alone, so runs repeat exactly, whatever was
-    looked at before and from whichever thread.
+    """Pose and face landmarkers. Each call is independent of those before and of the thread that
+    makes it, so runs repeat exactly.
 
     Raises:
         PoseModelError: the bundle is missing, not a pose bundle, or refused by the runtime.
@@ -84,7 +84,7 @@ class MediapipeEstimator:
         return _raw_poses(result, rgb)
 
     def follower(self) -> _Follower:
-        """A memory of its own for one clip."""
+        """A follower with a graph of its own, so that clips do not share its memory."""
         return _Follower(_Landmarker(self._path, lambda: self._landmarker("VIDEO", 1)), self._image)
 
     def face(self, rgb: Rgb) -> RawFace | None:
@@ -124,7 +124,10 @@ class MediapipeEstimator:
 
 @contextmanager
 def _native(path: Path, *, logs: bool) -> Iterator[None]:
-    """Around a call of native code: what it logs is held back, what it raises is mapped."""
+    """Around a call of native code: hold back its log if `logs`, and map what it raises.
+
+    Raises PoseModelError: the runtime failed.
+    """
     held_back = NativeLogHeldBack()
     try:
         with held_back if logs else nullcontext():
@@ -138,12 +141,12 @@ def _native(path: Path, *, logs: bool) -> Iterator[None]:
 
 
 class _Landmarker:
-    """A landmarker of MediaPipe's, used by one thread at a time."""
+    """One of MediaPipe's landmarkers behind a lock: one thread uses it at a time."""
 
     def __init__(self, path: Path, make: Callable[[], Any]) -> None:
         self._path = path
         self._lock = threading.Lock()
-        # A graph logs while its threads start and once more at its first landmarks.
+        # A graph logs while it starts, and once more when it first finds landmarks.
         self._logs = True
         with _native(path, logs=True):
             self._made = make()
@@ -163,13 +166,13 @@ class _Landmarker:
                 with _native(self._path, logs=True):
                     self._made.close()
             except PoseModelError:
-                # A graph that failed says so once more when it is closed, and would say it a third
-                # time when it is collected: it is made to believe that it is closed.
+                # A graph that has failed raises again when it is closed, and would once more when
+                # it is collected. Without a handle it counts as closed.
                 self._made._handle = None
 
 
 class _Follower:
-    """Sees one picture after the other; only here a call remembers the one before."""
+    """Tracks one body in MediaPipe's video mode, in which each call remembers the one before."""
 
     def __init__(self, landmarker: _Landmarker, image: Callable[[Rgb], Any]) -> None:
         self._landmarker, self._image = landmarker, image
@@ -188,7 +191,7 @@ class _Follower:
 
     def follow(self, rgb: Rgb) -> RawPose | None:
         """The body of one picture, sought first where the last call found one."""
-        # Far apart in its own time, so that it does not smooth one sample with the next.
+        # Time stamps far apart keep MediaPipe from smoothing one sample with the next.
         self._time_ms += FOLLOW_STEP_MS
         result = self._landmarker(
             lambda pose: pose.detect_for_video(self._image(rgb), self._time_ms)
@@ -219,7 +222,7 @@ def _import_mediapipe() -> Any:
 
 
 def _check_bundle(path: Path) -> None:
-    """Refuse what is not a pose bundle before native code sees it."""
+    """Raise PoseModelError for a file that is no pose bundle, before native code reads it."""
     if not path.is_file():
         raise PoseModelError(f"{path}: no such pose model; expected a .task bundle")
     if not zipfile.is_zipfile(path):

@@ -1,7 +1,7 @@
-"""MediaPipe's own log lines taken out of what goes to file descriptor 2, and nothing else.
+"""Take MediaPipe's log lines, and only those, out of what is written to file descriptor 2.
 
-Its native code writes there while a graph starts, and offers no switch. Meanwhile the descriptor
-leads into a pipe, and a thread passes on, at once, all that other code writes.
+Its native code logs there while a graph starts, and cannot be told not to. So the descriptor is
+replaced by a pipe for that time, and a thread passes on at once what anything else writes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
-# What MediaPipe 0.10.30 and 0.10.31 write. A library that has set up its log, as others do that use
-# the same one, writes month, day and time of day in place of these zeros.
+# What MediaPipe 0.10.30 and 0.10.31 write. The zeros tell its lines from those of other libraries
+# with the same log format, which set up their log and write the date and time there.
 _OWN = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR\n"
     rb"|INFO: Created TensorFlow Lite XNNPACK delegate for CPU\.\n"
@@ -24,9 +24,9 @@ _WINDOW = threading.Lock()
 
 
 class NativeLogHeldBack:
-    """A context manager around calls of native code; `said` is what it wrote, once it has ended.
+    """A context manager around calls of native code; afterwards `said` is the end of its log.
 
-    One at a time in a process; it costs less than a millisecond.
+    Only one is active in a process at a time. It costs less than a millisecond.
     """
 
     def __init__(self) -> None:
@@ -58,20 +58,20 @@ class NativeLogHeldBack:
         try:
             if self._saved is None:
                 return
-            # Somebody else may have pointed the descriptor elsewhere meanwhile: then it is theirs.
+            # Other code may have redirected the descriptor meanwhile; that is left as it is.
             if os.path.samestat(os.fstat(2), self._pipe):
                 os.dup2(self._saved, 2)
             os.close(self._saved)
-            # A process that was started meanwhile may hold the pipe for long; it is served on.
+            # A process started meanwhile may still hold the pipe; the thread goes on serving it.
             self._pump.join(timeout=1.0)
         finally:
             _WINDOW.release()
 
     def _pass_on(self, reader: int, target: int) -> None:
-        """Read until nobody can write any more."""
+        """Copy from the pipe to the real descriptor until all writers have closed it."""
         waiting = b""
         while chunk := os.read(reader, 1 << 16):
-            # A line that has not ended may become one of MediaPipe's.
+            # An unfinished line is held back: it may turn out to be one of MediaPipe's.
             lines, end, rest = (waiting + chunk).rpartition(b"\n")
             waiting = rest
             self._pass_lines(lines + end, target)
@@ -86,5 +86,5 @@ class NativeLogHeldBack:
         while left:
             try:
                 left = left[os.write(target, left) :]
-            except OSError:  # nobody listens there any more, as nobody would have without us
+            except OSError:  # stderr is closed, as it would be without this
                 return

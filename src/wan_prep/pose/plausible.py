@@ -1,7 +1,7 @@
-"""Is this a body?  A pose network always answers; `visibility` alone is no evidence.
+"""Reasons to doubt that landmarks belong to a body.
 
-Each doubt is one sentence about one body, from its landmarks alone.  Doubts about its place
-in time (jumps of place and scale) belong to `track`.
+A pose network answers for any picture, and its `visibility` does not tell whether anybody is there.
+The doubts here come from the landmarks of one picture; jumps between pictures are found by `track`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ Doubt = Literal[
     "upside_down", "head_off_the_neck", "head_turned_over", "sides_swapped", "shapeless"
 ]
 
-# A torso that points this far from the picture's up is lying or hanging; the network's usual
-# hallucination is a complete upside-down person.
+# From the picture's up to the torso's. The network's usual hallucination is a whole person upside
+# down, which is far beyond this.
 UPSIDE_DOWN_DEG = 110.0
-# The head's down (eyes to mouth) against the spine's down: a person can bow by 90 degrees.
+# From the spine's down to the head's (eyes to mouth). A person can bow the head by 90 degrees.
 HEAD_TURNED_DEG = 120.0
-# Shortest believable torso, as a multiple of the distance from eyes to mouth: a chibi figure
-# has 0.8, an adult 7.
+# The shortest plausible torso, as a multiple of the distance from eyes to mouth: a cartoon child
+# with a large head has 0.8, an adult 7.
 SHORTEST_TORSO = 0.4
 
 
 def doubts(body: Body) -> tuple[Doubt, ...]:
-    """Reasons not to believe this body, worst first; empty where there are none."""
+    """Reasons not to believe this body, the strongest first; empty where it is plausible."""
     points = body.keypoints_xy
     neck = midpoint(points, skeleton.SHOULDERS)
     hips = midpoint(points, skeleton.HIPS)
@@ -55,9 +55,9 @@ def doubts(body: Body) -> tuple[Doubt, ...]:
 def _head_is_below_the_neck(
     points: Floats, neck: Floats, spine: Floats, torso_px: float, eye_mouth_px: float
 ) -> bool:
-    """The head's middle lies on the hips' side of the shoulder line.
+    """Whether the middle of the head lies clearly on the hips' side of the shoulder line.
 
-    A head bent to the chest comes as low as the shoulders, never lower by its own height.
+    A head bent to the chest comes as low as the shoulders, but not lower by its own height.
     """
     head = points[list(skeleton.HEAD)].mean(axis=0)
     along_spine = float(np.dot(head - neck, spine)) / torso_px
@@ -65,7 +65,8 @@ def _head_is_below_the_neck(
 
 
 def _sides_disagree(points: Floats, torso_px: float) -> bool:
-    """Eyes and shoulders both seen broadside, but left and right in opposite order."""
+    """Whether a body seen from front or back has left and right in opposite order at the shoulders
+    and at the hips, or at the eyes."""
     eyes = points[Joint.LEFT_EYE, 0] - points[Joint.RIGHT_EYE, 0]
     shoulders = points[Joint.LEFT_SHOULDER, 0] - points[Joint.RIGHT_SHOULDER, 0]
     hips = points[Joint.LEFT_HIP, 0] - points[Joint.RIGHT_HIP, 0]

@@ -1,7 +1,8 @@
-"""Searching one picture: a first look, and what is tried before giving up.
+"""Find the bodies in one picture.
 
-The first look sees the whole picture.  Doubtful answers are sought again around the head, small
-bodies again on a crop, and where nobody is seen the picture is searched in tiles.
+The first look shows the network the whole picture.  Where its answer is implausible, it is repeated
+around the head; where no large body is found, on squares of the shorter side; where nobody is
+found, on smaller tiles.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from wan_prep.geometry import Box, Floats, Size, square_around
 from wan_prep.pose import body as bodies
-from wan_prep.pose import look as looking
+from wan_prep.pose import inference
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.plausible import doubts
@@ -26,45 +27,47 @@ CLOSER_LOOKS = (
     *((1.5, False), (1.3, False), (1.5, True), (1.2, False), (1.3, True)),
     *((1.4, False), (1.2, True), (1.4, True), (1.1, True)),
 )
-"""Further looks at a body in the order of their worth: extent as a multiple of the body, and
-whether the picture is mirrored. Judgement: beyond 1.5 padding begins to move the joints, and closer
-than 1.2 too little is left around a body that the frame cuts."""
+"""Further looks at a body, the most useful first: the square's side as a multiple of the body's,
+and whether it is mirrored. Beyond 1.5 padding begins to move the joints; below 1.2 too little is
+left around a body that the frame cuts."""
 FEW_LOOKS = 3
-"""From so many looks on their consensus is better than any of them: of three one may be wrong."""
+"""Number of looks from which on their consensus is used: of three, one may be wrong."""
 KEY_LOOKS = 1 + len(CLOSER_LOOKS)
-"""Looks at a picture that everything is held against: a still, the template."""
+"""Looks at a still and at the template, which everything else is compared with."""
 SMALL_BODY = 0.35
-"""Below this share of the picture's longer side a body is looked at again, closer. Measured: a
-closer look moves such a body's joints by 1.2 cm at the median, one of twice the size by 0.8."""
+"""A body whose height is below this share of the picture's longer side is looked at again in a
+crop, where its joints are found more exactly (docs/calibration.md)."""
 MAIN_SHARE = 0.06
-"""A body this large, as a share of the picture, is taken for the main one without looking for a
-larger one. Judgement: a little more than an adult of half the height of a wide picture."""
+"""Share of the picture's area from which on no larger body is looked for. An adult of half the
+height of a wide picture has a little less."""
 SAME_BODY_IOU = 0.45
-"""Boxes that overlap this much are one person's. Measured: looks at one person 0.73 (p5), two
-people beside each other 0.36 at most."""
+"""Boxes with at least this intersection over union are one person's (docs/calibration.md)."""
 CONFIRMING_FACTORS = (1.2, 1.6, 2.4)
+"""Sides of the squares, from tight to wide, in which a small body must be found again, as multiples
+of the body's. To a face on a poster the network adds a body that grows with the square; a person
+keeps the same scale."""
 TINY_TILE = 0.3
-"""Measured: people of a tenth of the height are seen in squares of this share, not in larger."""
+"""Side of the smallest tiles, as a share of the shorter side: people of a tenth of the picture's
+height are found in these, and not in larger ones."""
 CONFIRMING_SCALE = 0.15
-"""Judgement: squares from tight to wide, between which a face on a poster, which grows with the
-square, changes its scale twofold and a person hardly."""
+"""Largest difference in scale, as a share, between two looks that confirm each other."""
 
 
 def find_bodies(rgb: Rgb, estimator: PoseEstimator, *, thoroughly: bool = False) -> list[Candidate]:
-    """The plausible bodies of a picture, after second looks where the first is not enough.
+    """The plausible bodies of a picture, as candidates.
 
-    thoroughly: search for people of a tenth of the picture's height, too; about fifty looks where
-    nobody else is found.
+    thoroughly: where nobody is found, also search for people of a tenth of the picture's height,
+    which takes about fifty looks.
     """
     found, doubted = first_look(rgb, estimator)
     if not found:
         for body in doubted:
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
     if not any(share(body) >= MAIN_SHARE for body in found):
-        # Whoever is large may still have been missed: a curtain or a hat is enough for that.
+        # The network may have missed a large person, for instance because of a curtain or a hat.
         found = _merge_thirds(rgb, found, estimator)
     if not found:
-        small = look_until(rgb, tiles(looking.size_of(rgb)), estimator, enough=1)
+        small = look_until(rgb, tiles(inference.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
     if not found and thoroughly:
         found = _tiny(rgb, estimator)
@@ -74,40 +77,44 @@ def find_bodies(rgb: Rgb, estimator: PoseEstimator, *, thoroughly: bool = False)
 def bodies_in_thirds(
     rgb: Rgb, known: Iterable[Candidate], estimator: PoseEstimator
 ) -> list[Candidate]:
-    """Who else is seen in squares of the picture's shorter side than those known."""
+    """Candidates beside those known, found in squares of the picture's shorter side."""
     bodies_known = [c.body for c in known]
     found = _merge_thirds(rgb, bodies_known, estimator)[len(bodies_known) :]
     return [candidate(rgb, body) for body in found]
 
 
 def _merge_thirds(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list[Body]:
-    for region in dict.fromkeys(thirds(looking.size_of(rgb))):
+    for region in dict.fromkeys(thirds(inference.size_of(rgb))):
         found = merge(found, look_until(rgb, [region], estimator, enough=1))
     return found
 
 
 def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOKS) -> Body:
-    """The same body from `looks` looks in all: their consensus.
+    """The consensus of `looks` looks at a body, the one that found it included.
 
-    A small body counts anew from a crop, where the network sees it larger.
+    A small body is first replaced by what a crop shows, where the network sees it larger.
     """
     seen = [body]
     if bodies.body_box(body).height < SMALL_BODY * max(body.size):
-        near = same(body, looking.look(rgb, looking.around(body, 1.6), estimator))
+        near = same(
+            body, inference.infer_region(rgb, inference.square_around_body(body, 1.6), estimator)
+        )
         seen = near[:1] or seen
     for factor, mirror in CLOSER_LOOKS[: looks - 1]:
-        # What the first look saw does not decide alone where the others look.
+        # The regions follow the consensus, so that an inexact first look does not fix them all.
         where = seen[0] if len(seen) < FEW_LOOKS else bodies.consensus(seen)
-        region = looking.around(where, factor)
-        # One answer a look: two overlapping ones are no agreement.
-        seen += same(where, looking.look(rgb, region, estimator, mirror=mirror))[:1]
+        region = inference.square_around_body(where, factor)
+        # At most one body a look: two that overlap in one look are not two that agree.
+        seen += same(where, inference.infer_region(rgb, region, estimator, mirror=mirror))[:1]
     return bodies.consensus(seen)
 
 
 def seen_again(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
-    """Whether closer looks find the body again, each of them."""
+    """Whether two closer looks both find the body again."""
     return all(
-        same(body, looking.look(rgb, looking.around(body, factor), estimator))
+        same(
+            body, inference.infer_region(rgb, inference.square_around_body(body, factor), estimator)
+        )
         for factor in (1.5, 1.3)
     )
 
@@ -118,15 +125,18 @@ def share(body: Body) -> float:
 
 
 def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
-    """Whether looks of different extent agree on a body that the whole picture did not show.
+    """Whether looks at larger and larger squares all find this body, in the same scale.
 
-    A face on a poster or an icon makes the network add a body that changes with each look.
+    Needed for bodies found in tiles alone: to a face on a poster or an icon the network adds a body
+    whose size changes from look to look.
     """
     scale = bodies.px_per_m(body)
     if scale is None:
         return False
     for factor in CONFIRMING_FACTORS:
-        again = same(body, looking.look(rgb, looking.around(body, factor), estimator))
+        again = same(
+            body, inference.infer_region(rgb, inference.square_around_body(body, factor), estimator)
+        )
         scales = [s for b in again if (s := bodies.px_per_m(b)) is not None]
         if not any(abs(s / scale - 1.0) < CONFIRMING_SCALE for s in scales):
             return False
@@ -134,17 +144,22 @@ def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
 
 
 def _tiny(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:
-    """The first body of a tenth of the picture's height that closer looks find again.
+    """The first body found in small tiles that closer looks confirm; an empty list without one.
 
-    A crop of few pixels is guessed at: two of three looks must find the body, and agree with each
-    other in its scale. On 37 pictures of animals and things no two ever did.
+    In crops of few pixels the network often guesses: two of three looks must find the body again,
+    in the same scale (docs/calibration.md).
     """
-    for region in tiles(looking.size_of(rgb), TINY_TILE):
-        for body in looking.look(rgb, region, estimator):
+    for region in tiles(inference.size_of(rgb), TINY_TILE):
+        for body in inference.infer_region(rgb, region, estimator):
             if doubts(body):
                 continue
             seen = [
-                same(body, looking.look(rgb, looking.around(body, factor), estimator))[:1]
+                same(
+                    body,
+                    inference.infer_region(
+                        rgb, inference.square_around_body(body, factor), estimator
+                    ),
+                )[:1]
                 for factor in CONFIRMING_FACTORS
             ]
             scales = [s for again in seen for b in again if (s := bodies.px_per_m(b)) is not None]
@@ -155,10 +170,12 @@ def _tiny(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:
 
 
 def first_look(rgb: Rgb, estimator: PoseEstimator) -> tuple[list[Body], list[Body]]:
-    """Plausible and doubtful bodies of the whole picture."""
+    """(plausible, implausible) bodies that one look at the whole picture finds."""
     found: list[Body] = []
     doubted: list[Body] = []
-    for body in looking.look(rgb, looking.whole(looking.size_of(rgb)), estimator):
+    for body in inference.infer_region(
+        rgb, inference.whole_square(inference.size_of(rgb)), estimator
+    ):
         if doubts(body):
             doubted.append(body)
         else:
@@ -169,17 +186,19 @@ def first_look(rgb: Rgb, estimator: PoseEstimator) -> tuple[list[Body], list[Bod
 def look_until(
     rgb: Rgb, regions: Iterable[Box], estimator: PoseEstimator, *, enough: int
 ) -> list[Body]:
-    """Plausible bodies of several regions, until there are `enough`."""
+    """Plausible bodies, region by region, until `enough` are found; each person once."""
     found: list[Body] = []
     for region in regions:
-        found = merge(found, [b for b in looking.look(rgb, region, estimator) if not doubts(b)])
+        found = merge(
+            found, [b for b in inference.infer_region(rgb, region, estimator) if not doubts(b)]
+        )
         if len(found) >= enough:
             break
     return found
 
 
 def merge(found: list[Body], more: Iterable[Body]) -> list[Body]:
-    """One entry a person: the first look at each stays."""
+    """`found`, and those of `more` that show somebody else."""
     merged = list(found)
     for body in more:
         box = bodies.body_box(body)
@@ -189,7 +208,7 @@ def merge(found: list[Body], more: Iterable[Body]) -> list[Body]:
 
 
 def same(body: Body, seen: Iterable[Body]) -> list[Body]:
-    """Those of other looks that are plausible and show the same person."""
+    """Those bodies of another look that are plausible and show the same person as `body`."""
     box = bodies.body_box(body)
     return [
         other
@@ -199,8 +218,8 @@ def same(body: Body, seen: Iterable[Body]) -> list[Body]:
 
 
 def retry_regions(body: Body) -> list[Box]:
-    """Where to look again for a person whose body came out wrong: squares around the head,
-    which even a hallucinated body mostly has in the right place."""
+    """Squares around the head, to look again for a person whose body came out implausible: even
+    then the head is mostly in the right place."""
     short = float(min(body.size))
     nose = np.clip(body.keypoints_xy[0], (0.0, 0.0), tuple(map(float, body.size)))
     below = nose + (0.0, 0.15 * short)
@@ -208,7 +227,7 @@ def retry_regions(body: Body) -> list[Box]:
 
 
 def thirds(size: Size) -> list[Box]:
-    """Squares of the shorter side along the longer one: middle, then both ends, then between."""
+    """Five squares of the shorter side along the longer one: middle, both ends, then between."""
     side, length = float(min(size)), float(max(size))
     places = [0.5, 0.0, 1.0, 0.25, 0.75]
     centers = [side / 2.0 + place * (length - side) for place in places]
@@ -218,9 +237,8 @@ def thirds(size: Size) -> list[Box]:
 
 
 def tiles(size: Size, share: float = 0.6) -> list[Box]:
-    """Overlapping squares for people too small for one look at the whole picture, `share` of its
-    shorter side each."""
-    # A very long picture is searched in coarser squares, so that there are never many.
+    """Overlapping squares that cover the picture, their side `share` of its shorter side."""
+    # Of a very long picture the squares are larger, so that their number stays small.
     side = max(share * float(min(size)), float(max(size)) * share / 3.6)
     columns = max(2, round(1.5 * size.width / side))
     rows = max(2, round(1.5 * size.height / side))
@@ -232,7 +250,7 @@ def tiles(size: Size, share: float = 0.6) -> list[Box]:
 
 
 def _spread(side: float, length: int, count: int) -> Floats:
-    """Centers of spans of `side` over 0 … length; the middle alone where one span covers it."""
+    """(N,) centers of `count` spans of `side` over 0 … length; or only the middle."""
     if side >= length:
         return np.array([length / 2.0])
     return np.linspace(side / 2.0, length - side / 2.0, count)
@@ -243,7 +261,7 @@ def candidate(rgb: Rgb, body: Body) -> Candidate:
 
 
 def _torso_colour(rgb: Rgb, body: Body) -> Floats | None:
-    """(3,) median CIELAB of the upper torso: the clothes, steadier than a face."""
+    """(3,) median CIELAB of the upper torso, that is of the clothes; None out of the picture."""
     neck = bodies.midpoint(body.keypoints_xy, SHOULDERS)
     hips = bodies.midpoint(body.keypoints_xy, HIPS)
     across = abs(float(body.keypoints_xy[11, 0] - body.keypoints_xy[12, 0]))
@@ -254,7 +272,7 @@ def _torso_colour(rgb: Rgb, body: Body) -> Floats | None:
     patch = rgb[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
     if patch.size == 0:
         return None
-    step = max(1, min(patch.shape[:2]) // 24)  # a few hundred pixels tell a colour
+    step = max(1, min(patch.shape[:2]) // 24)  # a few hundred pixels are enough for a median
     patch = np.ascontiguousarray(patch[::step, ::step])
     lab = cv2.cvtColor(patch.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
     colour: Floats = np.median(lab.reshape(-1, 3), axis=0).astype(np.float64)

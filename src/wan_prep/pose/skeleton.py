@@ -1,4 +1,4 @@
-"""The 33 BlazePose landmarks as data: names, limbs, swap partners, groups.
+"""The 33 BlazePose landmarks as data: names, limbs, groups, and partners on the other side.
 
 Left and right are the person's own.
 """
@@ -94,7 +94,7 @@ BODY: tuple[Joint, ...] = (
     *KNEES,
     *ANKLES,
 )
-"""The joints that carry the body's place and size; fingers and toes only follow them."""
+"""The joints that tell the body's place and size: without eyes, mouth, fingers and feet."""
 
 
 def _mirror_indices() -> np.ndarray[tuple[int], np.dtype[np.intp]]:

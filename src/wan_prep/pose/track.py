@@ -1,8 +1,8 @@
-"""One subject through time: the person a viewer would call the main one.
+"""Choose the subject among the candidates of all samples: whom a viewer would call the main person.
 
-Each sampled frame offers candidates.  The subject is the path through them that is at once
-prominent (large, central) and continuous (place, size and clothes change no faster than a
-person does), found by dynamic programming; leaving the picture is a state of its own.
+The subject is the path through the candidates with the least cost, found by dynamic programming.
+It is prominent (large, central) and continuous (place, size and clothes change no faster than a
+person's do); being out of the picture is a state of its own.
 """
 
 from __future__ import annotations
@@ -19,24 +19,22 @@ from wan_prep.geometry import Floats, view_angle_deg, view_angles, wrap_deg
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 
-# Costs are in nats: how many e-folds less likely a viewer finds it. "Measured" is on the clips of
-# the shared pairs and people, between two samples of the main person (0.2 to 0.5 s).
-# Judgement: nobody is followed although somebody may be there; a body of less than 5e-5 of the
-# picture costs more.
+# Costs are in nats: a cost of 1 makes a path e times less likely. docs/calibration.md says what the
+# figures rest on.
+# In a sample without a subject. Only a body of less than 5e-5 of the picture costs more.
 ABSENT_COST = 5.0
-# At most: the subject cannot have moved like this. Judgement: more than being absent in between.
+# Most that a move costs: the subject cannot have moved like this. More than a sample without it.
 BREAK_COST = 7.0
-# Up to here a move is the same person's. Measured: 95 % cost less than 0.9, 99 % less than 3.0;
-# of moves to another person 5 % cost less than 2.0.
+# Moves that cost less are the same person's.
 CONTINUOUS_COST = 2.0
-APPEAR_COST = 1.5  # judgement: enters or leaves
-WALK_M_PER_S = 2.0  # judgement: a quick walk, across the picture
-SLACK_M = 0.35  # measured: the neck moves by 0.10 m (p95), at most by 0.27
-SCALE_PER_S = 0.5  # judgement: change of log scale of somebody who walks up to the camera
-SCALE_SLACK = 0.20  # measured: the log scale changes by 0.12 (p95), at most by 0.17
-COLOUR_SLACK = 22.0  # measured: CIELAB distance of the same clothes 20 (p95)
-# Seen only with the main one covered; 1.65 times its area makes up for it. Judgement: of two
-# people of like size the one whom the network sees first stays the main one, in image and clip.
+APPEAR_COST = 1.5  # to enter or leave the picture
+WALK_M_PER_S = 2.0  # a quick walk across the picture
+SLACK_M = 0.35  # how far the neck moves, and is misplaced, between two samples at any rate
+SCALE_PER_S = 0.5  # change of log scale of somebody who walks up to the camera
+SCALE_SLACK = 0.20  # change of log scale between two samples at any rate
+COLOUR_SLACK = 22.0  # CIELAB distance of the same clothes in two samples
+# For somebody found only while others were masked out: of two people of like size, the one whom the
+# network finds first stays the main one. The other one has to be 1.65 times as large.
 BESIDE_COST = 0.25
 
 
@@ -44,8 +42,9 @@ BESIDE_COST = 0.25
 class Candidate:
     """A plausible body of one frame.
 
-    colour: (3,) median CIELAB of the torso, None if hidden.  beside: found only when whoever is
-    more evident was covered.  confirmed: more than one look says that it is a person.
+    colour: (3,) median CIELAB of the torso; None if that is out of the picture.
+    beside: found only while more prominent people were masked out.
+    confirmed: closer looks, or a neighbouring sample, say that it is a person.
     """
 
     body: Body
@@ -59,8 +58,8 @@ class Candidate:
 
 
 @dataclass
-class Sample:
-    """What one frame offers. `scene` counts the shots; places do not carry over a cut."""
+class TrackSample:
+    """The candidates of one sampled frame; `time` in s, `scene` the number of its shot."""
 
     time: Fraction
     scene: int = 0
@@ -68,7 +67,8 @@ class Sample:
 
 
 def prominence(body: Body) -> float:
-    """Cost 0 … of calling this body the main one: small, and far from the middle, cost more."""
+    """Cost of choosing this body as the subject: it grows with smallness and with the distance from
+    the picture's vertical middle line."""
     box = bodies.body_box(body)
     share = box.area / (body.size.width * body.size.height)
     off_center = abs(box.center[0] / body.size.width - 0.5)
@@ -76,8 +76,8 @@ def prominence(body: Body) -> float:
 
 
 def move_cost(a: Candidate, b: Candidate, seconds: float) -> float:
-    """Cost 0 … BREAK_COST of one person being at `a` and, `seconds` later, at `b`."""
-    # The pictures of one clip may be of two sizes: all px are those of a's.
+    """Cost 0 … BREAK_COST of `a` and, `seconds` later, `b` being the same person."""
+    # The samples of one clip may differ in size: b's px are converted to a's.
     enlarge = a.body.size.width / b.body.size.width
     scale_a, scale_b = bodies.px_per_m(a.body), bodies.px_per_m(b.body)
     if scale_a is None or scale_b is None:
@@ -112,16 +112,16 @@ def _transition(a: Candidate | None, b: Candidate | None, seconds: float, cut: b
     return move_cost(a, b, seconds)
 
 
-def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
+def choose_subject(samples: Sequence[TrackSample]) -> list[int | None]:
     """For each sample the index of the subject among its candidates, or None.
 
-    Viterbi over candidates and absence: sum of `prominence` and move costs is least.
+    Viterbi's algorithm over candidates and absence: the least sum of `prominence` and `move_cost`.
     """
     if not samples:
         return []
     costs: list[list[float]] = []
     came_from: list[list[int]] = []
-    previous: Sample | None = None
+    previous: TrackSample | None = None
     for sample in samples:
         states: list[Candidate | None] = [*sample.candidates, None]
         own = [ABSENT_COST if s is None else s.prominence for s in states]
@@ -154,10 +154,10 @@ def choose_subject(samples: Sequence[Sample]) -> list[int | None]:
     ]
 
 
-def isolated(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
-    """Samples whose subject neither comes from the sample before nor goes on to the next one.
+def isolated(samples: Sequence[TrackSample], chosen: Sequence[int | None]) -> list[int]:
+    """Indexes of the samples whose subject continues neither the sample before nor in the next one.
 
-    Only in shots of three samples and more; in shorter ones that says nothing.
+    Only in shots of three or more samples; in shorter ones that is no evidence.
     """
 
     def linked(i: int, k: int) -> bool:
@@ -179,19 +179,19 @@ def isolated(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[in
     ]
 
 
-TURN_DEG_PER_S = 200.0  # judgement: a dancer's turn; measured between samples: 83 deg (p99)
-TURN_SLACK_DEG = 25.0  # judgement: the noise of two views
-ROUND_COST_DEG = 20.0  # judgement: taking a sample for its turned-round twin
-NECK_DEG = 100.0  # judgement: how far a head turns on its shoulders, with the noise of both
-FRONTAL_FACE_DEG = 60.0  # judgement: a face turned further away says little about the body
+TURN_DEG_PER_S = 200.0  # a dancer's turn
+TURN_SLACK_DEG = 25.0  # the noise of two views
+ROUND_COST_DEG = 20.0  # of exchanging a body's sides in one sample
+NECK_DEG = 100.0  # how far a head turns on its shoulders, with the noise of both views
+FRONTAL_FACE_DEG = 60.0  # a face turned further away says little about the body
 
 
 def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
-    """The same bodies, those turned round that the network took back for front.
+    """The same bodies, with left and right exchanged where the network confused front and back.
 
-    Each is itself or its twin of the same outline (`body.turned_round`); the sequence that turns
-    least beyond what a person can, and agrees best with the faces, is taken, by dynamic
-    programming.
+    bodies_at: (time in s, body) of one shot, in order.  For each the choice is between the body and
+    `body.turned_round` of it.  Dynamic programming finds the sequence that turns least beyond what
+    a person can and that agrees best with the faces.
     """
     if not bodies_at:
         return []
@@ -224,10 +224,8 @@ def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
 
 
 def _face_cost(body: Body, view: Floats | None) -> float:
-    """Degrees by which a body's turn contradicts its face.
-
-    A face that is not recognised says nothing: it may be small, hidden or blurred.
-    """
+    """Degrees by which a body's yaw contradicts that of its face; 0 where no face was recognised,
+    since it may be small, hidden or blurred."""
     face = body.face
     if view is None or face is None or face.yaw_deg is None:
         return 0.0
@@ -242,11 +240,11 @@ def _turn_cost(a: Floats | None, b: Floats | None, allowed_deg: float) -> float:
     return max(0.0, view_angle_deg(a, b) - allowed_deg)
 
 
-def jumps(samples: Sequence[Sample], chosen: Sequence[int | None]) -> list[int]:
-    """Samples whose subject is somewhere else than both its neighbours say it must be.
+def jumps(samples: Sequence[TrackSample], chosen: Sequence[int | None]) -> list[int]:
+    """Indexes of the samples whose subject jumps away and back in place or scale.
 
-    The neighbours agree with each other and the sample agrees with neither: a hallucination
-    in place or scale, not a movement.
+    Its two neighbours agree with each other, and it agrees with neither: a wrong answer of the
+    network's, and no movement.
     """
     found = []
     for i in range(1, len(samples) - 1):

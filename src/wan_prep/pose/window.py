@@ -1,7 +1,8 @@
-"""A few samples of a clip while their pictures are in memory: what is looked at once more, and why.
+"""Second looks at a window of consecutive samples, while their pictures are in memory.
 
-A body that came out wrong is mended by its neighbours, a subject is confirmed, the people beside
-it are looked for, and where it appears or disappears the frames in between are looked at.
+`repair` looks again where neighbours saw the subject, `confirm` confirms subjects and looks for
+other people, `with_edges` finds out when the subject appears or disappears, `find_faces` looks for
+faces. `before` holds the last sample of the previous window, without its picture, if there is one.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from fractions import Fraction
 from typing import Protocol
 
 from wan_prep.geometry import Box, Size
-from wan_prep.pose import look as looking
+from wan_prep.pose import inference
 from wan_prep.pose.body import FaceBox
-from wan_prep.pose.company import confirmed_beside, everywhere, look_beside
 from wan_prep.pose.estimator import PoseEstimator, Rgb
+from wan_prep.pose.other_people import confirmed_others, find_others, still_regions
 from wan_prep.pose.search import (
     KEY_LOOKS,
     candidate,
@@ -29,7 +30,7 @@ from wan_prep.pose.search import (
 from wan_prep.pose.track import (
     CONTINUOUS_COST,
     Candidate,
-    Sample,
+    TrackSample,
     choose_subject,
     jumps,
     move_cost,
@@ -37,7 +38,7 @@ from wan_prep.pose.track import (
 
 
 class Frame(Protocol):
-    """What is needed of a decoded frame (see `media.frames.DecodedFrame`)."""
+    """The part of `media.frames.DecodedFrame` that is used here."""
 
     @property
     def time(self) -> Fraction: ...
@@ -46,24 +47,28 @@ class Frame(Protocol):
 
 
 @dataclass
-class Held:
+class WindowSample:
     """A sample while its picture is in memory; afterwards `rgb` is empty."""
 
-    sample: Sample
+    sample: TrackSample
     rgb: Rgb
-    spares: Sequence[Frame] = ()
-    """Frames between the sample before and this one, where the first looks near it differ."""
+    intermediate_frames: Sequence[Frame] = ()
+    """Decoded frames between the sample before and this one; dropped where the first looks at all
+    samples near it agree on whether somebody is there."""
     others_due: bool = False
-    """Whether the whole picture is to be searched for others."""
+    """Whether the whole picture is to be searched for other people."""
     repaired: bool = False
     between: bool = False
-    """Looked at because the subject appears or disappears here; no sample of its own."""
+    """An intermediate frame, looked at because the subject appears or disappears here."""
     faces: list[Future[FaceBox | None]] = field(default_factory=list)
-    """One a candidate."""
+    """One for each candidate, in the same order."""
 
 
-def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None:
-    """Second visits: samples without the subject, or with one that jumped away."""
+def repair(before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator) -> None:
+    """Look again at samples without a subject, or with one that jumps away and back.
+
+    Candidates of `held` are changed in place, and `repaired` is set where a body was added.
+    """
     line = [*before, *held]
     samples = [h.sample for h in line]
     chosen = choose_subject(samples)
@@ -75,10 +80,10 @@ def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None
     for i, h in enumerate(line):
         if chosen[i] is not None or not h.rgb.size:
             continue
-        regions = _neighbour_regions(samples, chosen, i, looking.size_of(h.rgb))
+        regions = _neighbour_regions(samples, chosen, i, inference.size_of(h.rgb))
         found = look_until(h.rgb, regions, estimator, enough=1)
         if not found and not regions and not h.sample.candidates:
-            # The template is searched for people in the distance, too; then they are followed.
+            # Only the template is searched for very small people; later samples have neighbours.
             is_template = not before and i == 0
             found = [c.body for c in find_bodies(h.rgb, estimator, thoroughly=is_template)]
         if found:
@@ -89,9 +94,9 @@ def mend(before: list[Held], held: list[Held], estimator: PoseEstimator) -> None
 
 
 def _neighbour_regions(
-    samples: list[Sample], chosen: list[int | None], i: int, size: Size
+    samples: list[TrackSample], chosen: list[int | None], i: int, size: Size
 ) -> list[Box]:
-    """Squares around where the nearest samples of the same shot saw the subject, in px of a
+    """Squares around the subject's place in the nearest two samples of the same shot, in px of a
     picture of this size."""
     near = sorted(
         (abs(samples[k].time - samples[i].time), k)
@@ -108,15 +113,15 @@ def _neighbour_regions(
 
 
 def _around(seen: Candidate, factor: float, size: Size) -> Box:
-    """A square around somebody seen in another picture of the clip, in px of one of this size."""
+    """A square around somebody seen in another sample, in px of a picture of this size."""
     enlarge = size.width / seen.body.size.width
-    return looking.around(seen.body, factor).scaled(enlarge, enlarge)
+    return inference.square_around_body(seen.body, factor).scaled(enlarge, enlarge)
 
 
-class _Line:
-    """Samples in the order of time, and who is chosen as the subject of each."""
+class _WindowTrack:
+    """Samples in the order of time, with the candidate that is chosen as the subject of each."""
 
-    def __init__(self, held: list[Held]) -> None:
+    def __init__(self, held: list[WindowSample]) -> None:
         self.held = held
         self.choose()
 
@@ -145,11 +150,20 @@ class _Line:
         return self.held[i].sample.scene == self.held[k].sample.scene
 
 
-def settle(
-    before: list[Held], held: list[Held], estimator: PoseEstimator, looks: int, *, is_start: bool
+def confirm(
+    before: list[WindowSample],
+    held: list[WindowSample],
+    estimator: PoseEstimator,
+    looks: int,
+    *,
+    is_start: bool,
 ) -> None:
-    """Subjects and others are confirmed, or dropped; the template, if here, is refined."""
-    line = _Line([*before, *held])
+    """Confirm or drop the subject and the others of each sample, and look for more people.
+
+    looks: how many the subject gets.  is_start: the first sample is the template, which gets as
+    many as a still.  Candidates of `held` are changed in place; only confirmed ones remain.
+    """
+    line = _WindowTrack([*before, *held])
     position = len(before)
     while position < len(line.held):
         h, subject = line.held[position], line.subject(position)
@@ -160,42 +174,42 @@ def settle(
         goes_on = _goes_on(line, position)
         body = refine(h.rgb, subject.body, estimator, KEY_LOOKS if is_template else looks)
         if not (goes_on or body.looks > 1) and not seen_again(h.rgb, body, estimator):
-            # A person is seen by every look; what one look alone saw is nobody. Whom else?
+            # Found by one look only, so no person. Another candidate may be the subject.
             line.drop_subject(position)
             continue
         line.put(position, replace(subject, body=body, confirmed=True), line.others(position))
         regions: list[Box] = []
         if is_template:
-            regions = everywhere(looking.size_of(h.rgb))
+            regions = still_regions(inference.size_of(h.rgb))
         elif h.others_due or not goes_on:
-            regions = [looking.whole(looking.size_of(h.rgb))]
-        _look_beside(line, position, position - 1, regions, estimator)
+            regions = [inference.whole_square(inference.size_of(h.rgb))]
+        _find_others(line, position, position - 1, regions, estimator)
         position += 1
-    # Who came into view unnoticed is found by going back from where they were noticed.
+    # People found late are looked for in the samples before, too.
     for i in range(len(line.held) - 2, len(before) - 1, -1):
-        _look_beside(line, i, i + 1, [], estimator)
+        _find_others(line, i, i + 1, [], estimator)
     for h in held:
         h.sample.candidates = [c for c in h.sample.candidates if c.confirmed]
     if is_start:
         _refine_template(line, estimator)
 
 
-def _goes_on(line: _Line, i: int) -> bool:
-    """Whether the confirmed subject of the sample before can have moved to this one's place.
-
-    Over a cut too: the same clothes, place and size are the same person.
-    """
+def _goes_on(line: _WindowTrack, i: int) -> bool:
+    """Whether this subject is the confirmed subject of the sample before, by place, size and
+    clothes; over a cut, too."""
     last, subject = line.subject(i - 1) if i > 0 else None, line.subject(i)
     if last is None or subject is None or not last.confirmed:
         return False
     return move_cost(last, subject, line.seconds(i - 1, i)) < CONTINUOUS_COST
 
 
-def _look_beside(
-    line: _Line, i: int, neighbour: int, regions: list[Box], estimator: PoseEstimator
+def _find_others(
+    line: _WindowTrack, i: int, neighbour: int, regions: list[Box], estimator: PoseEstimator
 ) -> None:
-    """Confirm the others of a sample, and look for more: those who are beside the subject of its
-    neighbour where they were there, and anybody in these regions."""
+    """Confirm the other people of a sample and look for more.
+
+    Those of the neighbouring sample are looked for in their places there, new ones in `regions`.
+    """
     h, subject, others = line.held[i], line.subject(i), line.others(i)
     if subject is None:
         return
@@ -211,19 +225,19 @@ def _look_beside(
 
     sure = [c for c in others if c.confirmed]
     if unsure := [c for c in others if not c.confirmed]:
-        sure += confirmed_beside(h.rgb, subject.body, unsure, estimator, is_expected)
+        sure += confirmed_others(h.rgb, subject.body, unsure, estimator, is_expected)
     missing = [e for e in expected if not any(is_same(e, c) for c in sure)]
-    regions = [_around(e, 1.5, looking.size_of(h.rgb)) for e in missing] + regions
+    regions = [_around(e, 1.5, inference.size_of(h.rgb)) for e in missing] + regions
     if regions:
         people = [c.body for c in (subject, *sure)]
-        sure += look_beside(h.rgb, people, regions, estimator, is_expected)
+        sure += find_others(h.rgb, people, regions, estimator, is_expected)
     line.put(i, subject, sure)
     if len(sure) != len(others):
         line.choose()
 
 
-def _refine_template(line: _Line, estimator: PoseEstimator) -> None:
-    """The template's subject may be another one after all, once all the others are known."""
+def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
+    """Choose the template's subject again now that all people are known, and refine a new one."""
     line.choose()
     subject = line.subject(0)
     if subject is not None and subject.body.looks == 1:
@@ -231,11 +245,15 @@ def _refine_template(line: _Line, estimator: PoseEstimator) -> None:
         line.put(0, replace(subject, body=body), line.others(0))
 
 
-def with_edges(before: list[Held], held: list[Held], estimator: PoseEstimator) -> list[Held]:
-    """The samples, and where the subject appears or disappears between two of them those of the
-    spare frames that tell when: by halves, so that of n frames about log2(n) are looked at."""
-    line = _Line([*before, *held])
-    result: list[Held] = []
+def with_edges(
+    before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator
+) -> list[WindowSample]:
+    """The samples, with those intermediate frames that tell when the subject appears or disappears.
+
+    They are found by bisection: of n frames between two samples about log2(n) are looked at.
+    """
+    line = _WindowTrack([*before, *held])
+    result: list[WindowSample] = []
     for i in range(len(before), len(line.held)):
         h = line.held[i]
         if i > 0 and line.one_shot(i - 1, i):
@@ -245,26 +263,28 @@ def with_edges(before: list[Held], held: list[Held], estimator: PoseEstimator) -
                 result += _halved(h, was, time, estimator, leaves=True)
             elif was is None and now is not None:
                 result += _halved(h, now, h.sample.time, estimator, leaves=False)
-        h.spares = ()
+        h.intermediate_frames = ()
         result.append(h)
     return result
 
 
 def _halved(
-    h: Held, seen: Candidate, time: Fraction, estimator: PoseEstimator, *, leaves: bool
-) -> list[Held]:
-    """Spare frames before a sample, in the order of time, until two that lie side by side differ.
+    h: WindowSample, seen: Candidate, time: Fraction, estimator: PoseEstimator, *, leaves: bool
+) -> list[WindowSample]:
+    """The intermediate frames before sample `h` that bisection looks at, in the order of time.
 
-    The subject was seen at a time on one side of them: it leaves, or it comes.
+    seen, time: the subject on the side of them where it was found; leaves: the earlier side.
     """
-    looked_at: list[Held] = []
-    low, high = 0, len(h.spares)
+    looked_at: list[WindowSample] = []
+    low, high = 0, len(h.intermediate_frames)
     while low < high:
         middle = (low + high) // 2
-        frame = h.spares[middle]
+        frame = h.intermediate_frames[middle]
         rgb = frame.rgb(max(h.rgb.shape))
         found = _found_near(rgb, seen, float(abs(frame.time - time)), estimator)
-        looked_at.append(Held(Sample(frame.time, h.sample.scene, found), rgb, between=True))
+        looked_at.append(
+            WindowSample(TrackSample(frame.time, h.sample.scene, found), rgb, between=True)
+        )
         if found:
             (seen,), time = found, frame.time
         if bool(found) == leaves:
@@ -277,9 +297,10 @@ def _halved(
 def _found_near(
     rgb: Rgb, seen: Candidate, seconds: float, estimator: PoseEstimator
 ) -> list[Candidate]:
-    """Somebody seen shortly before or after, where they were or anywhere; nobody if gone."""
-    size = looking.size_of(rgb)
-    for region in (_around(seen, 1.5, size), looking.whole(size)):
+    """The person `seen` at a distance of `seconds`, looked for in that place, then in the whole
+    picture; an empty list where they are not there."""
+    size = inference.size_of(rgb)
+    for region in (_around(seen, 1.5, size), inference.whole_square(size)):
         for body in look_until(rgb, [region], estimator, enough=1):
             found = replace(candidate(rgb, body), confirmed=True)
             if move_cost(seen, found, seconds) < CONTINUOUS_COST:
@@ -288,13 +309,15 @@ def _found_near(
 
 
 def find_faces(
-    held: list[Held], beside: Executor, estimator: PoseEstimator, *, is_start: bool
+    held: list[WindowSample], beside: Executor, estimator: PoseEstimator, *, is_start: bool
 ) -> None:
-    """Begin to look for the face of everybody who may yet be chosen as the subject; in the
-    template as often as in a still."""
+    """Start looking for the faces of all candidates in `beside`, another thread.
+
+    Any of them may yet be chosen as the subject.  The template's are looked for as in a still.
+    """
     for i, h in enumerate(held):
         thoroughly = is_start and i == 0
         h.faces = [
-            beside.submit(looking.find_face, h.rgb, c.body, estimator, thoroughly=thoroughly)
+            beside.submit(inference.find_face, h.rgb, c.body, estimator, thoroughly=thoroughly)
             for c in h.sample.candidates
         ]

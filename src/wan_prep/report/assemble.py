@@ -15,15 +15,15 @@ from wan_prep.findings import Inconclusive, NotApplicable, PairContext, Severity
 from wan_prep.geometry import view_angles
 from wan_prep.measures import (
     Measures,
-    Seat,
+    SubjectInFrame,
     aspect_gap,
     cut_edges,
     face_px,
     frame_height_m,
     headroom,
     neck_xy,
-    seat,
     shot_class,
+    subject_in_frame,
 )
 from wan_prep.profile import Mode, Profile, Resolution
 from wan_prep.report.model import (
@@ -201,14 +201,14 @@ def video_facts(video: Evidence) -> VideoFacts:
     )
 
 
-def _seat_of(evidence: Evidence) -> Seat | None:
+def _subject_of(evidence: Evidence) -> SubjectInFrame | None:
     first = evidence.first
     if first is None or first.subject is None:
         return None
-    return seat(evidence, first.subject)
+    return subject_in_frame(evidence, first.subject)
 
 
-def _seen(s: Seat) -> dict[str, object]:
+def _seen(s: SubjectInFrame) -> dict[str, object]:
     """What is reported of one subject, alike for image and video."""
     neck, view, face = neck_xy(s), s.subject.view_matrix, s.subject.face
     return {
@@ -225,7 +225,7 @@ def _seen(s: Seat) -> dict[str, object]:
 
 
 def image_subject(image: Evidence) -> ImageSubject:
-    found = _seat_of(image)
+    found = _subject_of(image)
     if found is None or image.first is None:
         return ImageSubject(found=False, others=len(image.first.others) if image.first else 0)
     return ImageSubject.model_validate(
@@ -237,7 +237,7 @@ def video_subject(video: Evidence) -> VideoSubject:
     people = [len(o.others) + (o.subject is not None) for o in video.observations]
     faces = [o.subject.face for o in video.found if o.subject is not None]
     seen = [f for f in faces if f is not None and f.is_sure]
-    found = _seat_of(video)
+    found = _subject_of(video)
     return VideoSubject.model_validate(
         {
             "found": bool(video.found),

@@ -23,11 +23,11 @@ from wan_prep.report.model import ImageFacts, ImageSubject, Tool, VideoFacts, Vi
 from wan_prep.report.scoring import evaluate
 
 
-class _Part(BaseModel):
+class _InspectionModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Track(_Part):
+class Track(_InspectionModel):
     """The subject through time, T samples (1 for an image); where `found` is false the rest is
     None. keypoints_xy: [T][33][2] fractions of width and height of the upright picture;
     view_matrix: [T][3][3] body into camera; view_deg: [T][yaw, pitch, roll]."""
@@ -41,7 +41,7 @@ class Track(_Part):
     view_deg: tuple[tuple[float, float, float] | None, ...]
 
 
-class Inspection(_Part):
+class Inspection(_InspectionModel):
     schema_version: Literal[1] = 1
     tool: Tool
     kind: Literal["image", "video"]

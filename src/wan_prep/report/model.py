@@ -20,27 +20,27 @@ from wan_prep.writing import refuse_replacing, write_text
 Verdict = Literal["ready", "risky", "not_ready"]
 
 
-class _Part(BaseModel):
+class _ReportModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Tool(_Part):
+class Tool(_ReportModel):
     name: str
     version: str
 
 
-class ProfileId(_Part):
+class ProfileId(_ReportModel):
     name: str
     version: str
     sha256: str
 
 
-class PoseModelId(_Part):
+class PoseModelId(_ReportModel):
     name: str
     sha256: str
 
 
-class Scores(_Part):
+class Scores(_ReportModel):
     """0 … 1 each; None where nothing of the family could be measured."""
 
     media: float | None
@@ -51,7 +51,7 @@ class Scores(_Part):
     clip: float | None
 
 
-class ImageFacts(_Part):
+class ImageFacts(_ReportModel):
     """Upright size; everything but the path is None where the file cannot be read."""
 
     path: str
@@ -65,7 +65,7 @@ class ImageFacts(_Part):
     frame_count: int | None = None
 
 
-class VideoFacts(_Part):
+class VideoFacts(_ReportModel):
     """Upright size; everything but the path is None where the file cannot be read."""
 
     path: str
@@ -88,7 +88,7 @@ class VideoFacts(_Part):
     has_audio: bool | None = None
 
 
-class ImageSubject(_Part):
+class ImageSubject(_ReportModel):
     """face_px: side of the face's box in px of the upright picture in its own size;
     face_confidence: 1 from a face network, at most 0.3 where only the head is known."""
 
@@ -105,7 +105,7 @@ class ImageSubject(_Part):
     others: int = 0
 
 
-class VideoSubject(_Part):
+class VideoSubject(_ReportModel):
     """As at the first frame, where the person is in it; presence and people over the clip."""
 
     found: bool
@@ -124,18 +124,18 @@ class VideoSubject(_Part):
     face_seen: float | None = None
 
 
-class Subjects(_Part):
+class Subjects(_ReportModel):
     image: ImageSubject
     video: VideoSubject
 
 
-class MeasuresOverTime(_Part):
+class MeasuresOverTime(_ReportModel):
     first: Measures
     typical: Measures
     best: Measures
 
 
-class Output(_Part):
+class Output(_ReportModel):
     """What the service is predicted to make of the pair's shape and length."""
 
     width: int
@@ -145,13 +145,13 @@ class Output(_Part):
     basis: Literal["wan source"] = "wan source"
 
 
-class CostFigures(_Part):
+class CostFigures(_ReportModel):
     seconds: float
     usd_low: float
     usd_high: float
 
 
-class Report(_Part):
+class Report(_ReportModel):
     """Whether an image and a video fit together, with the reasons."""
 
     schema_version: Literal[1] = 1

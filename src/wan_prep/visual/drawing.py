@@ -8,13 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from wan_prep.geometry import Box, Floats, Size
-from wan_prep.measures import Seat, frame_height_m, inside, neck_xy, shot_class, zoom_ratio
+from wan_prep.measures import (
+    SubjectInFrame,
+    frame_height_m,
+    inside,
+    neck_xy,
+    shot_class,
+    zoom_ratio,
+)
 from wan_prep.pose.body import VISIBLE, Shot
 from wan_prep.pose.skeleton import BODY, SKELETON_LINES
 
 
 @dataclass(frozen=True)
-class Line:
+class Bone:
     """A bone from (x1, y1) to (x2, y2)."""
 
     x1: float
@@ -28,9 +35,9 @@ class Drawing:
     """A body over a picture of `size` px; everything else in the same px."""
 
     size: Size
-    seen: tuple[Line, ...]
+    seen: tuple[Bone, ...]
     """Bones between joints that are seen."""
-    guessed: tuple[Line, ...]
+    guessed: tuple[Bone, ...]
     """Bones with an end that the network does not see."""
     joints_xy: Floats
     """(N, 2) joints that are seen."""
@@ -48,29 +55,29 @@ class Drawing:
     """Where the other medium's frame would lie if its person stood over this one."""
 
 
-def draw(seat: Seat, size: Size, other: Seat | None = None) -> Drawing:
-    """The drawing over a picture of the seat's medium, shown at `size` px."""
-    points = seat.subject.keypoints_xy * size
-    visible = inside(seat) & (seat.subject.visibility >= VISIBLE)
+def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None) -> Drawing:
+    """The drawing over a picture of the framed's medium, shown at `size` px."""
+    points = framed.subject.keypoints_xy * size
+    visible = inside(framed) & (framed.subject.visibility >= VISIBLE)
     drawn = np.zeros(len(points), dtype=bool)
     drawn[[j for line in SKELETON_LINES for j in line]] = True
     drawn[list(BODY)] = True
-    seen: list[Line] = []
-    guessed: list[Line] = []
+    seen: list[Bone] = []
+    guessed: list[Bone] = []
     for near, far in SKELETON_LINES:
         (x1, y1), (x2, y2) = points[near].tolist(), points[far].tolist()
         kind = seen if visible[near] and visible[far] else guessed
-        kind.append(Line(x1, y1, x2, y2))
-    neck = neck_xy(seat)
-    content = seat.content.scaled(size.width, size.height)
-    face = seat.subject.face
+        kind.append(Bone(x1, y1, x2, y2))
+    neck = neck_xy(framed)
+    content = framed.content.scaled(size.width, size.height)
+    face = framed.subject.face
     return Drawing(
         size=size,
         seen=tuple(seen),
         guessed=tuple(guessed),
         joints_xy=points[visible & drawn],
-        shot=shot_class(seat),
-        shot_frame=seat.subject.box.scaled(size.width, size.height),
+        shot=shot_class(framed),
+        shot_frame=framed.subject.box.scaled(size.width, size.height),
         neck_xy=(
             content.left + float(neck[0]) * content.width,
             content.top + float(neck[1]) * content.height,
@@ -79,11 +86,11 @@ def draw(seat: Seat, size: Size, other: Seat | None = None) -> Drawing:
         face=None if face is None else face.box.scaled(size.width, size.height),
         face_is_sure=face is not None and face.is_sure,
         content=content,
-        other_frame=None if other is None else _frame_of(other, seat, content),
+        other_frame=None if other is None else _frame_of(other, framed, content),
     )
 
 
-def _frame_of(other: Seat, here: Seat, content: Box) -> Box | None:
+def _frame_of(other: SubjectInFrame, here: SubjectInFrame, content: Box) -> Box | None:
     """The other's frame, scaled and moved so that both necks and both sizes agree."""
     ratio = zoom_ratio(here, other)
     if ratio is None or frame_height_m(here) is None:

@@ -34,11 +34,17 @@ from wan_prep.report.words import (
 )
 from wan_prep.stills import Still
 from wan_prep.visual import measured
-from wan_prep.visual.drawing import Line
-from wan_prep.visual.lanes import timeline
+from wan_prep.visual.annotated_frames import (
+    AnnotatedFrame,
+    Overlay,
+    overlay,
+    pair_annotated_frames,
+    planned_crops,
+)
+from wan_prep.visual.drawing import Bone
 from wan_prep.visual.pictures import Pictures
 from wan_prep.visual.series import context_of
-from wan_prep.visual.sights import Onion, Sight, onion, pair_sights, plan_cuts
+from wan_prep.visual.timeline_tracks import timeline
 
 _TODO_MOST = 2
 _WIDE = 1.2
@@ -72,10 +78,10 @@ def render_html(
         "findings": _described(now.findings),
     }
     page |= _after_page(report, after, profile)
-    onions = [o for o in (page.pop("onion"), page.pop("after_onion")) if o is not None]
-    page["has_onion"] = bool(onions)
-    page["is_wide"] = _are_wide(page["sights"])
-    page["picture_rows"] = _picture_rows(page["sights"], onions, page["is_wide"])
+    overlays = [o for o in (page.pop("overlay"), page.pop("after_overlay")) if o is not None]
+    page["has_overlay"] = bool(overlays)
+    page["is_wide"] = _are_wide(page["annotated_frames"])
+    page["picture_rows"] = _picture_rows(page["annotated_frames"], overlays, page["is_wide"])
     script = _asset("page.js")
     page |= {"style": _asset("page.css"), "script": script, "policy": _policy(script)}
     return _environment().get_template("report.html").render(page)
@@ -87,12 +93,12 @@ def _pair_page(
     """What the page says of the pair that was checked, by the template's names."""
     context = context_of(report, profile)
     figures = context.profile
-    sights = pair_sights(report, context, pictures)
+    annotated_frames = pair_annotated_frames(report, context, pictures)
     return {
         "report": report,
         "plan": plan,
-        "sights": sights,
-        "onion": onion("Image over first frame", report, context, sights),
+        "annotated_frames": annotated_frames,
+        "overlay": overlay("Image over first frame", report, context, annotated_frames),
         "rows": measured.rows(report, context),
         "limbs": measured.limbs(report, context),
         "pose_tolerance": measured.tolerance_words(
@@ -100,24 +106,28 @@ def _pair_page(
         ),
         "edges": measured.gauge_edges(figures),
         "timeline": timeline(report, context, pictures.thumbnails, plan),
-        "cuts": () if plan is None else plan_cuts(plan, context, sights),
+        "crops": () if plan is None else planned_crops(plan, context, annotated_frames),
         "names": {code: rule.name for code, rule in BY_CODE.items()},
         "rate": figures.service.usd_per_s[report.resolution],
     }
 
 
 def _picture_rows(
-    sights: tuple[Sight, ...], onions: Iterable[Onion], is_wide: bool
-) -> list[list[Sight | Onion]]:
+    annotated_frames: tuple[AnnotatedFrame, ...], overlays: Iterable[Overlay], is_wide: bool
+) -> list[list[AnnotatedFrame | Overlay]]:
     """Image and first frame beside each other, then one over the other, then the best start."""
-    shown: list[Sight | Onion] = [*sights[:2], *onions, *sights[2:]]
+    shown: list[AnnotatedFrame | Overlay] = [
+        *annotated_frames[:2],
+        *overlays,
+        *annotated_frames[2:],
+    ]
     most = _IN_A_WIDE_ROW if is_wide else _IN_A_ROW
     return [shown[k : k + most] for k in range(0, len(shown), most)]
 
 
-def _are_wide(sights: tuple[Sight, ...]) -> bool:
+def _are_wide(annotated_frames: tuple[AnnotatedFrame, ...]) -> bool:
     """Whether pictures lie better above the measures than beside them."""
-    shapes = [s.still.width / s.still.height for s in sights]
+    shapes = [s.still.width / s.still.height for s in annotated_frames]
     return bool(shapes) and min(shapes) > _WIDE
 
 
@@ -126,14 +136,14 @@ def _after_page(
 ) -> dict[str, Any]:
     """What it says of the pair that `fix` wrote."""
     if after is None:
-        return {"after": None, "after_onion": None, "after_rows": {}, "mended": []}
+        return {"after": None, "after_overlay": None, "after_rows": {}, "mended": []}
     report, pictures = after
     context = context_of(report, profile)
-    sights = pair_sights(report, context, pictures, prefix="after-")
+    annotated_frames = pair_annotated_frames(report, context, pictures, prefix="after-")
     left = {finding.code for finding in report.findings}
     return {
         "after": report,
-        "after_onion": onion("The same after the fix", report, context, sights),
+        "after_overlay": overlay("The same after the fix", report, context, annotated_frames),
         "after_rows": {row.code: row for row in measured.rows(report, context)},
         "mended": _described([f for f in before.findings if f.code not in left]),
     }
@@ -236,7 +246,7 @@ def _data_uri(still: Still) -> Markup:
     return Markup("data:image/jpeg;base64," + base64.b64encode(still.jpeg).decode())
 
 
-def _bones(lines: Iterable[Line]) -> str:
+def _bones(lines: Iterable[Bone]) -> str:
     return "".join(f"M{b.x1:.1f} {b.y1:.1f}L{b.x2:.1f} {b.y2:.1f}" for b in lines)
 
 

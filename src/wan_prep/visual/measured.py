@@ -263,7 +263,7 @@ def rows(report: Report, context: PairContext) -> tuple[Row, ...]:
         judged("WP404", "Proportions", proportion_words(m.typical), "proportions", times),
         judged("WP508", "Face in the image", _face_words(answers.get("WP508")), "face_px", px),
         judged("WP509", "Face in the video", _face_words(answers.get("WP509")), "face_px", px),
-        judged("WP511", "Face out of sight", _unseen_words(report), "face_absence", percent),
+        judged("WP511", "Face out of frame", _unseen_words(report), "face_absence", percent),
         judged("WP503", "Person missing", _missing_words(report), "absence", percent),
         judged(
             "WP506", "Other people", _people_words(answers.get("WP506")), "other_person", percent

@@ -15,7 +15,7 @@ from wan_prep.sizing import output_size
 
 
 @dataclass(frozen=True)
-class Sample:
+class TimelineSample:
     """One looked-at frame, held against the image; None where it could not be measured."""
 
     time_s: float
@@ -49,7 +49,7 @@ def context_of(report: Report, profile: Profile | None = None) -> PairContext:
     return PairContext(image, video, report.mode, report.resolution, figures)
 
 
-def samples(context: PairContext) -> tuple[Sample, ...]:
+def samples(context: PairContext) -> tuple[TimelineSample, ...]:
     """Every looked-at frame of the clip, in the order of time."""
     video = context.video
     px_per_file_px = _enlarged(video, context.mode, context.resolution, context.profile)
@@ -58,7 +58,7 @@ def samples(context: PairContext) -> tuple[Sample, ...]:
         measures = context.measures_at.get(seen.time)
         face = None if seen.subject is None else seen.subject.face
         made.append(
-            Sample(
+            TimelineSample(
                 time_s=float(seen.time),
                 scene=seen.scene,
                 is_present=seen.subject is not None,

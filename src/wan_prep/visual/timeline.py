@@ -1,4 +1,4 @@
-"""The timeline as shapes: each lane is 1 wide and 1 high, y down; the page scales it."""
+"""The timeline as shapes: each track is 1 wide and 1 high, y down; the page scales it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from wan_prep.profile import Severities, Tolerance
-from wan_prep.visual.series import Sample
+from wan_prep.visual.series import TimelineSample
 
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60)
 _TICKS_MOST = 8
@@ -37,7 +37,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Band:
-    """Heights of a lane in which the measure is fine, a note, a warning or an error."""
+    """Heights of a track in which the measure is fine, a note, a warning or an error."""
 
     state: str
     top: float
@@ -59,7 +59,7 @@ class Cell:
 
     left: float
     width: float
-    sample: Sample
+    sample: TimelineSample
 
 
 def limits(tolerance: Tolerance, severity: Severities) -> tuple[float, float, float]:
@@ -72,15 +72,15 @@ def limits(tolerance: Tolerance, severity: Severities) -> tuple[float, float, fl
 
 
 def curve(
-    samples: Sequence[Sample],
+    samples: Sequence[TimelineSample],
     axis: Axis,
-    value: Callable[[Sample], float | None],
+    value: Callable[[TimelineSample], float | None],
     tolerance: Tolerance,
     severity: Severities,
     *,
     is_signed: bool = False,
 ) -> Curve:
-    """One lane. Values run up from 0; `is_signed` ones up and down from the middle."""
+    """One track. Values run up from 0; `is_signed` ones up and down from the middle."""
     note, warning, error = limits(tolerance, severity)
     values = [value(s) for s in samples]
     most = max([abs(v) for v in values if v is not None], default=0.0)
@@ -133,7 +133,7 @@ def _joined(
     return path, tuple(run[0] for run in runs if len(run) == 1)
 
 
-def cells(samples: Sequence[Sample], axis: Axis) -> tuple[Cell, ...]:
+def cells(samples: Sequence[TimelineSample], axis: Axis) -> tuple[Cell, ...]:
     """Each sample's stretch, from half way to the one before to half way to the next."""
     times = [s.time_s for s in samples]
     edges = [

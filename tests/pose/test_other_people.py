@@ -10,8 +10,8 @@ import pytest
 from wan_prep import api
 from wan_prep.geometry import Box, Size
 from wan_prep.pose import body as bodies
-from wan_prep.pose.company import covered, everywhere, people_of_still
 from wan_prep.pose.mediapipe import MediapipeEstimator
+from wan_prep.pose.other_people import masked, people_in_still, still_regions
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
@@ -24,7 +24,7 @@ def test_covering_paints_the_boxes_in_the_mean_colour_and_nothing_else(make: Any
     rgb = np.zeros((256, 256, 3), np.uint8)
     rgb[:128] = (200, 100, 40)
     kept = rgb.copy()
-    hidden = covered(rgb, [body])
+    hidden = masked(rgb, [body])
     np.testing.assert_array_equal(rgb, kept)
     box = bodies.body_box(body)
     assert box == pytest.approx(Box(107.28, 68.08, 148.72, 197.72), abs=0.01)
@@ -36,16 +36,16 @@ def test_covering_paints_the_boxes_in_the_mean_colour_and_nothing_else(make: Any
 
 def test_covering_nobody_changes_nothing() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    np.testing.assert_array_equal(covered(rgb, []), rgb)
+    np.testing.assert_array_equal(masked(rgb, []), rgb)
 
 
 def test_a_still_is_shown_whole_and_its_ends_closer() -> None:
-    assert everywhere(Size(1280, 720)) == [
+    assert still_regions(Size(1280, 720)) == [
         Box(0.0, -280.0, 1280.0, 1000.0),
         Box(0.0, 0.0, 720.0, 720.0),
         Box(560.0, 0.0, 1280.0, 720.0),
     ]
-    assert everywhere(Size(500, 500)) == [Box(0.0, 0.0, 500.0, 500.0)]
+    assert still_regions(Size(500, 500)) == [Box(0.0, 0.0, 500.0, 500.0)]
 
 
 # ------------------------------------------------------------------ the real network
@@ -57,7 +57,7 @@ def reference() -> np.ndarray:
 
 @pytest.mark.model
 def test_one_person_is_alone(network: MediapipeEstimator) -> None:
-    body, others = people_of_still(reference(), network)
+    body, others = people_in_still(reference(), network)
     assert body is not None
     assert others == []
 
@@ -71,8 +71,8 @@ def test_a_smaller_person_beside_a_larger_one_is_found(network: MediapipeEstimat
     both = np.full((height, width + small.shape[1], 3), large.mean(axis=(0, 1)), np.uint8)
     both[:, :width] = large
     both[height - small.shape[0] :, width:] = small
-    alone, _ = people_of_still(large, network)
-    body, others = people_of_still(both, network)
+    alone, _ = people_in_still(large, network)
+    body, others = people_in_still(both, network)
     assert alone is not None
     assert body is not None
     necks = [bodies.neck_xy(b) for b in (body, *others)]

@@ -1,4 +1,4 @@
-"""The timeline of a clip: what is drawn in which lane, and the words beside it."""
+"""The timeline of a clip: what is drawn in which track, and the words beside it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from wan_prep.report.words import grouped
 from wan_prep.stills import Still
 from wan_prep.visual.measured import Form, degrees, percent, px, times, tolerance_words
 from wan_prep.visual.pictures import best_observation
-from wan_prep.visual.series import Sample, samples
+from wan_prep.visual.series import TimelineSample, samples
 from wan_prep.visual.timeline import Axis, Cell, Curve, cells, curve
 
 
 @dataclass(frozen=True)
-class Lane:
+class TimelineTrack:
     """One measure over time; `span` says where it ran between, `tolerance` what is fine."""
 
     name: str
@@ -54,7 +54,7 @@ class MarkRow:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptInterval:
     """A part that the plan keeps, from start to end, as shares of the axis."""
 
     left: float
@@ -66,7 +66,7 @@ class Kept:
 class Timeline:
     axis: Axis
     ticks: tuple[tuple[float, str], ...]
-    lanes: tuple[Lane, ...]
+    tracks: tuple[TimelineTrack, ...]
     cells: tuple[Cell, ...]
     """One a looked-at frame; `said` in the same order says what was measured there."""
     said: tuple[str, ...]
@@ -74,7 +74,7 @@ class Timeline:
     marks: tuple[MarkRow, ...]
     cuts: tuple[tuple[float, str], ...]
     best: tuple[float, str] | None
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptInterval, ...]
     """In the order of time."""
     thumbnails: tuple[Still, ...]
     presence: str
@@ -91,25 +91,25 @@ class Timeline:
 
 
 @dataclass(frozen=True)
-class LaneKind:
-    """One lane: `value` in the unit of the tolerance, which `form` writes."""
+class TrackKind:
+    """One track: `value` in the unit of the tolerance, which `form` writes."""
 
     name: str
     tolerance: str
-    value: Callable[[Sample], float | None]
+    value: Callable[[TimelineSample], float | None]
     form: Form
     is_signed: bool = False
 
 
-def _log_zoom(sample: Sample) -> float | None:
+def _log_zoom(sample: TimelineSample) -> float | None:
     return None if sample.zoom_ratio is None else math.log(sample.zoom_ratio)
 
 
-LANES = (
-    LaneKind("Pose distance", "pose", lambda s: s.pose_deg, degrees),
-    LaneKind("Zoom", "zoom", _log_zoom, times, is_signed=True),
-    LaneKind("View", "view", lambda s: s.view_deg, degrees),
-    LaneKind("Face size", "face_px", lambda s: s.face_px, px),
+TRACKS = (
+    TrackKind("Pose distance", "pose", lambda s: s.pose_deg, degrees),
+    TrackKind("Zoom", "zoom", _log_zoom, times, is_signed=True),
+    TrackKind("View", "view", lambda s: s.view_deg, degrees),
+    TrackKind("Face size", "face_px", lambda s: s.face_px, px),
 )
 
 
@@ -128,7 +128,7 @@ def timeline(
     return Timeline(
         axis=axis,
         ticks=tuple((axis.share(t), f"{t:g} s") for t in axis.ticks_s()),
-        lanes=tuple(_lane(m, seen, axis, context) for m in LANES),
+        tracks=tuple(_track(m, seen, axis, context) for m in TRACKS),
         cells=cells(seen, axis),
         said=tuple(_said(s) for s in seen),
         people_most=max(1, *(s.people for s in seen)),
@@ -146,14 +146,16 @@ def _best(time_s: float, axis: Axis) -> tuple[float, str]:
     return axis.share(time_s), f"best start, {time_s:.2f} s"
 
 
-def _lane(measure: LaneKind, seen: Sequence[Sample], axis: Axis, context: PairContext) -> Lane:
+def _track(
+    measure: TrackKind, seen: Sequence[TimelineSample], axis: Axis, context: PairContext
+) -> TimelineTrack:
     tolerance, profile = context.tolerance(measure.tolerance), context.profile
     values = [v for s in seen if (v := measure.value(s)) is not None]
     span = "not measured"
     if values:
         low, high = measure.form(min(values)), measure.form(max(values))
         span = low if low == high else f"{low} to {high}"
-    return Lane(
+    return TimelineTrack(
         name=measure.name,
         span=span,
         tolerance=tolerance_words(tolerance, profile, measure.form),
@@ -163,7 +165,7 @@ def _lane(measure: LaneKind, seen: Sequence[Sample], axis: Axis, context: PairCo
     )
 
 
-def _said(s: Sample) -> str:
+def _said(s: TimelineSample) -> str:
     if not s.is_present:
         return f"{s.time_s:.2f} s: the person is not recognised"
     parts = [
@@ -199,9 +201,9 @@ def _mark(start_s: float, end_s: float, message: str, axis: Axis) -> Mark:
     return Mark(left, axis.share(end_s) - left, f"{when}: {message}")
 
 
-def _kept(plan: Plan, axis: Axis) -> list[Kept]:
+def _kept(plan: Plan, axis: Axis) -> list[KeptInterval]:
     return [
-        Kept(
+        KeptInterval(
             axis.share(float(span.start)),
             axis.share(float(span.end)),
             f"{span.name}: {float(span.start):.2f} to {float(span.end):.2f} s",

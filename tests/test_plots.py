@@ -61,17 +61,17 @@ def pixels(figure: Any) -> np.ndarray:
 def test_a_timeline(report: Report, plan: Plan) -> None:
     figure = figures.timeline(report, plan=plan)
     pixels(figure)
-    lanes = figure.axes
-    assert [ax.get_ylabel() for ax in lanes] == [
+    tracks = figure.axes
+    assert [ax.get_ylabel() for ax in tracks] == [
         "pose distance", "zoom", "view", "face size", "people"
     ]  # fmt: skip
-    times, view = lanes[2].lines[0].get_data()
+    times, view = tracks[2].lines[0].get_data()
     assert list(times[:2]) == [0.0, 0.5]
     assert view[:2] == pytest.approx([70.0, 0.0], abs=0.01)
     assert np.isnan(view[-2:]).all(), "nobody there"
-    assert list(lanes[4].lines[0].get_ydata()) == [1] * 14 + [0] * 2
-    assert lanes[1].yaxis.get_major_formatter()(0.0, 0) == "1.00×"
-    assert lanes[0].get_title() == "hero.png against dance.mp4"
+    assert list(tracks[4].lines[0].get_ydata()) == [1] * 14 + [0] * 2
+    assert tracks[1].yaxis.get_major_formatter()(0.0, 0) == "1.00×"
+    assert tracks[0].get_title() == "hero.png against dance.mp4"
 
 
 def test_a_name_is_no_formula(report: Report) -> None:

@@ -1,8 +1,7 @@
-"""Looking at a square part of a picture, and at a face.
+"""Run the pose network on one square region of a picture, and the face network on one head.
 
-The network measures best on square pictures in which the body fills a good part, so every
-inference of this project is one `look` at one square region, padded where it leaves the
-picture.  What comes back is in px of the whole picture.
+Both networks take square pictures and measure best where the body fills much of them.  A region may
+reach beyond the picture and is padded with black there.  Results are in px of the whole picture.
 """
 
 from __future__ import annotations
@@ -26,32 +25,30 @@ from wan_prep.pose.body import FACE_SEEN, HEAD_SEEN, HEAD_TINY, Body, FaceBox
 from wan_prep.pose.estimator import Floats, PoseEstimator, PoseFollower, RawPose, Rgb
 from wan_prep.pose.skeleton import BODY, TORSO
 
-LOOK_SIDE_PX = 512
-"""Twice the landmark network's 256 px input; more changes nothing, less loses small bodies."""
+REGION_SIDE_PX = 512
+"""Side of a region as the network gets it: twice its landmark input of 256 px. More changes
+nothing, less loses small bodies."""
 FACE_SIDE_PX = 256
 FACE_LOOKS = ((2.2, 0.0), (1.8, 0.5), (1.4, 1.0), (2.7, 0.5), (1.8, 0.0), (2.2, 0.5))
-"""Looks at one head: the crop's side as a multiple of the head's, and the blur in px of the picture
-before it.  Measured: of a face of 36 px in 256 colours
-no crop is recognised as it is, all but one after half a pixel of blur, which hides the steps that a
-file's coding makes; two pixels hide the face."""
+"""Crops of one head: their side as a multiple of the head's, and the blur in px of the picture.
+A little blur hides the steps that coding leaves in small faces (docs/calibration.md)."""
 FACE_LOOKS_FEW = 3
-"""So many at most in a frame of a clip. Judgement: what its neighbours tell as well is not worth
-more; a look that recognises nothing takes half of the time of one that does."""
+"""As many of them at most in a frame of a clip, whose neighbours show the face as well."""
 FOV_DEG = 60.0
 """Field of view across the longer side where no camera data exists (a phone's main lens)."""
 
 FACE_LEAST_PX = 32.0
-"""Smaller faces, in px of the picture looked at, may be there though none is recognised: of 73
-clear ones in shared clips, scaled down and compressed (JPEG 40), the network found 94 % at 32 px,
-86 % at 24, 51 % at 16 and none at 10; in the demo clip (28 px) fewer than half."""
-# A head of which less lies in the picture shows no face: of 33 such bodies in shared frames cut at
-# an edge, 29 had at most 0.1 of the model's face crop left, the other four 0.3 to 0.5.
+"""In px of the picture looked at. The network misses many faces that are smaller
+(docs/calibration.md), so one that is not recognised may be there."""
+FACE_NEVER_PX = 10.0
+"""In px. The network recognises no faces that are smaller (docs/calibration.md)."""
+# Of a head with less than this share of its box in the picture too little face is left to look for
+# (docs/calibration.md).
 _HEAD_LEAST_SHARE = 0.3
 
-# The model's face crop is spanned by 68 face points: jaw line, brows, eyes, nose and mouth.
-# Of the 468 mesh points these bound the same region: the forehead is left out, and in a turned
-# face the nose and the mouth stand out beyond the jaw. On labelled faces of 18 to 28 px (COCO
-# whole-body) the box is 0.96-1.04 times as wide as theirs and 0.93-1.01 as high, at 3 of 4.
+# The animation model crops faces around 68 points: jaw line, brows, eyes, nose and mouth. These of
+# the 468 mesh points bound the same region (docs/calibration.md). The forehead is left out; nose
+# and mouth are in, because in a turned face they reach beyond the jaw.
 _FACE_POINTS = [
     *(234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152),
     *(377, 400, 378, 379, 365, 397, 288, 361, 323, 454),
@@ -65,17 +62,17 @@ def size_of(rgb: Rgb) -> Size:
     return Size(rgb.shape[1], rgb.shape[0])
 
 
-def whole(size: Size) -> Box:
+def whole_square(size: Size) -> Box:
     """The square that holds the whole picture."""
     return square_around((size.width / 2.0, size.height / 2.0), float(max(size)))
 
 
-def around(body: Body, factor: float = 1.5) -> Box:
-    """A square around a body that was seen, `factor` times its longer side.
+def square_around_body(body: Body, factor: float = 1.5) -> Box:
+    """A square around a body, `factor` times the longer side of its box, in px of the picture.
 
-    It is moved into the picture where it fits: what lies beyond an edge is padding, and a
-    network that sees padding below a cut body squeezes the hidden joints into view.  A square
-    larger than the picture ends at the edge that cuts the body, its padding on the other side.
+    It is moved into the picture where it fits, because a network that sees padding below a cut body
+    squeezes the hidden joints into view.  A square larger than the picture ends at the edge that
+    cuts the body, so that all padding is on the other side.
     """
     box = bodies.widest_box(body)
     side = factor * max(box.width, box.height, 16.0)
@@ -86,7 +83,7 @@ def around(body: Body, factor: float = 1.5) -> Box:
     return square_around(
         (
             _moved_inside(x, side, width, left and not right, right and not left),
-            # What is hidden below weighs more than a forehead.
+            # Where both edges cut it, the lower one decides: more of the body is hidden there.
             _moved_inside(y, side, height, top and not bottom, bottom),
         ),
         side,
@@ -94,8 +91,10 @@ def around(body: Body, factor: float = 1.5) -> Box:
 
 
 def _moved_inside(center: float, side: float, length: float, at_begin: bool, at_end: bool) -> float:
-    """The center nearest to `center` whose span lies in 0 … length; of a longer span one that
-    begins or ends with it if that is asked for, else the middle."""
+    """Center of a span of `side` that lies in 0 … `length`, as near to `center` as possible.
+
+    A longer span begins (`at_begin`) or ends (`at_end`) with the range, or is centred on it.
+    """
     if side < length:
         return min(max(center, side / 2.0), length - side / 2.0)
     if at_begin or at_end:
@@ -103,7 +102,7 @@ def _moved_inside(center: float, side: float, length: float, at_begin: bool, at_
     return length / 2.0
 
 
-def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
+def crop_square(rgb: Rgb, region: Box, side_px: int) -> Rgb:
     """(side, side, 3) picture of a square region of `rgb`, black where it leaves the picture."""
     scale = side_px / max(region.width, 1.0)
     frame = Box(0.0, 0.0, float(rgb.shape[1]), float(rgb.shape[0]))
@@ -126,7 +125,7 @@ def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
     to_x = (left - region.left) * scale + 0.5 * step_x - 0.5
     to_y = (top - region.top) * scale + 0.5 * step_y - 0.5
     if (step_x, step_y) == (1.0, 1.0) and to_x.is_integer() and to_y.is_integer():
-        # Nothing is left but to put it in its place, as in most whole pictures: a third cheaper.
+        # Already at scale and on whole px, as most whole pictures are: pasting is a third cheaper.
         x, y = int(to_x), int(to_y)
         part = part[: side_px - y, : side_px - x]
         out[y : y + part.shape[0], x : x + part.shape[1]] = part
@@ -137,10 +136,15 @@ def cut(rgb: Rgb, region: Box, side_px: int) -> Rgb:
     )
 
 
-def look(rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = False) -> list[Body]:
-    """The bodies that a square region shows, in px and camera axes of the whole picture."""
-    side_px = LOOK_SIDE_PX if region.width >= LOOK_SIDE_PX / 2 else LOOK_SIDE_PX // 2
-    picture = cut(rgb, region, side_px)
+def infer_region(
+    rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = False
+) -> list[Body]:
+    """The bodies in a square region, in px and camera axes of the whole picture.
+
+    mirror: show the network the mirrored region; the bodies are mirrored back.
+    """
+    side_px = REGION_SIDE_PX if region.width >= REGION_SIDE_PX / 2 else REGION_SIDE_PX // 2
+    picture = crop_square(rgb, region, side_px)
     scale, size = side_px / region.width, size_of(rgb)
     if not mirror:
         return [_place(raw, region, scale, size) for raw in estimator.poses(picture)]
@@ -149,12 +153,12 @@ def look(rgb: Rgb, region: Box, estimator: PoseEstimator, *, mirror: bool = Fals
     return [bodies.mirrored(_place(raw, flipped, scale, size)) for raw in raws]
 
 
-def follow(rgb: Rgb, follower: PoseFollower) -> list[Body]:
-    """The body that the last call followed, in px of the picture; none where it is lost."""
+def infer_followed(rgb: Rgb, follower: PoseFollower) -> list[Body]:
+    """The body that the follower tracks, in px of the picture; an empty list where it lost it."""
     size = size_of(rgb)
-    region = whole(size)
-    raw = follower.follow(cut(rgb, region, LOOK_SIDE_PX))
-    return [] if raw is None else [_place(raw, region, LOOK_SIDE_PX / region.width, size)]
+    region = whole_square(size)
+    raw = follower.follow(crop_square(rgb, region, REGION_SIDE_PX))
+    return [] if raw is None else [_place(raw, region, REGION_SIDE_PX / region.width, size)]
 
 
 def _place(raw: RawPose, region: Box, scale: float, size: Size) -> Body:
@@ -165,7 +169,7 @@ def _place(raw: RawPose, region: Box, scale: float, size: Size) -> Body:
 
 
 def _torso_center(body: Body) -> Floats:
-    """Where the network's camera looks: the torso, held to the picture's own area."""
+    """(2,) px: the point that the network's camera looks at, the torso, clipped to the picture."""
     center: Floats = body.keypoints_xy[list(TORSO)].mean(axis=0)
     return center.clip((0.0, 0.0), body.size)
 
@@ -173,17 +177,22 @@ def _torso_center(body: Body) -> Floats:
 def find_face(
     rgb: Rgb, body: Body, estimator: PoseEstimator, *, thoroughly: bool = False
 ) -> FaceBox | None:
-    """The face of a body: from the face network on crops around the head, else, with low
-    confidence, from the pose's head points; None where the head is out of the picture.
+    """The face of a body; None where its head is out of the picture.
 
-    The first of a few looks that recognises a face gives it; thoroughly: the mean of all looks
-    that do.
+    The face network looks at several crops of the head.  Where it recognises nothing, the pose's
+    head points give a box with low confidence.  The first crop with a face decides; `thoroughly`
+    tries all crops and takes the mean of those with a face.
     """
     head = bodies.head_box(body)
     frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
     if head.clipped(frame).area < _HEAD_LEAST_SHARE * head.area:
         return None
+    by_head = bodies.face_by_head(body.keypoints_xy)
+    face_px = math.sqrt(by_head.area)
     looks = FACE_LOOKS if thoroughly else FACE_LOOKS[:FACE_LOOKS_FEW]
+    if face_px < FACE_NEVER_PX:
+        # More crops would find nothing, and blur takes long in crops that are enlarged so much.
+        looks = FACE_LOOKS[:1]
     meshes = []
     for factor, blur_px in looks:
         region = square_around(head.center, factor * max(head.width, head.height))
@@ -198,14 +207,12 @@ def find_face(
         box, span = bounding_box(mesh[_FACE_POINTS, :2]), _face_span(mesh)
         agreement = len(meshes) / len(looks) if thoroughly else 1.0
         return FaceBox(box, yaw, pitch, FACE_SEEN, span, agreement)
-    box = bodies.face_by_head(body.keypoints_xy)
-    is_tiny = math.sqrt(box.area) < FACE_LEAST_PX
-    return FaceBox(box, None, None, HEAD_TINY if is_tiny else HEAD_SEEN)
+    return FaceBox(by_head, None, None, HEAD_TINY if face_px < FACE_LEAST_PX else HEAD_SEEN)
 
 
 def _face_mesh(rgb: Rgb, region: Box, blur_px: float, estimator: PoseEstimator) -> Floats | None:
-    """(468, 3) px of the picture: the mesh in a square region of it, blurred first."""
-    picture = cut(rgb, region, FACE_SIDE_PX)
+    """(468, 3) px of the picture: the face mesh in a square region, which is blurred first."""
+    picture = crop_square(rgb, region, FACE_SIDE_PX)
     scale = FACE_SIDE_PX / region.width
     if blur_px * scale > 0.3:  # less would not change the crop
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur_px * scale), dtype=np.uint8)
@@ -214,7 +221,7 @@ def _face_mesh(rgb: Rgb, region: Box, blur_px: float, estimator: PoseEstimator) 
 
 
 def _face_span(mesh: Floats) -> float:
-    """Size in px that does not change with the face's turn."""
+    """Size in px, the same whichever way the face is turned (`FaceBox.span_px`)."""
     across = np.linalg.norm(mesh[_MESH_LEFT_EYE] - mesh[_MESH_RIGHT_EYE])
     along = np.linalg.norm(mesh[_MESH_FOREHEAD] - mesh[_MESH_CHIN])
     return float(math.sqrt(across * along))

@@ -8,8 +8,8 @@ from wan_prep.geometry import Box
 from wan_prep.planning.model import Plan, Span
 from wan_prep.report.model import Report
 from wan_prep.stills import Still
-from wan_prep.visual.lanes import Mark, Timeline, timeline
 from wan_prep.visual.series import context_of
+from wan_prep.visual.timeline_tracks import Mark, Timeline, timeline
 
 Check = Callable[..., Report]
 
@@ -29,10 +29,10 @@ def test_nothing_seen_nothing_drawn(check: Check, make: Any) -> None:
 def test_a_pair_that_matches(check: Check, still: Callable[..., Still]) -> None:
     t = of(check(), thumbnails=(still(),))
     assert (t.axis.start_s, t.axis.end_s) == (0.0, 8.0)
-    assert [lane.name for lane in t.lanes] == ["Pose distance", "Zoom", "View", "Face size"]
-    assert all(lane.is_measured for lane in t.lanes)
-    assert [lane.span for lane in t.lanes] == ["0°", "1.00×", "0°", "115 px"]
-    assert t.lanes[1].tolerance.startswith("fine to 1.08×, warning from")
+    assert [track.name for track in t.tracks] == ["Pose distance", "Zoom", "View", "Face size"]
+    assert all(track.is_measured for track in t.tracks)
+    assert [track.span for track in t.tracks] == ["0°", "1.00×", "0°", "115 px"]
+    assert t.tracks[1].tolerance.startswith("fine to 1.08×, warning from")
     assert len(t.cells) == len(t.said) == 16
     assert t.said[1] == "0.50 s: pose 0° away, zoom 1.00×, view 0° away, face 115 px"
     assert (t.presence, t.people, t.people_most) == ("in 100% of the clip", "at most 1", 1)
@@ -93,5 +93,5 @@ def test_what_a_plan_keeps(check: Check, planned: Callable[..., Plan]) -> None:
 
 def test_lanes_that_were_not_measured(check: Check, make: Any) -> None:
     t = of(check(make.image(None)))
-    assert [lane.is_measured for lane in t.lanes] == [False, False, False, True]
-    assert t.lanes[0].span == "not measured"
+    assert [track.is_measured for track in t.tracks] == [False, False, False, True]
+    assert t.tracks[0].span == "not measured"

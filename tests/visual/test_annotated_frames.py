@@ -11,10 +11,15 @@ from wan_prep.geometry import Box
 from wan_prep.planning.model import Plan
 from wan_prep.report.model import Report
 from wan_prep.stills import Still
+from wan_prep.visual.annotated_frames import (
+    AnnotatedFrame,
+    overlay,
+    pair_annotated_frames,
+    planned_crops,
+)
 from wan_prep.visual.drawing import Placed
 from wan_prep.visual.pictures import Pictures, best_observation, pair_pictures, thumbnail_times
 from wan_prep.visual.series import context_of
-from wan_prep.visual.sights import Sight, onion, pair_sights, plan_cuts
 
 Check = Callable[..., Report]
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -27,8 +32,10 @@ def later_better(check: Check, make: Any) -> Report:
     return check(video=make.video([turned, *["adult"] * 15]))
 
 
-def sights(report: Report, pictures: Pictures, prefix: str = "") -> tuple[Sight, ...]:
-    return pair_sights(report, context_of(report), pictures, prefix)
+def annotated_frames(
+    report: Report, pictures: Pictures, prefix: str = ""
+) -> tuple[AnnotatedFrame, ...]:
+    return pair_annotated_frames(report, context_of(report), pictures, prefix)
 
 
 # ------------------------------------------------------------------ which pictures
@@ -79,7 +86,7 @@ def test_files_that_cannot_be_read_have_no_pictures(check: Check, make: Any) -> 
 
 
 def test_a_pair(later_better: Report, pictures: Pictures) -> None:
-    image, first, best = sights(later_better, pictures, prefix="x-")
+    image, first, best = annotated_frames(later_better, pictures, prefix="x-")
     assert [s.key for s in (image, first, best)] == ["x-image", "x-first", "x-best"]
     assert [s.title for s in (image, first, best)] == [
         "Reference image", "First frame, 0.00 s", "Best start, 2.00 s"
@@ -94,22 +101,24 @@ def test_a_pair(later_better: Report, pictures: Pictures) -> None:
 
 
 def test_whoever_was_not_recognised(check: Check, make: Any, pictures: Pictures) -> None:
-    image, first = sights(check(make.image(None), make.video([make.subject(face=None)])), pictures)
+    image, first = annotated_frames(
+        check(make.image(None), make.video([make.subject(face=None)])), pictures
+    )
     assert image.facts == ("no body recognised",)
     assert image.drawing is None
     assert first.facts[-1] == "no face in the frame"
     guess = make.face.model_copy(update={"confidence": 0.3})
-    _, first = sights(check(video=make.video([make.subject(face=guess)])), pictures)
+    _, first = annotated_frames(check(video=make.video([make.subject(face=guess)])), pictures)
     assert first.facts[-1] == "face not recognised, head 115 px across"
 
 
 def test_no_pictures(check: Check) -> None:
     report = check()
-    assert sights(report, Pictures()) == ()
-    assert onion("x", report, context_of(report), ()) is None
+    assert annotated_frames(report, Pictures()) == ()
+    assert overlay("x", report, context_of(report), ()) is None
 
 
-def test_the_onion_lies_in_the_deciding_shape(
+def test_the_overlay_lies_in_the_deciding_shape(
     check: Check, make: Any, still: Callable[..., Still]
 ) -> None:
     # A square image and a 9:16 video.
@@ -120,18 +129,20 @@ def test_the_onion_lies_in_the_deciding_shape(
         ("replace", (405, 720), Placed(0, 157.5, 405, 405), Placed(0, 0, 405, 720)),
     ):
         report = check(square, mode=mode)
-        made = onion("x", report, context_of(report), sights(report, pictures))
+        made = overlay("x", report, context_of(report), annotated_frames(report, pictures))
         assert made is not None
         assert made.canvas == canvas
         assert (made.over.placed, made.under.placed) == (over, under)
-        assert made.over.sight.kind == "image"
+        assert made.over.frame.kind == "image"
         assert made.over.scale == pytest.approx(over.width / 64)
 
 
 def test_what_a_plan_takes(check: Check, pictures: Pictures, planned: Callable[..., Plan]) -> None:
     report = check()
     context = context_of(report)
-    (image, cut), (video, pad) = plan_cuts(planned(report), context, sights(report, pictures))
+    (image, cut), (video, pad) = planned_crops(
+        planned(report), context, annotated_frames(report, pictures)
+    )
     assert (image.kind, video.kind) == ("image", "video")
     assert cut is not None
     assert pad is not None
@@ -158,7 +169,9 @@ def test_what_a_plan_leaves_alone(
                          "width": 720, "height": 1280, "rotate_deg": -1},
         },
     )  # fmt: skip
-    (_, copied), (_, whole) = plan_cuts(plan, context_of(report), sights(report, pictures))
+    (_, copied), (_, whole) = planned_crops(
+        plan, context_of(report), annotated_frames(report, pictures)
+    )
     assert copied is None
     assert whole is not None
     assert whole.words == "turned 1.0° counter-clockwise, taken whole, written as 720 × 1280"

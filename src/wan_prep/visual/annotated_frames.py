@@ -9,7 +9,7 @@ from typing import Literal
 from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext
 from wan_prep.geometry import Box, Size
-from wan_prep.measures import SHOT_WORDS, Seat, frame_height_m, seat
+from wan_prep.measures import SHOT_WORDS, SubjectInFrame, frame_height_m, subject_in_frame
 from wan_prep.planning.model import Geometry, Plan
 from wan_prep.planning.options import PAD_WORDS
 from wan_prep.report.model import Report
@@ -21,7 +21,7 @@ Kind = Literal["image", "video"]
 
 
 @dataclass(frozen=True)
-class Sight:
+class AnnotatedFrame:
     """One picture, whose pixels the page holds once under `key`."""
 
     key: str
@@ -38,18 +38,18 @@ class Sight:
 
 @dataclass(frozen=True)
 class Layer:
-    """A sight laid into a canvas."""
+    """A frame laid into a canvas."""
 
-    sight: Sight
+    frame: AnnotatedFrame
     placed: Placed
 
     @property
     def scale(self) -> float:
-        return self.placed.width / self.sight.still.width
+        return self.placed.width / self.frame.still.width
 
 
 @dataclass(frozen=True)
-class Onion:
+class Overlay:
     """The image over the first frame, both in the shape of the result."""
 
     title: str
@@ -59,10 +59,10 @@ class Onion:
 
 
 @dataclass(frozen=True)
-class Cut:
+class CropDrawing:
     """What crop and pad take of one picture, in px of the full upright picture."""
 
-    sight: Sight
+    frame: AnnotatedFrame
     size: Size
     window: Box
     shown: Box
@@ -70,41 +70,52 @@ class Cut:
     words: str
 
 
-def pair_sights(
+def pair_annotated_frames(
     report: Report, context: PairContext, pictures: Pictures, prefix: str = ""
-) -> tuple[Sight, ...]:
+) -> tuple[AnnotatedFrame, ...]:
     """Image, first frame and best start, as far as there are pictures of them."""
-    image, video = context.image_seat, context.template_seat
+    image, video = context.image_subject, context.template_subject
     found = []
     if pictures.image is not None:
         found.append(
-            _sight(f"{prefix}image", "image", "Reference image", pictures.image, image, video)
+            _annotated_frame(
+                f"{prefix}image", "image", "Reference image", pictures.image, image, video
+            )
         )
     if pictures.first is not None:
         time = f"{pictures.first.time_s:.2f} s"
         found.append(
-            _sight(f"{prefix}first", "video", f"First frame, {time}", pictures.first, video, image)
+            _annotated_frame(
+                f"{prefix}first", "video", f"First frame, {time}", pictures.first, video, image
+            )
         )
     best = best_observation(report)
     if pictures.best is not None and best is not None and best.subject is not None:
-        at_best = seat(context.video, best.subject)
+        at_best = subject_in_frame(context.video, best.subject)
         time = f"{pictures.best.time_s:.2f} s"
         found.append(
-            _sight(f"{prefix}best", "video", f"Best start, {time}", pictures.best, at_best, image)
+            _annotated_frame(
+                f"{prefix}best", "video", f"Best start, {time}", pictures.best, at_best, image
+            )
         )
     return tuple(found)
 
 
-def _sight(
-    key: str, kind: Kind, title: str, still: Still, here: Seat | None, other: Seat | None
-) -> Sight:
+def _annotated_frame(
+    key: str,
+    kind: Kind,
+    title: str,
+    still: Still,
+    here: SubjectInFrame | None,
+    other: SubjectInFrame | None,
+) -> AnnotatedFrame:
     if here is None:
-        return Sight(key, kind, title, still, None, ("no body recognised",))
+        return AnnotatedFrame(key, kind, title, still, None, ("no body recognised",))
     drawing = draw(here, Size(still.width, still.height), other)
-    return Sight(key, kind, title, still, drawing, _facts(here, drawing))
+    return AnnotatedFrame(key, kind, title, still, drawing, _facts(here, drawing))
 
 
-def _facts(here: Seat, drawing: Drawing) -> tuple[str, ...]:
+def _facts(here: SubjectInFrame, drawing: Drawing) -> tuple[str, ...]:
     height_m, face = frame_height_m(here), here.subject.face
     x, y = drawing.neck_share
     said = [SHOT_WORDS[drawing.shot]]
@@ -122,11 +133,11 @@ def _facts(here: Seat, drawing: Drawing) -> tuple[str, ...]:
     return tuple(said)
 
 
-def onion(
-    title: str, report: Report, context: PairContext, sights: tuple[Sight, ...]
-) -> Onion | None:
+def overlay(
+    title: str, report: Report, context: PairContext, annotated_frames: tuple[AnnotatedFrame, ...]
+) -> Overlay | None:
     """None where a picture is missing."""
-    by_kind: dict[Kind, Sight] = {s.kind: s for s in reversed(sights)}
+    by_kind: dict[Kind, AnnotatedFrame] = {s.kind: s for s in reversed(annotated_frames)}
     if len(by_kind) < 2:
         return None
     image, first = by_kind["image"], by_kind["video"]
@@ -134,11 +145,11 @@ def onion(
     deciding = image if report.mode == "animate" else first
     canvas = canvas_of(_full_size(context, deciding.kind), contents[deciding.kind])
 
-    def layer(sight: Sight) -> Layer:
-        size = Size(sight.still.width, sight.still.height)
-        return Layer(sight, fitted(size, contents[sight.kind], canvas))
+    def layer(frame: AnnotatedFrame) -> Layer:
+        size = Size(frame.still.width, frame.still.height)
+        return Layer(frame, fitted(size, contents[frame.kind], canvas))
 
-    return Onion(title, canvas, under=layer(first), over=layer(image))
+    return Overlay(title, canvas, under=layer(first), over=layer(image))
 
 
 def _full_size(context: PairContext, kind: Kind) -> Size:
@@ -147,20 +158,27 @@ def _full_size(context: PairContext, kind: Kind) -> Size:
     return Size(evidence.info.width, evidence.info.height)
 
 
-def plan_cuts(
-    plan: Plan, context: PairContext, sights: tuple[Sight, ...]
-) -> tuple[tuple[Sight, Cut | None], ...]:
+def planned_crops(
+    plan: Plan, context: PairContext, annotated_frames: tuple[AnnotatedFrame, ...]
+) -> tuple[tuple[AnnotatedFrame, CropDrawing | None], ...]:
     """Image and first frame, each with what the plan takes of it; None where it is copied."""
-    first_of: dict[Kind, Sight] = {sight.kind: sight for sight in reversed(sights)}
+    first_of: dict[Kind, AnnotatedFrame] = {
+        frame.kind: frame for frame in reversed(annotated_frames)
+    }
     geometries = {"image": plan.image.geometry, "video": plan.video.geometry}
     return tuple(
-        (sight, None if (geometry := geometries[kind]) is None else _cut(geometry, context, sight))
-        for kind, sight in sorted(first_of.items())
+        (
+            frame,
+            None
+            if (geometry := geometries[kind]) is None
+            else _crop_drawing(geometry, context, frame),
+        )
+        for kind, frame in sorted(first_of.items())
     )
 
 
-def _cut(geometry: Geometry, context: PairContext, sight: Sight) -> Cut:
-    size = _full_size(context, sight.kind)
+def _crop_drawing(geometry: Geometry, context: PairContext, frame: AnnotatedFrame) -> CropDrawing:
+    size = _full_size(context, frame.kind)
     w = geometry.window
     window = Box(float(w.left), float(w.top), float(w.right), float(w.bottom))
     shown = Box(
@@ -169,10 +187,10 @@ def _cut(geometry: Geometry, context: PairContext, sight: Sight) -> Cut:
         max(float(size.width), window.right),
         max(float(size.height), window.bottom),
     )
-    return Cut(sight, size, window, shown, geometry.rotate_deg, _cut_words(geometry, size))
+    return CropDrawing(frame, size, window, shown, geometry.rotate_deg, _crop_words(geometry, size))
 
 
-def _cut_words(geometry: Geometry, size: Size) -> str:
+def _crop_words(geometry: Geometry, size: Size) -> str:
     w = geometry.window
     said = []
     if geometry.rotate_deg:

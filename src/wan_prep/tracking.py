@@ -1,6 +1,6 @@
-"""Samples in, one subject out: how each sample is looked at, window by window.
+"""Track one subject through the samples of a clip, window by window.
 
-The pictures live in a window of a few samples, so memory does not grow with the clip.
+Only the pictures of one window are in memory, so that memory does not grow with the clip.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ import numpy as np
 
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
-from wan_prep.pose.look import follow
+from wan_prep.pose.inference import infer_followed
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
 from wan_prep.pose.track import choose_subject, facing_steadily, isolated
-from wan_prep.pose.window import Held, find_faces, mend, settle, with_edges
-from wan_prep.sampling import Picked
+from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with_edges
+from wan_prep.sampling import SampledFrame
 
 WINDOW = 12
-"""Samples whose pictures are held at once; repairs may use any neighbour among them. Judgement:
-2.4 to 6 s of neighbours for 33 MB of pictures."""
+"""Samples whose pictures are in memory at once, as neighbours that a repair can use: 2.4 to 6 s of
+the clip, about 33 MB."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The subject of one sampled frame, the others in it, and how often it was looked at."""
+class TrackedSample:
+    """One sampled frame in the end: its subject, if any, and the other people.
+
+    time: s.  scene: number of the shot.  repaired: the first look missed the subject.
+    """
 
     time: Fraction
     scene: int
@@ -40,8 +43,8 @@ class Seen:
     repaired: bool
 
 
-def survey(
-    samples: Iterable[Picked],
+def track_subject(
+    samples: Iterable[SampledFrame],
     estimator: PoseEstimator,
     *,
     looks: int,
@@ -49,16 +52,19 @@ def survey(
     others_every: int = 1,
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
     on_progress: Callable[[Fraction], None] = lambda _time: None,
-) -> list[Seen]:
-    """Follow one subject through the samples of a clip.
+) -> list[TrackedSample]:
+    """The subject and the other people of every sample of a clip, in the order of time.
 
-    `looks` > 1 looks closer at every sample; with `full_look_every` > 1 only every so many
-    samples are searched whole, and between them the one body is followed, as long as it is alone
-    and plausible.  People beside the subject are looked for in every `others_every`th sample, and
-    from where they are seen on in both directions, until they are not.  The first sample, the
-    model's template, is refined and searched for others like a still.
+    looks: how many looks at the subject of each sample are taken for its consensus.
+    full_look_every: whole pictures are searched in every so many samples only; between them one
+    body is followed, as long as it is alone and plausible.
+    others_every: other people are looked for in every so many samples, and wherever a neighbouring
+    sample shows them.
+    on_picture: given the picture of every sample.  on_progress: given the time of every sample, s.
+
+    The first sample, the model's template, is refined and searched for others like a still.
     """
-    history: list[Held] = []  # without pictures
+    history: list[WindowSample] = []  # without pictures
     coming = iter(samples)
     # Faces are found beside the bodies of the next window, on another core.
     with (
@@ -66,26 +72,29 @@ def survey(
         ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside,
     ):
         while True:
-            held: list[Held] = []  # and the window before lets go of its pictures
-            for picked in islice(coming, WINDOW):
-                on_picture(picked.rgb)
-                held.append(visit(picked))
-                on_progress(picked.sample.time)
+            held: list[WindowSample] = []  # and the window before lets go of its pictures
+            for sampled in islice(coming, WINDOW):
+                on_picture(sampled.rgb)
+                held.append(visit(sampled))
+                on_progress(sampled.sample.time)
             # At most one window of pictures waits for its faces.
             wait(face for h in history[-2 * WINDOW :] for face in h.faces)
             if not held:
                 break
-            mend(history[-1:], held, estimator)
-            settle(history[-1:], held, estimator, looks, is_start=not history)
+            repair(history[-1:], held, estimator)
+            confirm(history[-1:], held, estimator, looks, is_start=not history)
             held = with_edges(history[-1:], held, estimator)
             find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
-            visit.in_company = len(history[-1].sample.candidates) > 1
-    return steadied(_chosen(history))
+            visit.has_others = len(history[-1].sample.candidates) > 1
+    return with_steady_facing(_chosen(history))
 
 
-def _chosen(history: list[Held]) -> list[Seen]:
-    """The subject over the whole clip; sightings of one sample alone need a face to count."""
+def _chosen(history: list[WindowSample]) -> list[TrackedSample]:
+    """Every sample with the subject chosen over the whole clip.
+
+    A subject seen in one sample only, and in neither of its neighbours, needs a recognised face.
+    """
     samples = [h.sample for h in history]
     chosen = choose_subject(samples)
     seen = [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
@@ -93,7 +102,7 @@ def _chosen(history: list[Held]) -> list[Seen]:
     for k in isolated([samples[i] for i in own], [chosen[i] for i in own]):
         if _has_sure_face(seen[own[k]].subject):
             continue
-        # Frames looked at because of this sample alone go with it.
+        # Intermediate frames were looked at because of this sample: they lose the subject, too.
         begin = own[k - 1] + 1 if k > 0 else 0
         end = own[k + 1] if k + 1 < len(own) else len(seen)
         seen[begin:end] = [replace(s, subject=None) for s in seen[begin:end]]
@@ -104,8 +113,9 @@ def _has_sure_face(body: Body | None) -> bool:
     return body is not None and body.face is not None and body.face.is_sure
 
 
-def steadied(seen: list[Seen]) -> list[Seen]:
-    """The same samples, backs that were taken for fronts turned round, shot by shot."""
+def with_steady_facing(seen: list[TrackedSample]) -> list[TrackedSample]:
+    """The same samples; subjects whose back was taken for their front are corrected, shot by
+    shot."""
     result = list(seen)
     for scene in sorted({s.scene for s in seen}):
         places = [i for i, s in enumerate(seen) if s.scene == scene and s.subject is not None]
@@ -119,7 +129,7 @@ _NO_PICTURE: Rgb = np.zeros((0, 0, 3), np.uint8)
 
 
 class _Visitor(ExitStack):
-    """The first look at each sample: a search, or a follow of the one body seen before."""
+    """Takes the first look at each sample: searches it, or follows the one body seen before."""
 
     def __init__(self, estimator: PoseEstimator, full_look_every: int, others_every: int) -> None:
         super().__init__()
@@ -129,20 +139,20 @@ class _Visitor(ExitStack):
         self._since_search = 0
         self._visits = 0
         self._alone_in: int | None = None  # the scene in which one body alone was seen
-        self._last: Held | None = None
+        self._last: WindowSample | None = None
         self._found: deque[bool] = deque(maxlen=4)
-        self.in_company = False
+        self.has_others = False
         """Whether the last window ended with more than one person."""
 
-    def __call__(self, picked: Picked) -> Held:
-        sample, rgb, spares = picked
+    def __call__(self, sampled: SampledFrame) -> WindowSample:
+        sample, rgb, intermediate_frames = sampled
         self._since_search += 1
         found: list[Body] = []
-        alone = self._alone_in == sample.scene and not self.in_company
+        alone = self._alone_in == sample.scene and not self.has_others
         if alone and self._since_search < self._every:
             if self._follower is None:
                 self._follower = self.enter_context(self._estimator.follower())
-            found = [b for b in follow(rgb, self._follower) if not doubts(b)]
+            found = [b for b in infer_followed(rgb, self._follower) if not doubts(b)]
         if not found:
             found, _ = first_look(rgb, self._estimator)
             self._since_search = 0
@@ -152,16 +162,16 @@ class _Visitor(ExitStack):
         others_due = self._visits % self._others_every == 0
         self._found.append(bool(found))
         if self._last is not None and len(set(self._found)) == 1:
-            # Nobody came or left near it, even if a neighbour is mended later.
-            self._last.spares = ()
-        self._last = Held(sample, rgb, spares, others_due)
+            # Nobody came or left nearby, so the frames between are not needed.
+            self._last.intermediate_frames = ()
+        self._last = WindowSample(sample, rgb, intermediate_frames, others_due)
         return self._last
 
 
-def _seen(h: Held, index: int | None) -> Seen:
+def _seen(h: WindowSample, index: int | None) -> TrackedSample:
     candidates = h.sample.candidates
     subject = None if index is None else candidates[index].body.with_face(h.faces[index].result())
-    return Seen(
+    return TrackedSample(
         time=h.sample.time,
         scene=h.sample.scene,
         subject=subject,

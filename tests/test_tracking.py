@@ -16,11 +16,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from wan_prep.geometry import Box, Size
-from wan_prep.observing import spare_interval
+from wan_prep.observing import intermediate_interval
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
-from wan_prep.pose.company import people_of_still
 from wan_prep.pose.estimator import RawFace, RawPose
+from wan_prep.pose.other_people import people_in_still
 from wan_prep.pose.search import (
     find_bodies,
     refine,
@@ -31,8 +31,8 @@ from wan_prep.pose.search import (
 )
 from wan_prep.pose.skeleton import HIPS, MIRROR, SHOULDERS, Joint
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
-from wan_prep.survey import WINDOW, Seen
-from wan_prep.survey import survey as survey_samples
+from wan_prep.tracking import WINDOW, TrackedSample
+from wan_prep.tracking import track_subject as track_samples
 
 SIDE = 256
 BLUE = 150
@@ -43,27 +43,29 @@ TWO_FRAMES = Fraction(2, 25)
 
 
 @dataclass
-class Surveyed:
-    seen: list[Seen]
+class Tracked:
+    seen: list[TrackedSample]
     cuts: list[Fraction]
     last_time: Fraction | None
     frames: int
 
 
-def survey(
+def track_subject(
     frames: Any,
     estimator: Any,
     *,
     interval_s: Fraction,
-    spare_s: Fraction | None = None,
+    intermediate_s: Fraction | None = None,
     side_px: int = WORK_SIDE_PX,
     others_every: int = 99,
     **how: Any,
-) -> Surveyed:
-    """Sample the frames and survey the samples, as `observing` does, but not for others."""
-    with Sampler(frames, interval_s=interval_s, spare_s=spare_s, side_px=side_px) as sampler:
-        seen = survey_samples(sampler, estimator, others_every=others_every, **how)
-        return Surveyed(seen, sampler.cuts, sampler.last_time, sampler.frames)
+) -> Tracked:
+    """Sample the frames and track the subject, as `observing` does, but not for others."""
+    with Sampler(
+        frames, interval_s=interval_s, intermediate_s=intermediate_s, side_px=side_px
+    ) as sampler:
+        seen = track_samples(sampler, estimator, others_every=others_every, **how)
+        return Tracked(seen, sampler.cuts, sampler.last_time, sampler.frames)
 
 
 def painted(number: int) -> np.ndarray:
@@ -220,7 +222,7 @@ def test_no_more_than_the_interval_goes_unseen(
     raw = RawPose(body.keypoints_xy, body.visibility, body.local_xyz)
     quick = Onlooker(lambda number, region: [])
     quick.poses = lambda rgb: [raw]  # type: ignore[method-assign]
-    result = survey(frames, quick, interval_s=interval, looks=1, on_progress=visited.append)
+    result = track_subject(frames, quick, interval_s=interval, looks=1, on_progress=visited.append)
     times = [s.time for s in result.seen]
     assert times == visited == sorted(set(times))
     assert times[0] == 0
@@ -234,23 +236,23 @@ def test_no_more_than_the_interval_goes_unseen(
 
 
 def test_no_more_frames_are_looked_at_than_needed(always: Onlooker) -> None:
-    result = survey(clip([1] * 61, FRAME), always, interval_s=HALF, looks=1)
+    result = track_subject(clip([1] * 61, FRAME), always, interval_s=HALF, looks=1)
     assert [s.time for s in result.seen] == [0, HALF, 1, Fraction(3, 2), 2]
 
 
 def test_frames_further_apart_than_the_interval_are_all_looked_at(always: Onlooker) -> None:
-    result = survey(clip([1] * 4, Fraction(2)), always, interval_s=HALF, looks=1)
+    result = track_subject(clip([1] * 4, Fraction(2)), always, interval_s=HALF, looks=1)
     assert [s.time for s in result.seen] == [0, 2, 4, 6]
 
 
-def test_no_frames_no_survey(always: Onlooker) -> None:
-    result = survey([], always, interval_s=HALF, looks=1)
+def test_no_frames_no_samples(always: Onlooker) -> None:
+    result = track_subject([], always, interval_s=HALF, looks=1)
     assert (result.seen, result.cuts, result.last_time, result.frames) == ([], [], None, 0)
 
 
 def test_every_looked_at_picture_is_shown_to_the_caller_once(always: Onlooker) -> None:
     shown: list[int] = []
-    survey(
+    track_subject(
         clip([3, 7, 9]),
         always,
         interval_s=HALF,
@@ -264,7 +266,7 @@ def test_every_looked_at_picture_is_shown_to_the_caller_once(always: Onlooker) -
 
 
 def test_the_first_sample_is_refined_and_the_rest_is_looked_at_once(always: Onlooker) -> None:
-    result = survey(clip([1, 2, 3]), always, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3]), always, interval_s=HALF, looks=1)
     assert [s.subject.looks for s in result.seen if s.subject] == [10, 1, 1]
     assert [number for number, _ in always.looks].count(2) == 1
     for s in result.seen:
@@ -276,7 +278,7 @@ def test_the_first_sample_is_refined_and_the_rest_is_looked_at_once(always: Onlo
 
 
 def test_two_looks_are_two_looks(always: Onlooker) -> None:
-    result = survey(clip([1, 2, 3]), always, interval_s=HALF, looks=2)
+    result = track_subject(clip([1, 2, 3]), always, interval_s=HALF, looks=2)
     assert [s.subject.looks for s in result.seen if s.subject] == [10, 2, 2]
 
 
@@ -303,7 +305,7 @@ def test_an_upside_down_hallucination_is_repaired_from_its_neighbours(
     make: Any, person: Any
 ) -> None:
     estimator = Onlooker(upside_down_at({4, 5}, make, person))
-    result = survey(clip([1, 2, 3, 4, 5, 6, 7]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4, 5, 6, 7]), estimator, interval_s=HALF, looks=1)
     assert [s.repaired for s in result.seen] == [False] * 3 + [True] * 2 + [False] * 2
     for number, s in enumerate(result.seen, start=1):
         assert s.subject is not None
@@ -316,7 +318,7 @@ def test_an_upside_down_hallucination_is_repaired_from_its_neighbours(
 
 def test_a_hallucination_in_the_first_frame_is_repaired_too(make: Any, person: Any) -> None:
     estimator = Onlooker(upside_down_at({1}, make, person))
-    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1)
     assert result.seen[0].repaired
     assert result.seen[0].subject is not None
     np.testing.assert_allclose(
@@ -334,7 +336,7 @@ def test_a_repair_knows_that_the_first_picture_is_larger(make: Any, person: Any)
         return [seen] if region.right > 100.0 and region.left < 20.0 else []
 
     estimator = Onlooker(answer)
-    result = survey(
+    result = track_subject(
         clip([1, 2]),
         estimator,
         interval_s=HALF,
@@ -353,7 +355,7 @@ def test_repairs_reach_over_the_edge_of_a_window(make: Any, person: Any) -> None
     first_of_second = WINDOW + 1
     estimator = Onlooker(upside_down_at({first_of_second}, make, person))
     numbers = list(range(1, first_of_second + 1))
-    result = survey(clip(numbers), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip(numbers), estimator, interval_s=HALF, looks=1)
     assert result.seen[-1].repaired
 
 
@@ -363,7 +365,7 @@ def test_a_body_that_jumps_away_and_back_is_looked_for_again(person: Any) -> Non
             return [person(225.0, 25.0)]
         return [person(60.0, 55.0)]
 
-    result = survey(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=HALF, looks=1)
     assert result.seen[2].repaired
     assert result.seen[2].subject is not None
     assert bodies.neck_xy(result.seen[2].subject)[0] == pytest.approx(60.0, abs=0.5)
@@ -378,7 +380,7 @@ def test_the_subject_is_looked_for_although_a_stranger_is_there(person: Any) -> 
             return [stranger]
         return [person(90.0), stranger]
 
-    result = survey(clip(list(range(1, 10))), Onlooker(answer), interval_s=HALF, looks=1)
+    result = track_subject(clip(list(range(1, 10))), Onlooker(answer), interval_s=HALF, looks=1)
     for s in result.seen:
         assert s.subject is not None
         assert bodies.neck_xy(s.subject)[0] == pytest.approx(90.0, abs=0.5)
@@ -387,7 +389,7 @@ def test_the_subject_is_looked_for_although_a_stranger_is_there(person: Any) -> 
 
 
 def test_between_full_looks_the_one_body_is_followed(always: Onlooker) -> None:
-    result = survey(
+    result = track_subject(
         clip(list(range(1, 9)), cuts=(5,)), always, interval_s=HALF, looks=1, full_look_every=3
     )
     # Searched: 1, 4 (every third), 6 (a new shot); the rest is followed.
@@ -402,7 +404,7 @@ def test_a_body_that_is_lost_or_doubtful_is_searched_not_followed(make: Any, per
     )
     answers = iter([None, upside_down])
     estimator.follow = lambda rgb: next(answers)  # type: ignore[method-assign]
-    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1, full_look_every=9)
+    result = track_subject(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1, full_look_every=9)
     for s in result.seen:
         assert s.subject is not None
         assert bodies.neck_xy(s.subject)[1] == pytest.approx(93.0, abs=0.5)
@@ -411,18 +413,18 @@ def test_a_body_that_is_lost_or_doubtful_is_searched_not_followed(make: Any, per
 
 def test_two_people_are_never_followed(person: Any) -> None:
     estimator = Onlooker(lambda n, r: [person(60.0, 60.0), person(190.0, 40.0)])
-    survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1, full_look_every=9)
+    track_subject(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1, full_look_every=9)
     assert estimator.followed == []
 
 
 def test_nobody_is_nobody(make: Any) -> None:
-    result = survey(clip([1, 2]), Onlooker(lambda n, r: []), interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2]), Onlooker(lambda n, r: []), interval_s=HALF, looks=1)
     assert [(s.subject, s.others, s.repaired) for s in result.seen] == [(None, (), False)] * 2
 
 
 def test_others_are_reported_beside_the_subject(person: Any) -> None:
     estimator = Onlooker(lambda n, r: [person(60.0, 60.0), person(190.0, 40.0)])
-    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3]), estimator, interval_s=HALF, looks=1)
     for s in result.seen:
         assert s.subject is not None
         assert bodies.neck_xy(s.subject)[0] == pytest.approx(60.0, abs=0.5)
@@ -525,7 +527,7 @@ def test_pictures_of_earlier_windows_are_released(always: Onlooker) -> None:
             return picture
 
     frames = [(Counted(HALF * k), False) for k in range(5 * WINDOW)]
-    result = survey(frames, always, interval_s=HALF, looks=1)
+    result = track_subject(frames, always, interval_s=HALF, looks=1)
     assert len(result.seen) == len(made) == 5 * WINDOW
     assert WINDOW < max(alive) <= 2 * WINDOW + AHEAD + 2 < len(made)
     assert all(ref() is None for ref in made)
@@ -543,7 +545,7 @@ def failing(after: int) -> Iterator[tuple[Painted, bool]]:
 @pytest.mark.parametrize("after", [0, 3, WINDOW + 2])
 def test_an_error_in_the_decoder_surfaces_in_the_caller(always: Onlooker, after: int) -> None:
     with pytest.raises(DiskError, match="the disk is gone"):
-        survey(failing(after), always, interval_s=HALF, looks=1)
+        track_subject(failing(after), always, interval_s=HALF, looks=1)
     assert decoders() == []
 
 
@@ -554,7 +556,7 @@ def test_an_error_in_the_network_ends_the_decoder_at_once(person: Any) -> None:
         raise DiskError("the network broke")
 
     with pytest.raises(DiskError) as caught:
-        survey(clip([1] * 60), Onlooker(answer), interval_s=HALF, looks=1)
+        track_subject(clip([1] * 60), Onlooker(answer), interval_s=HALF, looks=1)
     assert decoders() == []
     assert caught.traceback
 
@@ -586,8 +588,8 @@ def test_samples_run_ahead_in_order_and_no_further_than_asked() -> None:
 
     seen = []
     with Sampler(frames(), interval_s=HALF, ahead=3) as sampler:
-        for picked in sampler:
-            seen.append(picked.sample.time)
+        for sampled in sampler:
+            seen.append(sampled.sample.time)
             # 3 waiting, 1 in hand, 1 held back to see whether the next one would be too late.
             assert len(drawn) <= len(seen) + 5
     assert len(seen) == 50
@@ -628,7 +630,7 @@ def neck_x(body: Body | None) -> float | None:
 
 def test_a_person_found_each_time_is_refined_and_gets_a_face(person: Any) -> None:
     estimator = Facing(lambda n, r: [person(170.0), person(50.0, 55.0)])
-    body, others = people_of_still(painted(1), estimator)
+    body, others = people_in_still(painted(1), estimator)
     assert body is not None
     assert (neck_x(body), body.looks) == (170, 10)
     assert body.face is not None
@@ -653,24 +655,25 @@ def test_a_body_that_closer_looks_do_not_find_is_nobody_and_the_next_one_is_take
         return [somebody, small, ghost] if whole_picture(region) else [somebody, small]
 
     estimator = Facing(answer)
-    body, others = people_of_still(painted(1), estimator)
+    body, others = people_in_still(painted(1), estimator)
     assert body is not None
     assert (neck_x(body), body.looks) == (50, 10)
     assert body.face is not None
     assert [neck_x(other) for other in others] == [235]
-    assert (len(estimator.looks), estimator.heads) == (1 + 9 + 9 + 2 + 2, 6)
+    # The head of somebody that small is looked at once.
+    assert (len(estimator.looks), estimator.heads) == (1 + 9 + 9 + 2 + 2, 1)
 
 
 def test_a_picture_of_ghosts_shows_nobody(person: Any) -> None:
     ghosts = [person(170.0), person(50.0, 55.0)]
     estimator = Facing(lambda n, r: ghosts if whole_picture(r) else [])
-    assert people_of_still(painted(1), estimator) == (None, [])
+    assert people_in_still(painted(1), estimator) == (None, [])
     # After nine closer looks at each the picture is searched once more.
     assert (len(estimator.looks), estimator.heads) == (1 + 9 + 9 + 1, 0)
 
 
 def test_an_empty_picture_shows_nobody() -> None:
-    assert people_of_still(painted(1), Onlooker(lambda n, r: [])) == (None, [])
+    assert people_in_still(painted(1), Onlooker(lambda n, r: [])) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -680,7 +683,7 @@ def test_an_empty_picture_shows_nobody() -> None:
 def test_four_of_ten_looks_make_a_person(person: Any, found: str, looks: int | None) -> None:
     answers = iter("1" + found)
     estimator = Facing(lambda n, r: [person()] if next(answers, "over") == "1" else [])
-    body, others = people_of_still(painted(1), estimator)
+    body, others = people_in_still(painted(1), estimator)
     assert (None if body is None else body.looks) == looks
     assert others == []
     assert next(answers, None) is None
@@ -739,7 +742,7 @@ def test_a_subject_that_only_the_first_look_saw_is_dropped(person: Any) -> None:
         return [person()] if number == 3 and whole_picture(region) else []
 
     estimator = Facing(answer)
-    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
     assert [(s.subject, s.others) for s in result.seen] == [(None, ())] * 5
     # One closer look that does not find it is enough, and nobody looks for its face.
     assert (len(looks_at(estimator, 3)), estimator.heads) == (2, 0)
@@ -747,7 +750,7 @@ def test_a_subject_that_only_the_first_look_saw_is_dropped(person: Any) -> None:
 
 def test_a_clip_of_which_only_first_looks_see_somebody_shows_nobody(person: Any) -> None:
     estimator = Facing(lambda n, r: [person()] if whole_picture(r) else [])
-    result = survey(clip(list(range(1, 6))), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip(list(range(1, 6))), estimator, interval_s=HALF, looks=1)
     assert [s.subject for s in result.seen] == [None] * 5
     assert estimator.heads == 0
 
@@ -763,7 +766,7 @@ def test_who_continues_a_confirmed_subject_is_kept_without_further_looks(person:
         return [person(80.0 + 20.0 * number)] if seen else []
 
     estimator = Facing(answer)
-    result = survey(clip([1, 2, 3, 4]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4]), estimator, interval_s=HALF, looks=1)
     assert [neck_x(s.subject) for s in result.seen] == [100, 120, 140, 160]
     assert [s.subject.looks for s in result.seen if s.subject] == [10, 1, 1, 1]
     assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == [11, 1, 1, 1]
@@ -775,7 +778,7 @@ def test_who_continues_a_confirmed_subject_is_kept_without_further_looks(person:
 def test_the_chain_of_confirmed_subjects_goes_on_over_the_edge_of_a_window(person: Any) -> None:
     numbers = list(range(1, WINDOW + 3))
     estimator = Facing(lambda n, r: [person()] if n == 1 or whole_picture(r) else [])
-    result = survey(clip(numbers), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip(numbers), estimator, interval_s=HALF, looks=1)
     assert all(s.subject is not None for s in result.seen)
     assert [len(looks_at(estimator, n)) for n in numbers] == [11] + [1] * (WINDOW + 1)
 
@@ -790,7 +793,7 @@ def test_who_is_elsewhere_after_a_cut_is_looked_at_again(person: Any, truly_ther
         return [person(200.0, 30.0)] if truly_there or whole_picture(region) else []
 
     estimator = Facing(answer)
-    result = survey(clip([1, 2, 3, 4], cuts=(2,)), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4], cuts=(2,)), estimator, interval_s=HALF, looks=1)
     assert [s.subject is not None for s in result.seen] == [True, True, *[truly_there] * 2]
     assert len(looks_at(estimator, 3)) > len(looks_at(estimator, 2)) == 1
 
@@ -798,14 +801,14 @@ def test_who_is_elsewhere_after_a_cut_is_looked_at_again(person: Any, truly_ther
 def test_who_stays_in_place_over_a_cut_goes_on(person: Any) -> None:
     """The same clothes, place and size: a jump cut in one take."""
     estimator = Facing(lambda n, r: [person()])
-    result = survey(clip([1, 2, 3, 4], cuts=(2,)), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4], cuts=(2,)), estimator, interval_s=HALF, looks=1)
     assert all(s.subject is not None for s in result.seen)
     assert [len(looks_at(estimator, n)) for n in (1, 2, 3, 4)] == [11, 1, 1, 1]
 
 
 def test_after_a_gap_a_subject_is_looked_at_again(person: Any) -> None:
     estimator = Facing(lambda n, r: [] if n in (2, 3) else [person()])
-    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
     assert [s.subject is not None for s in result.seen] == [True, False, False, True, True]
     # The first look, two more, and one for others; then it goes on.
     assert [len(looks_at(estimator, n)) for n in (4, 5)] == [4, 1]
@@ -813,7 +816,7 @@ def test_after_a_gap_a_subject_is_looked_at_again(person: Any) -> None:
 
 def test_with_two_looks_the_second_one_confirms(person: Any) -> None:
     estimator = Facing(lambda n, r: [] if n == 1 else [person()])
-    result = survey(clip([1, 2, 3]), estimator, interval_s=HALF, looks=2)
+    result = track_subject(clip([1, 2, 3]), estimator, interval_s=HALF, looks=2)
     assert [s.subject.looks if s.subject else 0 for s in result.seen] == [0, 2, 2]
     # Whoever appears is looked beside.
     assert [len(looks_at(estimator, n)) for n in (2, 3)] == [3, 2]
@@ -823,7 +826,7 @@ def test_with_two_looks_the_second_one_confirms(person: Any) -> None:
 def test_an_isolated_sighting_is_kept_for_a_sure_face_only(person: Any, network: Any) -> None:
     """Every look sees the body in one sample of five."""
     estimator = network(lambda n, r: [person()] if n == 3 else [])
-    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
     expected = 128 if network is Facing else None
     assert [neck_x(s.subject) for s in result.seen] == [None, None, expected, None, None]
     assert len(looks_at(estimator, 3)) == 4
@@ -835,20 +838,20 @@ def test_an_isolated_sighting_is_kept_for_a_sure_face_only(person: Any, network:
 
 def test_two_sightings_that_go_on_need_no_face(person: Any) -> None:
     estimator = Onlooker(lambda n, r: [person()] if n in (3, 4) else [])
-    result = survey(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4, 5]), estimator, interval_s=HALF, looks=1)
     assert [neck_x(s.subject) for s in result.seen] == [None, None, 128, 128, None]
 
 
 def test_of_two_samples_neither_is_isolated(person: Any) -> None:
     estimator = Onlooker(lambda n, r: [person()] if n == 1 else [])
-    result = survey(clip([1, 2]), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2]), estimator, interval_s=HALF, looks=1)
     assert [neck_x(s.subject) for s in result.seen] == [128, None]
 
 
 def test_a_back_among_fronts_is_turned_round(person: Any) -> None:
     back = bodies.turned_round(person())
     estimator = Onlooker(lambda n, r: [back if n in (4, 5) else person()])
-    result = survey(clip(list(range(1, 10))), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip(list(range(1, 10))), estimator, interval_s=HALF, looks=1)
     for s in result.seen:
         assert s.subject is not None
         assert s.subject.keypoints_xy[Joint.LEFT_WRIST] == pytest.approx((142.0, 131.5), abs=0.5)
@@ -857,7 +860,9 @@ def test_a_back_among_fronts_is_turned_round(person: Any) -> None:
 def test_fronts_after_a_cut_say_nothing_of_backs_before_it(person: Any) -> None:
     back = bodies.turned_round(person())
     estimator = Onlooker(lambda n, r: [back if n in (4, 5, 6) else person()])
-    result = survey(clip(list(range(1, 10)), cuts=(3, 6)), estimator, interval_s=HALF, looks=1)
+    result = track_subject(
+        clip(list(range(1, 10)), cuts=(3, 6)), estimator, interval_s=HALF, looks=1
+    )
     wrists = [s.subject.keypoints_xy[Joint.LEFT_WRIST, 0] for s in result.seen if s.subject]
     assert wrists == pytest.approx([142.0] * 3 + [114.0] * 3 + [142.0] * 3, abs=0.5)
 
@@ -873,13 +878,13 @@ class OneEyed(Facing):
         return [raw for raw in super().poses(rgb) if at_neck(everywhere, raw)][:1]
 
 
-def others_x(s: Seen) -> list[int | None]:
+def others_x(s: TrackedSample) -> list[int | None]:
     return [neck_x(other) for other in s.others]
 
 
 def test_who_is_seen_only_when_the_main_one_is_covered_is_counted(person: Any) -> None:
     estimator = OneEyed(lambda n, r: [person(170.0), person(50.0, 55.0)])
-    body, others = people_of_still(painted(1), estimator)
+    body, others = people_in_still(painted(1), estimator)
     assert (neck_x(body), [neck_x(other) for other in others]) == (170, [50])
     # The whole picture, nine closer looks; the covered one, two closer looks at the other.
     assert len(estimator.looks) == 1 + 9 + 1 + 2
@@ -896,7 +901,7 @@ def test_who_is_found_only_when_a_larger_other_is_covered_too_is_counted(person:
             return seen[::-1] if is_whole and len(seen) == 2 else seen[:1]
 
     estimator = Crowd(lambda n, r: [person(210.0), person(80.0, 45.0), person(50.0, 25.0)])
-    body, others = people_of_still(painted(1), estimator)
+    body, others = people_in_still(painted(1), estimator)
     assert (neck_x(body), [neck_x(other) for other in others]) == (210, [80, 50])
 
 
@@ -909,7 +914,7 @@ def test_both_ends_of_a_wide_still_are_looked_at_closer(person: Any) -> None:
         near = [b for b in (left, right) if abs(region.center[0] - bodies.neck_xy(b)[0]) < 90.0]
         return [main, *near] if region.width < 200.0 else [main]
 
-    body, others = people_of_still(wide, OneEyed(answer))
+    body, others = people_in_still(wide, OneEyed(answer))
     assert (neck_x(body), [neck_x(other) for other in others]) == (128, [25, 232])
 
 
@@ -918,14 +923,14 @@ def test_who_shows_in_one_look_at_the_rest_is_nobody(person: Any) -> None:
     estimator = OneEyed(
         lambda n, r: [person(170.0), ghost] if whole_picture(r) else [person(170.0)]
     )
-    body, others = people_of_still(painted(1), estimator)
+    body, others = people_in_still(painted(1), estimator)
     assert (neck_x(body), others) == (170, [])
 
 
 def test_a_speck_is_not_counted(person: Any) -> None:
     """10 px/m: some 19 x 6 px of 256 x 256, less than 0.5 %."""
     estimator = Onlooker(lambda n, r: [person(), person(30.0, 10.0, 30.0)])
-    assert people_of_still(painted(1), estimator)[1] == []
+    assert people_in_still(painted(1), estimator)[1] == []
 
 
 @pytest.mark.parametrize(("larger", "main"), [(1.2, 60), (1.4, 190)])
@@ -934,22 +939,22 @@ def test_who_is_much_larger_than_the_one_seen_first_is_the_main_one(
 ) -> None:
     """Both as far from the middle; 1.65 times the area is 1.28 times the size."""
     first, second = person(60.0, 40.0), person(196.0 - 6.0, 40.0 * larger)
-    body, others = people_of_still(painted(1), OneEyed(lambda n, r: [first, second]))
+    body, others = people_in_still(painted(1), OneEyed(lambda n, r: [first, second]))
     assert body is not None
     assert (neck_x(body), body.looks) == (main, 10)
     assert body.face is not None
     assert sorted([main, *(neck_x(o) or 0 for o in others)]) == [60, 190]
 
 
-def in_company(person: Any, *numbers: int) -> OneEyed:
+def has_others(person: Any, *numbers: int) -> OneEyed:
     """Somebody all the time, and in these pictures somebody else whom they outshine."""
     main, other = person(80.0, 70.0), person(200.0, 50.0)
     return OneEyed(lambda n, r: [main, other] if n in numbers else [main])
 
 
 def test_others_are_looked_for_in_every_so_many_samples(person: Any) -> None:
-    estimator = in_company(person)
-    survey(clip(list(range(1, 11))), estimator, interval_s=HALF, looks=1, others_every=3)
+    estimator = has_others(person)
+    track_subject(clip(list(range(1, 11))), estimator, interval_s=HALF, looks=1, others_every=3)
     # The template: ten looks and one beside; then the third, sixth, ninth.
     counts = [len(looks_at(estimator, n)) for n in range(1, 11)]
     assert counts == [11, 1, 2, 1, 1, 2, 1, 1, 2, 1]
@@ -957,8 +962,10 @@ def test_others_are_looked_for_in_every_so_many_samples(person: Any) -> None:
 
 def test_who_is_seen_once_is_followed_both_ways_until_they_are_not(person: Any) -> None:
     """Looked for in the sixth sample; there from the third to the ninth."""
-    estimator = in_company(person, *range(3, 10))
-    result = survey(clip(list(range(1, 13))), estimator, interval_s=HALF, looks=1, others_every=6)
+    estimator = has_others(person, *range(3, 10))
+    result = track_subject(
+        clip(list(range(1, 13))), estimator, interval_s=HALF, looks=1, others_every=6
+    )
     assert [others_x(s) for s in result.seen] == [[]] * 2 + [[200]] * 7 + [[]] * 3
     assert [neck_x(s.subject) for s in result.seen] == [80] * 12
     # Looked at twice more where they were first seen, and nowhere else.
@@ -966,8 +973,8 @@ def test_who_is_seen_once_is_followed_both_ways_until_they_are_not(person: Any) 
 
 
 def test_who_is_there_at_the_end_of_a_window_is_followed_into_the_next(person: Any) -> None:
-    estimator = in_company(person, *range(WINDOW - 1, WINDOW + 4))
-    result = survey(
+    estimator = has_others(person, *range(WINDOW - 1, WINDOW + 4))
+    result = track_subject(
         clip(list(range(1, 2 * WINDOW + 1))),
         estimator,
         interval_s=HALF,
@@ -983,8 +990,8 @@ def test_who_is_there_at_the_end_of_a_window_is_followed_into_the_next(person: A
 
 def test_others_do_not_pass_over_a_cut(person: Any) -> None:
     """Both stand still; beyond the cut nobody has looked for others yet."""
-    estimator = in_company(person, *range(1, 7))
-    result = survey(clip(list(range(1, 7)), cuts=(3,)), estimator, interval_s=HALF, looks=1)
+    estimator = has_others(person, *range(1, 7))
+    result = track_subject(clip(list(range(1, 7)), cuts=(3,)), estimator, interval_s=HALF, looks=1)
     assert [others_x(s) for s in result.seen] == [[200]] * 3 + [[]] * 3
 
 
@@ -992,7 +999,9 @@ def test_whoever_enters_a_new_shot_is_looked_beside(person: Any) -> None:
     def answer(number: int, region: Box) -> list[Body]:
         return [person(80.0)] if number < 4 else [person(120.0, 30.0), person(200.0, 28.0)]
 
-    result = survey(clip([1, 2, 3, 4, 5], cuts=(3,)), OneEyed(answer), interval_s=HALF, looks=1)
+    result = track_subject(
+        clip([1, 2, 3, 4, 5], cuts=(3,)), OneEyed(answer), interval_s=HALF, looks=1
+    )
     assert [others_x(s) for s in result.seen] == [[]] * 3 + [[200]] * 2
 
 
@@ -1003,7 +1012,7 @@ def test_a_stranger_without_the_subject_is_not_reported_unconfirmed(person: Any)
         ghost = number == 3 and whole_picture(region)
         return [person(240.0, 14.0, 30.0)] if ghost else []
 
-    result = survey(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=HALF, looks=1)
+    result = track_subject(clip([1, 2, 3, 4, 5]), Onlooker(answer), interval_s=HALF, looks=1)
     assert [(s.subject, s.others) for s in result.seen] == [(None, ())] * 5
 
 
@@ -1012,7 +1021,7 @@ def test_everybody_has_had_their_face_looked_for(person: Any) -> None:
     star, passer = person(100.0, 50.0), person(180.0, 66.0)
     numbers = list(range(1, 3 * WINDOW))
     estimator = Facing(lambda n, r: [passer, star] if n <= WINDOW else [star])
-    result = survey(clip(numbers), estimator, interval_s=HALF, looks=1)
+    result = track_subject(clip(numbers), estimator, interval_s=HALF, looks=1)
     assert {neck_x(s.subject) for s in result.seen} == {100}
     assert [others_x(s) for s in result.seen[:WINDOW]] == [[180]] * WINDOW
     for s in result.seen:
@@ -1032,7 +1041,7 @@ def there_in(person: Any, frames: range) -> Facing:
     return Facing(lambda n, r: [person()] if n in frames else [])
 
 
-def spans(result: Surveyed) -> list[tuple[float, bool]]:
+def spans(result: Tracked) -> list[tuple[float, bool]]:
     """Times at which the subject comes (True) or is gone, the first sample's included."""
     states = [(float(s.time), s.subject is not None) for s in result.seen]
     return [states[0], *(b for a, b in pairwise(states) if a[1] != b[1])]
@@ -1042,8 +1051,12 @@ def spans(result: Surveyed) -> list[tuple[float, bool]]:
 def test_who_comes_late_is_timed_to_a_tenth_of_a_second(person: Any, first: int) -> None:
     """At 25 frames a second, sampled every half second: frames 0, 12, 24, 36, 48, 60."""
     frames = clip(list(range(61)), Fraction(1, 25))
-    result = survey(
-        frames, there_in(person, range(first, 61)), interval_s=HALF, spare_s=TWO_FRAMES, looks=1
+    result = track_subject(
+        frames,
+        there_in(person, range(first, 61)),
+        interval_s=HALF,
+        intermediate_s=TWO_FRAMES,
+        looks=1,
     )
     (start, there), (comes, came) = spans(result)
     assert (start, there, came) == (0.0, False, True)
@@ -1053,8 +1066,12 @@ def test_who_comes_late_is_timed_to_a_tenth_of_a_second(person: Any, first: int)
 @pytest.mark.parametrize("last", [13, 16, 19, 23, 24, 30])
 def test_who_leaves_is_timed_to_a_tenth_of_a_second(person: Any, last: int) -> None:
     frames = clip(list(range(61)), Fraction(1, 25))
-    result = survey(
-        frames, there_in(person, range(last + 1)), interval_s=HALF, spare_s=TWO_FRAMES, looks=1
+    result = track_subject(
+        frames,
+        there_in(person, range(last + 1)),
+        interval_s=HALF,
+        intermediate_s=TWO_FRAMES,
+        looks=1,
     )
     (_, there), (gone_at, is_there) = spans(result)
     assert (there, is_there) == (True, False)
@@ -1067,7 +1084,7 @@ def test_times_of_an_absence_in_the_middle(person: Any) -> None:
     gone = range(20, 41)
     estimator = Facing(lambda n, r: [] if n in gone else [person()])
     frames = clip(list(range(61)), Fraction(1, 25))
-    result = survey(frames, estimator, interval_s=HALF, spare_s=TWO_FRAMES, looks=1)
+    result = track_subject(frames, estimator, interval_s=HALF, intermediate_s=TWO_FRAMES, looks=1)
     assert spans(result) == [(0.0, True), (20 / 25, False), (42 / 25, True)]
     assert [s.time * 25 for s in result.seen] == [0, 12, 18, 20, 22, 24, 36, 40, 42, 48, 60]
     assert all(s.subject.face is not None for s in result.seen if s.subject)
@@ -1075,14 +1092,14 @@ def test_times_of_an_absence_in_the_middle(person: Any) -> None:
 
 def test_without_spare_frames_there_are_samples_only(person: Any) -> None:
     frames = clip(list(range(61)), Fraction(1, 25))
-    result = survey(frames, there_in(person, range(30, 61)), interval_s=HALF, looks=1)
+    result = track_subject(frames, there_in(person, range(30, 61)), interval_s=HALF, looks=1)
     assert [s.time * 25 for s in result.seen] == [0, 12, 24, 36, 48, 60]
 
 
 def test_over_a_cut_nothing_is_halved(person: Any) -> None:
     frames = clip(list(range(49)), Fraction(1, 25), cuts=(30,))
-    result = survey(
-        frames, there_in(person, range(30, 49)), interval_s=HALF, spare_s=TENTH, looks=1
+    result = track_subject(
+        frames, there_in(person, range(30, 49)), interval_s=HALF, intermediate_s=TENTH, looks=1
     )
     assert spans(result) == [(0.0, False), (30 / 25, True)]
     assert [s.time * 25 for s in result.seen] == [0, 12, 24, 30, 42, 48]
@@ -1092,7 +1109,7 @@ def test_frames_around_an_isolated_sighting_go_with_it(person: Any) -> None:
     """Without a face; the frames near the one sample show the same."""
     frames = clip(list(range(73)), Fraction(1, 25))
     estimator = Onlooker(lambda n, r: [person()] if 30 <= n <= 45 else [])
-    result = survey(frames, estimator, interval_s=HALF, spare_s=TENTH, looks=1)
+    result = track_subject(frames, estimator, interval_s=HALF, intermediate_s=TENTH, looks=1)
     assert len(result.seen) > 7
     assert [s.subject for s in result.seen] == [None] * len(result.seen)
 
@@ -1106,11 +1123,13 @@ def test_spares_are_apart_and_few_and_lie_between_their_samples(
 ) -> None:
     """Frames 1/50 to 12/50 s apart."""
     times = [Fraction(sum(steps[:k]), 50) for k in range(len(steps))]
-    with Sampler([(Tiny(t), False) for t in times], interval_s=HALF, spare_s=spare) as sampler:
-        picked = list(sampler)
-    assert picked[0].spares == ()
-    for before, here in pairwise(picked):
-        kept = [before.sample.time, *(frame.time for frame in here.spares)]
+    with Sampler(
+        [(Tiny(t), False) for t in times], interval_s=HALF, intermediate_s=spare
+    ) as sampler:
+        sampled = list(sampler)
+    assert sampled[0].intermediate_frames == ()
+    for before, here in pairwise(sampled):
+        kept = [before.sample.time, *(frame.time for frame in here.intermediate_frames)]
         assert all(b - a >= spare for a, b in pairwise(kept))
         assert all(t < here.sample.time for t in kept)
         passed = [t for t in times if kept[0] < t < here.sample.time]
@@ -1135,7 +1154,7 @@ def test_of_large_frames_fewer_are_kept(
     make: Any, size: tuple[int, int], bits: int, fps: int, expected: Fraction
 ) -> None:
     info = make.video_info(width=size[0], height=size[1], bit_depth=bits, fps=Fraction(fps))
-    assert spare_interval(info, HALF) == expected
+    assert intermediate_interval(info, HALF) == expected
 
 
 def test_spares_far_from_any_change_are_let_go(person: Any) -> None:
@@ -1154,8 +1173,8 @@ def test_spares_far_from_any_change_are_let_go(person: Any) -> None:
             made.append(weakref.ref(frame))
             yield frame, False
 
-    result = survey(
-        frames(), there_in(person, range(20, 99)), interval_s=HALF, spare_s=TENTH, looks=1
+    result = track_subject(
+        frames(), there_in(person, range(20, 99)), interval_s=HALF, intermediate_s=TENTH, looks=1
     )
     assert len(result.seen) > 3 * WINDOW
     assert max(alive) <= 5 * (AHEAD + 2 + 4)
