@@ -7,12 +7,14 @@ each other.
 from __future__ import annotations
 
 import struct
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -35,6 +37,8 @@ from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import default_profile
 from wan_prep.report.model import Report
 from wan_prep.report.scoring import Result, evaluate
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 # A busy machine is no failure, and a failure must be the same one for everybody.
 settings.register_profile("wan-prep", deadline=None, derandomize=True)
@@ -291,6 +295,16 @@ def network() -> Iterator[mediapipe.MediapipeEstimator]:
     """The real networks, loaded once: every call of theirs stands alone."""
     with mediapipe.MediapipeEstimator() as estimator:
         yield estimator
+
+
+@pytest.fixture(scope="session")
+def brief_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two thirds of a second of the driving video of the fixtures: soon looked at."""
+    path = tmp_path_factory.mktemp("brief") / "driving.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
+    command += ["-i", str(FIXTURES / "driving.mp4"), "-frames:v", "20"]
+    subprocess.run([*command, "-preset", "ultrafast", "-crf", "12", str(path)], check=True)
+    return path
 
 
 class SeenOnce:
