@@ -23,8 +23,10 @@ help:
 demo: $(VENV)/.installed
 	@$(BIN)/wan-prep check fixtures/reference.png fixtures/driving.mp4 || test $$? -eq 1
 
+# A worker a core: more than four would each load the networks for little to do. A module stays
+# with one worker, so that what it makes is made once. One process, to debug: pytest -p no:xdist
 test: lint
-	$(BIN)/python -m pytest -ra
+	$(BIN)/python -m pytest -ra -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

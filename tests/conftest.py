@@ -7,16 +7,19 @@ each other.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from wan_prep import observing
 from wan_prep.analyzers import BY_CODE
 from wan_prep.api import judging
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
@@ -28,11 +31,14 @@ from wan_prep.media.types import ImageInfo, VideoInfo
 from wan_prep.planning.model import Plan, Published, PublishedFile
 from wan_prep.planning.options import PlanOptions
 from wan_prep.pose import body as bodies
+from wan_prep.pose import mediapipe
 from wan_prep.pose.body import Body
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import default_profile
 from wan_prep.report.model import Report
 from wan_prep.report.scoring import Result, evaluate
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 # A busy machine is no failure, and a failure must be the same one for everybody.
 settings.register_profile("wan-prep", deadline=None, derandomize=True)
@@ -279,6 +285,86 @@ class Make:
 @pytest.fixture(scope="session")
 def make() -> Make:
     return Make()
+
+
+# ---- what is expensive, once a session
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[mediapipe.MediapipeEstimator]:
+    """The real networks, loaded once: every call of theirs stands alone."""
+    with mediapipe.MediapipeEstimator() as estimator:
+        yield estimator
+
+
+@pytest.fixture(scope="session")
+def brief_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two thirds of a second of the driving video of the fixtures: soon looked at."""
+    path = tmp_path_factory.mktemp("brief") / "driving.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
+    command += ["-i", str(FIXTURES / "driving.mp4"), "-frames:v", "20"]
+    subprocess.run([*command, "-preset", "ultrafast", "-crf", "12", str(path)], check=True)
+    return path
+
+
+class SeenOnce:
+    """Looks at each file once, wherever it lies: the same bytes give the same evidence.
+
+    For tests of what is made of the evidence; how it comes about has tests of its own.
+    """
+
+    def __init__(self, network: mediapipe.MediapipeEstimator) -> None:
+        self._network = network
+        self._known: dict[tuple[Any, ...], Evidence] = {}
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Until `patch` is undone; the shipped networks are those of the session, too."""
+        load, network = mediapipe.MediapipeEstimator, self._network
+        observe_image, observe_video = observing.observe_image, observing.observe_video
+
+        def image(path: Any, estimator: Any, profile: Any) -> Evidence:
+            def look() -> Evidence:
+                return observe_image(path, estimator, profile)
+
+            return self._seen((sha256_of(Path(path)), estimator.sha256), path, look)
+
+        def video(opened: Any, estimator: Any, **named: Any) -> Evidence:
+            def look() -> Evidence:
+                return observe_video(opened, estimator, **named)
+
+            if opened.info is None or opened.is_long:
+                return look()
+            key = (opened.info.sha256, opened.start, opened.end, estimator.sha256)
+            return self._seen(key, opened.path, look)
+
+        patch.setattr(observing, "observe_image", image)
+        patch.setattr(observing, "observe_video", video)
+        patch.setattr(network, "close", lambda: None)
+        patch.setattr(
+            mediapipe, "MediapipeEstimator", lambda path=None: load(path) if path else network
+        )
+
+    def _seen(self, key: tuple[Any, ...], path: Any, look: Callable[[], Evidence]) -> Evidence:
+        if key not in self._known:
+            seen = look()
+            if seen.info is None:  # its defect may name the path
+                return seen
+            self._known[key] = seen
+        seen = self._known[key]
+        assert seen.info is not None
+        info = seen.info.model_copy(update={"path": str(path)})
+        return seen.model_copy(update={"path": str(path), "info": info})
+
+
+@pytest.fixture(scope="session")
+def seen_once(network: mediapipe.MediapipeEstimator) -> SeenOnce:
+    return SeenOnce(network)
+
+
+@pytest.fixture
+def looked_at_once(seen_once: SeenOnce, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is looked at twice in a session."""
+    seen_once.install(monkeypatch)
 
 
 # ---- media

@@ -35,15 +35,14 @@ class Case(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[Case]:
+def cases(network: MediapipeEstimator) -> list[Case]:
     frames = [TRUTH["frames"][k] for k in LOOKED_AT]
-    with MediapipeEstimator() as network:
-        image = api.observe(FIXTURES / "reference.png", estimator=network)
-        video = api.observe(
-            FIXTURES / "moved" / "driving.mp4",
-            at=[frame["time_s"] for frame in frames],
-            estimator=network,
-        )
+    image = api.observe(FIXTURES / "reference.png", estimator=network)
+    video = api.observe(
+        FIXTURES / "moved" / "driving.mp4",
+        at=[frame["time_s"] for frame in frames],
+        estimator=network,
+    )
     assert [float(o.time) for o in video.observations] == [frame["time_s"] for frame in frames]
     assert image.first is not None
     assert image.first.subject is not None

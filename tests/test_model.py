@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -82,10 +81,9 @@ def driving() -> Rgb:
     return frames_at(path, probe_video(path), [Fraction(0)])[0].rgb()
 
 
-@pytest.fixture(scope="module")
-def mediapipe() -> Iterator[MediapipeEstimator]:
-    with MediapipeEstimator() as estimator:
-        yield estimator
+@pytest.fixture
+def mediapipe(network: MediapipeEstimator) -> MediapipeEstimator:
+    return network
 
 
 @pytest.fixture(params=["fake", "mediapipe"])

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import weakref
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,6 @@ from wan_prep.cli import run
 from wan_prep.errors import WanPrepError
 from wan_prep.media.frames import DecodedFrame
 from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
-from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.profile import load_profile
 from wan_prep.report.model import Report
 from wan_prep.tracking import TrackedSample
@@ -289,12 +288,6 @@ def test_single_times_keep_to_the_limit_of_pixels(tmp_path: Path) -> None:
 # ---- the real media, once with the real network
 
 
-@pytest.fixture(scope="module")
-def real() -> Iterator[PoseEstimator]:
-    with MediapipeEstimator() as estimator:
-        yield estimator
-
-
 # name → (size, seconds, frames a second, degrees, varies, unreadable)
 SAME_CLIP = {
     "anim.gif": ((270, 476), 5 / 3, 15, 0, False),
@@ -322,10 +315,10 @@ SAME_CLIP = {
 @pytest.mark.shared_data
 @pytest.mark.model
 @pytest.mark.parametrize("name", SAME_CLIP)
-def test_the_same_clip_in_every_dress(name: str, real: PoseEstimator) -> None:
+def test_the_same_clip_in_every_dress(name: str, network: PoseEstimator) -> None:
     size, seconds, fps, degrees, varies = SAME_CLIP[name]
     path = SHARED / "robustness" / "same_clip" / name
-    evidence = api.observe(path, kind="video", end=0.4, estimator=real)
+    evidence = api.observe(path, kind="video", end=0.4, estimator=network)
     info = evidence.video_info
     assert info is not None
     assert (info.width, info.height) == size
@@ -352,8 +345,8 @@ def test_what_is_no_clip(name: str, check: Check) -> None:
 @pytest.mark.parametrize(
     ("name", "code"), [("cat.jpg", "WP501"), ("camera.png", "WP501"), ("dog.mp4", "WP502")]
 )
-def test_nobody_is_said_to_be_nobody(name: str, code: str, real: PoseEstimator) -> None:
-    seen = api.observe(SHARED / "absent" / name, estimator=real)
+def test_nobody_is_said_to_be_nobody(name: str, code: str, network: PoseEstimator) -> None:
+    seen = api.observe(SHARED / "absent" / name, estimator=network)
     assert seen.found == ()
     role = seen.kind
     good = api.observe(IMAGE if role == "video" else VIDEO, estimator=Nobody())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,12 @@ from wan_prep.report.model import Report
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 IMAGE, VIDEO = FIXTURES / "reference.png", FIXTURES / "driving.mp4"
 
-pytestmark = [pytest.mark.model, pytest.mark.media, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.media,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("looked_at_once"),
+]
 
 
 def digest(path: Path) -> str:
@@ -29,9 +34,12 @@ def digest(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> wan_prep.NormalizedPair:
-    report = wan_prep.check(IMAGE, VIDEO)
-    return wan_prep.normalize(wan_prep.plan(report), tmp_path_factory.mktemp("fixed") / "out")
+def pair(tmp_path_factory: pytest.TempPathFactory, seen_once: Any) -> wan_prep.NormalizedPair:
+    folder = tmp_path_factory.mktemp("fixed") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        seen_once.install(patch)
+        report = wan_prep.check(IMAGE, VIDEO)
+        return wan_prep.normalize(wan_prep.plan(report), folder)
 
 
 def test_the_fixed_pair_has_one_shape_and_no_bars(pair: wan_prep.NormalizedPair) -> None:
@@ -60,9 +68,12 @@ def test_everything_the_contract_names_is_there_and_nothing_else(
     assert Report.load(pair.folder / "before.json") == pair.before
 
 
-def test_the_saved_report_is_that_of_the_written_files(pair: wan_prep.NormalizedPair) -> None:
+def test_the_saved_report_is_that_of_the_written_files(
+    pair: wan_prep.NormalizedPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert pair.after.image.sha256 == digest(pair.image)
     assert pair.after.video.sha256 == digest(pair.video)
+    monkeypatch.undo()  # looked at again, indeed
     again = wan_prep.check(pair.image, pair.video)
     assert again.score == pytest.approx(pair.after.score, abs=0.5)
 
@@ -103,9 +114,9 @@ def test_a_part_that_is_asked_for_is_what_is_written(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def network() -> Iterator[MediapipeEstimator]:
-    with MediapipeEstimator() as estimator:
-        yield estimator
+def brief(network: MediapipeEstimator, brief_clip: Path) -> Report:
+    """Each plan that is tried is written and looked at again: of a clip that is soon looked at."""
+    return wan_prep.check(IMAGE, brief_clip, estimator=network)
 
 
 def turned_away(evidence: Evidence) -> Evidence:
@@ -139,13 +150,13 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_a_picture_that_comes_out_worse_is_left_as_it_is(
-    pair: wan_prep.NormalizedPair,
+    brief: Report,
     network: MediapipeEstimator,
     spoil: Callable[[str], None],
     tmp_path: Path,
 ) -> None:
     spoil("observe_image")
-    plan = wan_prep.plan(pair.before, estimator=network)
+    plan = wan_prep.plan(brief, estimator=network)
     fixed = wan_prep.normalize(plan, tmp_path / "out", estimator=network)
     assert digest(fixed.image) == digest(IMAGE)
     assert fixed.after.score >= fixed.before.score - 3.0
@@ -156,21 +167,24 @@ def test_a_picture_that_comes_out_worse_is_left_as_it_is(
 
 
 def test_where_nothing_comes_out_better_both_files_stay_as_they_are(
-    pair: wan_prep.NormalizedPair,
+    brief: Report,
     network: MediapipeEstimator,
     spoil: Callable[[str], None],
     tmp_path: Path,
 ) -> None:
     spoil("observe_image")
     spoil("observe_video")
-    plan = wan_prep.plan(pair.before, estimator=network)
+    plan = wan_prep.plan(brief, estimator=network)
     fixed = wan_prep.normalize(plan, tmp_path / "out", estimator=network)
-    assert (digest(fixed.image), digest(fixed.video)) == (digest(IMAGE), digest(VIDEO))
+    assert (digest(fixed.image), digest(fixed.video)) == (
+        digest(IMAGE),
+        digest(Path(str(brief.video.path))),
+    )
     assert fixed.after.score == fixed.before.score
 
 
 def test_a_pair_that_can_only_come_out_worse_is_not_published(
-    pair: wan_prep.NormalizedPair,
+    brief: Report,
     network: MediapipeEstimator,
     spoil: Callable[[str], None],
     tmp_path: Path,
@@ -178,7 +192,7 @@ def test_a_pair_that_can_only_come_out_worse_is_not_published(
     """A rate was asked for, so the clip cannot be copied."""
     spoil("observe_video")
     options = wan_prep.PlanOptions(fps=Fraction(20))
-    plan = wan_prep.plan(pair.before, options, estimator=network)
+    plan = wan_prep.plan(brief, options, estimator=network)
     with pytest.raises(wan_prep.NormalizeFailed, match="submit the pair as it is"):
         wan_prep.normalize(plan, tmp_path / "out", estimator=network)
     assert not list((tmp_path / "out").glob("*"))

@@ -20,7 +20,11 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 IMAGE, VIDEO = str(FIXTURES / "reference.png"), str(FIXTURES / "driving.mp4")
 Capture = pytest.CaptureFixture[str]
 
-pytestmark = [pytest.mark.model, pytest.mark.media]
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.media,
+    pytest.mark.usefixtures("looked_at_once"),
+]
 
 
 def test_plan_says_what_and_why_and_writes_nothing(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +49,6 @@ def test_a_still_is_shown_whole_and_its_ends_closer() -> None:
 
 
 # ------------------------------------------------------------------ the real network
-
-
-@pytest.fixture(scope="module")
-def network() -> Iterator[MediapipeEstimator]:
-    with MediapipeEstimator() as estimator:
-        yield estimator
 
 
 def reference() -> np.ndarray:

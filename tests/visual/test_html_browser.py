@@ -175,8 +175,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    return wan_prep.check(FIXTURES / "reference.png", FIXTURES / "driving.mp4")
+def report(seen_once: Any) -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        seen_once.install(patch)
+        return wan_prep.check(FIXTURES / "reference.png", FIXTURES / "driving.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -294,9 +296,10 @@ def test_the_timeline_says_what_was_measured(browser: Browser, page: Path, repor
 
 
 @pytest.fixture(scope="module")
-def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def marked(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """From half a second on the arms are raised; a better start lies later in the clip."""
-    report = wan_prep.check(FIXTURES / "reference.png", FIXTURES / "driving.mp4", start=0.5)
+    pair = FIXTURES / "reference.png", FIXTURES / "driving.mp4"
+    report = wan_prep.check(*pair, start=0.5, estimator=network)
     path = tmp_path_factory.mktemp("marked") / "report.html"
     path.write_text(render_html(report, pair_pictures(report)), encoding="utf-8")
     return path

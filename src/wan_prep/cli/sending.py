@@ -54,7 +54,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class SubmitOptions:
+class SubmissionOptions:
     """What `submit` is told besides its pair."""
 
     prompt: Annotated[
@@ -112,7 +112,7 @@ def submit(
         str | None, typer.Argument(metavar="[VIDEO]", help="With a picture: the clip, or its URL.")
     ] = None,
     *,
-    options: SubmitOptions,
+    options: SubmissionOptions,
 ) -> None:
     """Check a pair, estimate its cost, and submit it.
 
@@ -316,7 +316,7 @@ def _ask(intent: Intent) -> None:
 
 
 def _prepared(
-    pair: str, video: str | None, options: SubmitOptions, settings: Settings, profile: Profile
+    pair: str, video: str | None, options: SubmissionOptions, settings: Settings, profile: Profile
 ) -> PreparedSubmission:
     from wan_prep.api.sending import prepared
 
@@ -344,7 +344,7 @@ def _prepared(
         )
 
 
-def _submitted(client: Client, intent: Intent, options: SubmitOptions) -> tuple[Job, ...]:
+def _submitted(client: Client, intent: Intent, options: SubmissionOptions) -> tuple[Job, ...]:
     try:
         return client.submit(intent, upload=options.upload, resubmit=options.resubmit)
     except KeyboardInterrupt as exc:
