@@ -27,7 +27,7 @@ from wan_prep.findings import Judged, PairContext
 from wan_prep.media.cuts import mark_cuts
 from wan_prep.media.frames import decode
 from wan_prep.media.probe import probe_video
-from wan_prep.media.stillness import StillMeter
+from wan_prep.media.stillness import FreezeDetector
 from wan_prep.observing import still_limits
 from wan_prep.profile import default_profile
 
@@ -179,7 +179,7 @@ def findings(path: Path) -> str:
     asked = [rule for rule in media.RULES if rule.code in ("WP131", "WP132", "WP133")]
     answers = {rule.code: rule.check(context) for rule in asked}
     codes = [code for code, a in answers.items() if isinstance(a, Judged) and a.score < 0.95]
-    meter = StillMeter(still_limits(default_profile()))
+    meter = FreezeDetector(still_limits(default_profile()))
     for _ in mark_cuts(decode(path, info), on_glance=meter.add):
         pass
     still = [f"still {float(a):.2f}-{float(b):.2f} s" for a, b in meter.spans(info.duration)]

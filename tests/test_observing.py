@@ -13,7 +13,7 @@ import pytest
 from wan_prep.media.frames import decode, frames_at
 from wan_prep.media.probe import probe_video
 from wan_prep.normalizers import trim
-from wan_prep.observing import OpenedVideo, observe_video, observe_video_at
+from wan_prep.observing import VideoReader, observe_video, observe_video_at
 from wan_prep.planning.model import Span
 from wan_prep.pose.estimator import RawFace, RawPose
 from wan_prep.profile import default_profile
@@ -54,7 +54,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_part_that_begins_in_a_held_frame_begins_with_it_and_at_its_own_start(held: Path) -> None:
     start, network = Fraction("1.9"), Nobody()
-    with OpenedVideo(held, default_profile(), start=start) as opened:
+    with VideoReader(held, default_profile(), start=start) as opened:
         evidence = observe_video(opened, network)  # type: ignore[arg-type]
     assert evidence.start == start
     times = [o.time for o in evidence.observations]

@@ -14,14 +14,14 @@ import cv2
 from wan_prep.errors import MediaUnreadable, WanPrepError
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.geometry import UNIT_BOX, Box
-from wan_prep.media.bars import BarMeter
+from wan_prep.media.bars import BarDetector
 from wan_prep.media.cuts import mark_cuts
 from wan_prep.media.files import open_check
 from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, each_frame_at
 from wan_prep.media.images import probe_image, read_image
 from wan_prep.media.picture import fit_size
 from wan_prep.media.probe import probe_video
-from wan_prep.media.stillness import StillLimits, StillMeter
+from wan_prep.media.stillness import FreezeDetector, FreezeLimits
 from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
@@ -52,7 +52,7 @@ LONG_OTHERS_EVERY = WINDOW
 # Distance of the intermediate frames, which tell when the subject appears or disappears, in s; and
 # the memory they may take: of large frames fewer are kept (docs/speed.md).
 FINEST_INTERVAL = Fraction(1, 10)
-SPARE_BYTES = 100_000_000
+INTERMEDIATE_BYTES = 100_000_000
 # Black bars last, so that every eighth picture of a long clip is enough to find them.
 LONG_BARS_EVERY = 8
 
@@ -78,7 +78,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
         full = read_image(path, info, max_pixels=max_pixels)
     except MediaUnreadable as exc:
         return _unreadable("image", path, model, exc)
-    meter = BarMeter()
+    meter = BarDetector()
     rgb = _fitted(full, WORK_SIDE_PX)
     meter.add(rgb)
     body, more = people_in_still(rgb, estimator)
@@ -94,7 +94,7 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     )
 
 
-class OpenedVideo:
+class VideoReader:
     """A clip that is being decoded, for one call of `observe_video`; a context manager.
 
     Decoding begins here, so that the model can load and the image be looked at meanwhile.
@@ -137,7 +137,7 @@ class OpenedVideo:
         spared = self.is_long and not every_frame
         frames = decode(path, self.info, start=start, end=end, skip_nonref=spared, log=self.log)
         self.side_px = LONG_SIDE_PX if self.is_long else WORK_SIDE_PX
-        self.still = StillMeter(still_limits(profile))
+        self.still = FreezeDetector(still_limits(profile))
         self.stop = stop
         self.samples = Sampler(
             mark_cuts(_beginning_at(start, frames), on_glance=self.still.add),
@@ -165,9 +165,9 @@ def _beginning_at(start: Fraction, frames: Iterable[DecodedFrame]) -> Iterator[D
         yield frame if frame.time >= start else replace(frame, time=start)
 
 
-def still_limits(profile: Profile) -> StillLimits:
+def still_limits(profile: Profile) -> FreezeLimits:
     """The profile's limits of what counts as a picture that stands still."""
-    return StillLimits(
+    return FreezeLimits(
         neighbour=profile.limit("still_neighbour_max"),
         drift=profile.limit("still_drift_max"),
         redrawn=profile.limit("still_redrawn_max"),
@@ -177,20 +177,20 @@ def still_limits(profile: Profile) -> StillLimits:
 
 def intermediate_interval(info: VideoInfo, interval: Fraction) -> Fraction:
     """Distance of the intermediate frames in s: as many frames as fit into FINEST_INTERVAL, or more
-    where SPARE_BYTES do not suffice.
+    where INTERMEDIATE_BYTES do not suffice.
 
     interval: longest time between two samples, s.
     """
     bytes_per_sample = 1 if info.bit_depth <= 8 else 2
     # Mostly stored as 4:2:0, which has one and a half samples a pixel.
     frame_bytes = info.width * info.height * bytes_per_sample * 3 // 2
-    most = SPARE_BYTES // (frame_bytes * (AHEAD + 2))
+    most = INTERMEDIATE_BYTES // (frame_bytes * (AHEAD + 2))
     finest = max(1, int(FINEST_INTERVAL * info.fps)) / info.fps
     return max(finest, interval / (most + 1))
 
 
 def observe_video(
-    video: OpenedVideo, estimator: PoseEstimator, *, progress: Progress = _no_progress
+    video: VideoReader, estimator: PoseEstimator, *, progress: Progress = _no_progress
 ) -> Evidence:
     """The evidence of a clip, or of the part of it that was opened.
 
@@ -199,7 +199,7 @@ def observe_video(
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
     if video.info is None:
         return _unreadable("video", video.path, model, video.defect)
-    meter = BarMeter()
+    meter = BarDetector()
     shown = 0
 
     def on_picture(rgb: Rgb) -> None:
@@ -250,7 +250,7 @@ def observe_video_at(
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
     try:
         info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
-        meter = BarMeter()
+        meter = BarDetector()
         by_index = {
             index: _looked_at(frame, estimator, meter)
             for index, frame in each_frame_at(path, info, times)
@@ -269,7 +269,7 @@ def _with_steady_facing_by_time(seen: list[TrackedSample]) -> list[TrackedSample
     return [back[i] for i in range(len(seen))]
 
 
-def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarMeter) -> TrackedSample:
+def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarDetector) -> TrackedSample:
     rgb = frame.rgb(WORK_SIDE_PX)
     meter.add(rgb)
     subject, others = people_in_still(rgb, estimator)
@@ -281,7 +281,7 @@ def _video_evidence(
     info: VideoInfo,
     model: ModelId,
     seen: list[TrackedSample],
-    meter: BarMeter,
+    meter: BarDetector,
     *,
     start: Fraction = Fraction(0),
     end: Fraction | None = None,
@@ -331,7 +331,7 @@ def _fitted(rgb: Rgb, side_px: int) -> Rgb:
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-def _content(meter: BarMeter) -> Box:
+def _content(meter: BarDetector) -> Box:
     bars = meter.bars()
     box = Box(bars.left, bars.top, 1.0 - bars.right, 1.0 - bars.bottom)
     return box if box.area > 0 else UNIT_BOX

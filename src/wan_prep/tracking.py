@@ -21,7 +21,7 @@ from wan_prep.pose.inference import infer_followed
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
 from wan_prep.pose.track import choose_subject, facing_steadily, isolated
-from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with_edges
+from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with_transitions
 from wan_prep.sampling import SampledFrame
 
 WINDOW = 12
@@ -68,7 +68,7 @@ def track_subject(
     coming = iter(samples)
     # Faces are found beside the bodies of the next window, on another core.
     with (
-        _Visitor(estimator, full_look_every, others_every) as visit,
+        _FirstLook(estimator, full_look_every, others_every) as visit,
         ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside,
     ):
         while True:
@@ -83,7 +83,7 @@ def track_subject(
                 break
             repair(history[-1:], held, estimator)
             confirm(history[-1:], held, estimator, looks, is_start=not history)
-            held = with_edges(history[-1:], held, estimator)
+            held = with_transitions(history[-1:], held, estimator)
             find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
             visit.has_others = len(history[-1].sample.candidates) > 1
@@ -127,7 +127,7 @@ def with_steady_facing(seen: list[TrackedSample]) -> list[TrackedSample]:
 _NO_PICTURE: Rgb = np.zeros((0, 0, 3), np.uint8)
 
 
-class _Visitor(ExitStack):
+class _FirstLook(ExitStack):
     """Takes the first look at each sample: searches it, or follows the one body seen before."""
 
     def __init__(self, estimator: PoseEstimator, full_look_every: int, others_every: int) -> None:

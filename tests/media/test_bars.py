@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wan_prep.media.bars import BarMeter, Bars
+from wan_prep.media.bars import BarDetector, Bars
 
 NONE = Bars(0.0, 0.0, 0.0, 0.0)
 
@@ -15,7 +15,7 @@ def picture(height: int = 200, width: int = 400, level: int = 128) -> np.ndarray
 
 
 def bars_of(*frames: np.ndarray) -> Bars:
-    meter = BarMeter()
+    meter = BarDetector()
     for frame in frames:
         meter.add(frame)
     return meter.bars()
@@ -131,7 +131,7 @@ def test_a_single_black_line_is_no_bar() -> None:
 
 
 def test_sizes_must_agree() -> None:
-    meter = BarMeter()
+    meter = BarDetector()
     meter.add(picture())
     with pytest.raises(ValueError, match="expected frames of"):
         meter.add(picture(width=300))
@@ -156,7 +156,7 @@ def test_real_clips(shared_data: Path, name: str, expected: Bars) -> None:
 
     path = shared_data / "pairs" / name / "video.mp4"
     info = probe_video(path)
-    meter = BarMeter()
+    meter = BarDetector()
     for index, frame in enumerate(decode(path, info)):
         if index % 10 == 0:
             meter.add(frame.rgb())

@@ -10,9 +10,9 @@ import pytest
 from wan_prep.media.cuts import mark_cuts
 from wan_prep.media.frames import decode
 from wan_prep.media.probe import probe_video
-from wan_prep.media.stillness import StillLimits, StillMeter
+from wan_prep.media.stillness import FreezeDetector, FreezeLimits
 
-LIMITS = StillLimits(neighbour=3, drift=10, redrawn=30, shortest_s=Fraction(1))
+LIMITS = FreezeLimits(neighbour=3, drift=10, redrawn=30, shortest_s=Fraction(1))
 GREY = np.full((48, 64, 3), 128, np.uint8)
 RNG = np.random.default_rng(0)
 
@@ -23,7 +23,7 @@ def measured(
     """Still stretches of pictures at 10 frames a second, or at `times`."""
     shown = list(pictures)
     at = [k / 10 for k in range(len(shown))] if times is None else list(times)
-    meter = StillMeter(LIMITS)
+    meter = FreezeDetector(LIMITS)
     for time, picture in zip(at, shown, strict=True):
         meter.add(Fraction(str(time)), picture)
     spans = meter.spans(Fraction(str(len(shown) / 10 if end is None else end)))
@@ -103,7 +103,7 @@ CODINGS = {
 
 def still_spans(path: Path) -> list[tuple[float, float]]:
     info = probe_video(path)
-    meter = StillMeter(LIMITS)
+    meter = FreezeDetector(LIMITS)
     for _ in mark_cuts(decode(path, info), on_glance=meter.add):
         pass
     return [(float(a), float(b)) for a, b in meter.spans(info.duration)]

@@ -346,9 +346,9 @@ def _is_part(video: Evidence) -> bool:
 def _observed_whole(
     path: Path, network: PoseEstimator, figures: Profile, progress: Progress
 ) -> Evidence:
-    from wan_prep.observing import OpenedVideo, observe_video
+    from wan_prep.observing import VideoReader, observe_video
 
-    with OpenedVideo(path, figures, every_frame=True) as opened:
+    with VideoReader(path, figures, every_frame=True) as opened:
         return observe_video(
             opened, network, progress=lambda share: progress("checking what was written", share)
         )

@@ -17,7 +17,7 @@ from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
 
 if TYPE_CHECKING:
-    from wan_prep.observing import OpenedVideo
+    from wan_prep.observing import VideoReader
 
 PathLike = str | Path
 Progress = Callable[[str, float], None]
@@ -161,10 +161,10 @@ def observe(
         return _observed_video(opened, network, progress)
 
 
-def _opened(path: PathLike, profile: Profile, start: Fraction, end: Fraction | None) -> OpenedVideo:
-    from wan_prep.observing import OpenedVideo
+def _opened(path: PathLike, profile: Profile, start: Fraction, end: Fraction | None) -> VideoReader:
+    from wan_prep.observing import VideoReader
 
-    return OpenedVideo(path, profile, start=start, end=end)
+    return VideoReader(path, profile, start=start, end=end)
 
 
 def _observed_image(
@@ -177,7 +177,7 @@ def _observed_image(
 
 
 def _observed_video(
-    opened: OpenedVideo | None, estimator: PoseEstimator, progress: Progress
+    opened: VideoReader | None, estimator: PoseEstimator, progress: Progress
 ) -> Evidence:
     from wan_prep.observing import observe_video
 

@@ -51,7 +51,7 @@ class Bars:
     bottom: float = 0.0
 
 
-class BarMeter:
+class BarDetector:
     """Collects, over frames of one size, how bright each segment of each line ever gets."""
 
     def __init__(self) -> None:

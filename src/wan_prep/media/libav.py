@@ -203,7 +203,7 @@ class Clock(Protocol):
         """The pts of a frame that came out, in presentation order."""
 
 
-class Splices:
+class TimestampJoiner:
     """Continues time stamps without a gap where they start again, as in joined transport streams.
 
     They start again where they fall back by more than a second, or where a group of pictures begins
@@ -242,7 +242,7 @@ class PtsClock:
         self, step: Fraction, second_ticks: int, first_pts: int | None, unstamped: int
     ) -> None:
         self._step = step
-        self._splices = Splices(round(step), second_ticks)
+        self._splices = TimestampJoiner(round(step), second_ticks)
         self._first = 0 if first_pts is None else first_pts
         self._unstamped = unstamped
         self._pending: Counter[int] = Counter()  # where files are joined, times come twice

@@ -269,7 +269,7 @@ def _content(
     in_order = libav.reads_in_order(container, stream)
     step = libav.step_of(stream)
     time_base = time_base_of(stream)
-    splices = libav.Splices(round(step), round(1 / time_base))
+    splices = libav.TimestampJoiner(round(step), round(1 / time_base))
     stamps = array("q")
     unstamped = 0
     newest: int | None = None

@@ -23,7 +23,7 @@ _REDRAWN_FRAMES_MAX = 2
 
 
 @dataclass(frozen=True)
-class StillLimits:
+class FreezeLimits:
     """How much a frozen picture may change."""
 
     neighbour: float
@@ -51,13 +51,13 @@ class _Run:
     """It ended because small changes had added up since it began."""
 
 
-class StillMeter:
+class FreezeDetector:
     """Finds the stretches without motion while frames are added one by one.
 
     Memory grows with the number of stretches only.
     """
 
-    def __init__(self, limits: StillLimits) -> None:
+    def __init__(self, limits: FreezeLimits) -> None:
         self._limits = limits
         self._found: list[_Run] = []
         self._run: _Run | None = None

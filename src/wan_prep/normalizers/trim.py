@@ -191,7 +191,8 @@ def audio_steps(cut: FrameRange, info: VideoInfo, *, mixes_down: bool = True) ->
 
 
 def _joined_pictures(info: VideoInfo) -> tuple[Filter, ...]:
-    """Continue time stamps without a gap where they start again, as `media.libav.Splices` does.
+    """Continue time stamps without a gap where they start again, as `media.libav.TimestampJoiner`
+    does.
 
     Variable 0 of the expression holds the current offset.
     """

@@ -183,7 +183,7 @@ class PreparedFolder:
         earlier = self.earlier(listed)
         pending = Published(complete=False, files=(*files, *sorted(listed - set(files), key=str)))
         whole = plan.model_copy(update={"published": Published(complete=True, files=files)})
-        change = _Change(self.folder, self._scratch / _REPLACED, self._aside)
+        change = _FolderTransaction(self.folder, self._scratch / _REPLACED, self._aside)
         try:
             change.begin(_document(plan.model_copy(update={"published": pending})))
             if self._overwrite:
@@ -270,7 +270,7 @@ class PreparedFolder:
         return frozenset(published.files if published else ())
 
 
-class _Change:
+class _FolderTransaction:
     """Replaces files of a folder by new ones; `undo` restores them, wherever that was stopped."""
 
     def __init__(self, folder: Path, replaced: Path, aside: Sequence[Path]) -> None:

@@ -20,7 +20,7 @@ from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import (
-    KEY_LOOKS,
+    REFERENCE_LOOKS,
     bodies_in_thirds,
     candidate,
     find_bodies,
@@ -32,12 +32,12 @@ from wan_prep.pose.search import (
 )
 from wan_prep.pose.track import Candidate, TrackSample, choose_subject, facing_steadily
 
-SPECK = 0.005
+OTHER_LEAST_SHARE = 0.005
 """Smallest share of the picture's area that counts as a person: half of what checks ask for."""
 MOST_OTHERS = 5
 """More people than these are not looked for; they would change no finding."""
 
-SEEN_AGAIN = 0.4
+AGREEMENT_LEAST = 0.4
 """Share of all looks at a still that must find a body. Animals and things are found by fewer,
 people by more (docs/calibration.md)."""
 
@@ -92,7 +92,7 @@ def _refined(rgb: Rgb, found: Candidate, estimator: PoseEstimator) -> Candidate 
     """The candidate refined by all closer looks; None where too few of them find it."""
     body = refine(rgb, found.body, estimator)
     seen = body.looks / body.agreement
-    return replace(found, body=body) if seen >= SEEN_AGAIN * KEY_LOOKS else None
+    return replace(found, body=body) if seen >= AGREEMENT_LEAST * REFERENCE_LOOKS else None
 
 
 def masked(rgb: Rgb, people: Iterable[Body]) -> Rgb:
@@ -127,7 +127,7 @@ def confirmed_others(
     return [
         replace(other, confirmed=True)
         for other in seen
-        if share(other.body) >= SPECK
+        if share(other.body) >= OTHER_LEAST_SHARE
         and (expected(other) or seen_again(hidden, other.body, estimator))
     ]
 
@@ -149,7 +149,7 @@ def find_others(
         is_settled = False
         while not is_settled and len(known) <= MOST_OTHERS:
             seen = [b for b in inference.infer_region(hidden, region, estimator) if not doubts(b)]
-            new = [b for b in merge(known, seen)[len(known) :] if share(b) >= SPECK]
+            new = [b for b in merge(known, seen)[len(known) :] if share(b) >= OTHER_LEAST_SHARE]
             others = [candidate(rgb, body) for body in new]
             there = [c for c in others if expected(c) or seen_again(hidden, c.body, estimator)]
             found += [replace(other, beside=True, confirmed=True) for other in there]

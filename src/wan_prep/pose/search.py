@@ -32,7 +32,7 @@ and whether it is mirrored. Beyond 1.5 padding begins to move the joints; below 
 left around a body that the frame cuts."""
 FEW_LOOKS = 3
 """Number of looks from which on their consensus is used: of three, one may be wrong."""
-KEY_LOOKS = 1 + len(CLOSER_LOOKS)
+REFERENCE_LOOKS = 1 + len(CLOSER_LOOKS)
 """Looks at a still and at the template, which everything else is compared with."""
 SMALL_BODY = 0.35
 """A body whose height is below this share of the picture's longer side is looked at again in a
@@ -89,7 +89,7 @@ def _merge_thirds(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list
     return found
 
 
-def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = KEY_LOOKS) -> Body:
+def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = REFERENCE_LOOKS) -> Body:
     """The consensus of `looks` looks at a body, the one that found it included.
 
     A small body is first replaced by what a crop shows, where the network sees it larger.

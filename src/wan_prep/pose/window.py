@@ -1,8 +1,9 @@
 """Second looks at a window of consecutive samples, while their pictures are in memory.
 
 `repair` looks again where neighbours saw the subject, `confirm` confirms subjects and looks for
-other people, `with_edges` finds out when the subject appears or disappears, `find_faces` looks for
-faces. `before` holds the last sample of the previous window, without its picture, if there is one.
+other people, `with_transitions` finds out when the subject appears or disappears, `find_faces`
+looks for faces. `before` holds the last sample of the previous window, without its picture, if
+there is one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wan_prep.pose.body import FaceBox
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.other_people import confirmed_others, find_others, still_regions
 from wan_prep.pose.search import (
-    KEY_LOOKS,
+    REFERENCE_LOOKS,
     candidate,
     find_bodies,
     look_until,
@@ -172,7 +173,7 @@ def confirm(
             continue
         is_template = is_start and position == 0
         goes_on = _goes_on(line, position)
-        body = refine(h.rgb, subject.body, estimator, KEY_LOOKS if is_template else looks)
+        body = refine(h.rgb, subject.body, estimator, REFERENCE_LOOKS if is_template else looks)
         if not (goes_on or body.looks > 1) and not seen_again(h.rgb, body, estimator):
             # Found by one look only, so no person. Another candidate may be the subject.
             line.drop_subject(position)
@@ -241,11 +242,11 @@ def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
     line.choose()
     subject = line.subject(0)
     if subject is not None and subject.body.looks == 1:
-        body = refine(line.held[0].rgb, subject.body, estimator, KEY_LOOKS)
+        body = refine(line.held[0].rgb, subject.body, estimator, REFERENCE_LOOKS)
         line.put(0, replace(subject, body=body), line.others(0))
 
 
-def with_edges(
+def with_transitions(
     before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator
 ) -> list[WindowSample]:
     """The samples, with those intermediate frames that tell when the subject appears or disappears.
@@ -260,15 +261,15 @@ def with_edges(
             was, now = line.subject(i - 1), line.subject(i)
             if was is not None and now is None:
                 time = line.held[i - 1].sample.time
-                result += _halved(h, was, time, estimator, leaves=True)
+                result += _bisected(h, was, time, estimator, leaves=True)
             elif was is None and now is not None:
-                result += _halved(h, now, h.sample.time, estimator, leaves=False)
+                result += _bisected(h, now, h.sample.time, estimator, leaves=False)
         h.intermediate_frames = ()
         result.append(h)
     return result
 
 
-def _halved(
+def _bisected(
     h: WindowSample, seen: Candidate, time: Fraction, estimator: PoseEstimator, *, leaves: bool
 ) -> list[WindowSample]:
     """The intermediate frames before sample `h` that bisection looks at, in the order of time.
