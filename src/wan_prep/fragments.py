@@ -1,4 +1,4 @@
-"""Small pieces of HTML for notebooks, without a template engine; and text made inert.
+"""Small pieces of HTML for notebooks, and escaping of text.
 
 Colours suit light and dark notebooks: text keeps the notebook's own, only badges are filled.
 """
@@ -24,7 +24,7 @@ def printable(text: str) -> str:
 
 
 def inert(text: object) -> str:
-    """Text from outside as HTML: no markup, no control characters, no hidden direction."""
+    """Text escaped for HTML: without markup, control characters and marks of writing direction."""
     return escape(printable(str(text)))
 
 
@@ -39,7 +39,7 @@ def badge(kind: str, text: str | None = None) -> str:
 
 
 def table(rows: Iterable[tuple[object, str]]) -> str:
-    """Two columns: names (made inert here), and cells that are HTML already."""
+    """A table of two columns: names, which are escaped here, and cells, which are HTML already."""
     body = "".join(
         '<tr><th scope="row" style="text-align:left;vertical-align:top;font-weight:500;'
         f'padding-right:1em;white-space:nowrap">{inert(name)}</th>'
@@ -50,7 +50,7 @@ def table(rows: Iterable[tuple[object, str]]) -> str:
 
 
 def card(head: str, *parts: str) -> str:
-    """A head line and what stands below it, all HTML already."""
+    """A head line with parts below it, all of them HTML already."""
     return (
         '<div style="border-left:3px solid #8886;padding:0.2em 0 0.2em 0.9em;max-width:60em">'
         f'<div style="margin:0.1em 0">{head}</div>{"".join(parts)}</div>'

@@ -128,8 +128,8 @@ def nearest_rotation(matrix: Floats) -> Floats:
 def ray_rotation(xy: ArrayLike, size: Size, fov_deg: float) -> Floats:
     """(3, 3) rotation from a camera that looks at pixel `xy` into the camera of the picture.
 
-    Landmarks live in a camera that looks at the body; in the picture's own camera that
-    direction is a ray off the optical axis.  `fov_deg` spans the picture's longer side.
+    Landmarks come in the axes of a camera that looks straight at the body.  fov_deg: field of view
+    across the picture's longer side.
     """
     x, y = np.asarray(xy, float)
     focal_px = max(size) / 2.0 / math.tan(math.radians(fov_deg) / 2.0)
@@ -172,8 +172,8 @@ def weak_perspective_scale(world_xy: Floats, keypoints_xy: Floats, weights: Floa
 
 
 def weighted_median(values: ArrayLike, weights: ArrayLike) -> float:
-    """The value with half of the weight on either side, between two of them in proportion; of
-    equal weights the plain median."""
+    """The value with half of the weight on either side, interpolated between two values; for equal
+    weights the plain median."""
     given, weight = np.asarray(values, float), np.asarray(weights, float)
     order = np.argsort(given)
     share = weight[order] / weight.sum()

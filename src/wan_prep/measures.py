@@ -38,20 +38,21 @@ SHOT_WORDS: dict[Shot, str] = {
     "face": "the face alone",
 }
 HEADS_ALIKE = 0.2
-"""Log ratio of joint scale to face scale up to which two heads count as of one proportion."""
+"""Log ratio of joint scale to face scale at which faces lose most of their weight: the heads then
+have different proportions."""
 _TURNED = 0.5
-"""Of a body whose sides were renamed: the turn is right to 17 deg then, against 14, its limbs'
-depth is anybody's guess."""
+"""Factor of the confidence for a body whose sides were exchanged: its turn is less exact, and the
+depth of its limbs is unknown (docs/calibration.md)."""
 _STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES)
 # Shares of the body's mass about shoulders, hips and knees: head, arms and half the trunk; the
 # other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
 # Control, 2009).
 _MASS = ((skeleton.SHOULDERS, 0.40), (skeleton.HIPS, 0.38), (skeleton.KNEES, 0.22))
-# A part that rises this far out of the picture plane (the sine of 30 deg) shows less than 87 % of
-# its length.
+# Sine of the angle to the picture plane from which on a part counts as foreshortened. At 30 deg 87
+# % of its length are left.
 _FORESHORTENED = 0.5
-# Half the width of the edge between stretched and foreshortened, in that sine: what two looks at
-# one part differ by.
+# Half the width of the ramp between stretched and foreshortened, in that sine: as much as two looks
+# at one part differ by.
 _EDGE_FORESHORTENED = 0.1
 # What the official code grows the area of the face points' box by (Wan2.2, get_face_bboxes).
 _FACE_CROP_AREA = 1.3
@@ -59,7 +60,7 @@ _FACE_CROP_AREA = 1.3
 
 @dataclass(frozen=True)
 class SubjectInFrame:
-    """One subject with the picture it sits in: the content's box and the picture's size."""
+    """One subject with its picture: the box of the content, as fractions, and the size in px."""
 
     subject: Subject
     content: Box
@@ -143,7 +144,7 @@ def subject_in_frame(evidence: Evidence, subject: Subject) -> SubjectInFrame:
 
 
 def frame_height_m(s: SubjectInFrame) -> float | None:
-    """How many metres of the subject's plane the content shows from top to bottom."""
+    """Height in metres that the content shows at the subject's distance; None if unknown."""
     if s.subject.px_per_m is None:
         return None
     return s.size.height * s.content.height / s.subject.px_per_m
@@ -166,7 +167,7 @@ def headroom(s: SubjectInFrame) -> float:
 def inside(
     s: SubjectInFrame, bottom_margin: float = 0.0
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """(33,) joints that lie in the content."""
+    """(33,) whether each joint lies in the content; bottom_margin: share of its height left out."""
     points, c = s.subject.keypoints_xy, s.content
     shown: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
         (points[:, 0] >= c.left)
@@ -178,7 +179,7 @@ def inside(
 
 
 def shot_class(s: SubjectInFrame) -> Shot:
-    """Named by the lowest joints seen in the picture; a margin of 1 % keeps edges honest."""
+    """The shot, by the lowest joints that are seen; not counting the lowest 1 % of the content."""
     shown = inside(s, bottom_margin=0.01) & (s.subject.visibility >= VISIBLE)
     if shown[list(skeleton.ANKLES)].any():
         return "full"
@@ -190,11 +191,10 @@ def shot_class(s: SubjectInFrame) -> Shot:
 
 
 def shot_level(s: SubjectInFrame) -> float:
-    """The shot class as a number, 0 (face) … 4 (full): the classes' mean, each as far as its
-    joints are the lowest that are seen.
+    """The shot as a number, 0 (face) … 4 (full), with values between.
 
-    Where all joints are clearly seen or hidden it is the class's own number; a joint at the edge of
-    the frame, or of being seen, moves it by a part.
+    Where all joints are clearly seen or hidden it is the number of `shot_class`.  Joints at the
+    edge of the frame, or hardly seen, move it by the weight with which they are seen.
     """
     shown, level = in_sight(s), 0.0
     pairs = (skeleton.SHOULDERS, skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES)
@@ -205,13 +205,13 @@ def shot_level(s: SubjectInFrame) -> float:
 
 
 def cut_edges(s: SubjectInFrame) -> tuple[str, ...]:
-    """The edges of the content that cut the body, by the joints beyond each."""
+    """The edges of the content that have joints of the body beyond them."""
     return tuple(edge for edge, share in cuts(s).items() if share > 0.5)
 
 
 def cuts(s: SubjectInFrame) -> dict[str, float]:
-    """How surely each edge of the content cuts the body, 0 … 1: a half where the outermost joint
-    lies on it, by degrees beside it."""
+    """How surely each edge of the content cuts the body, 0 … 1: 0.5 where the outermost joint lies
+    on the edge, along a ramp around it."""
     joints, c = list(skeleton.BODY), s.content
     x, y = s.subject.keypoints_xy[joints, 0], s.subject.keypoints_xy[joints, 1]
     beyond = {
@@ -224,14 +224,14 @@ def cuts(s: SubjectInFrame) -> dict[str, float]:
 
 
 def trusted(s: SubjectInFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """(33,) joints in the content that the network says it sees."""
+    """(33,) whether each joint lies in the content and the network claims to see it."""
     seen: np.ndarray[tuple[int], np.dtype[np.bool_]] = inside(s) & (s.subject.visibility >= VISIBLE)
     return seen
 
 
 def in_sight(s: SubjectInFrame) -> Floats:
-    """(33,) 0 … 1: `trusted` by degrees, so that a joint at the edge of being seen, or of the
-    frame, weighs little instead of deciding."""
+    """(33,) 0 … 1: `trusted` as weights, so that a joint that is hardly seen, or at the edge of the
+    frame, does not decide a measure alone."""
     return sight(s.subject.visibility) * sight_in(s.content, s.subject.keypoints_xy)
 
 
@@ -279,11 +279,11 @@ def _difference(a: float | None, b: float | None) -> float | None:
 
 
 def plumb_deg(s: SubjectInFrame) -> float | None:
-    """How far the picture's vertical is from the world's, clockwise in deg; None where shoulders,
-    hips, knees and ankles are not all seen.
+    """Angle from the picture's vertical to the world's, clockwise in deg; None unless shoulders,
+    hips, knees and ankles are all seen.
 
-    Whoever stands or walks keeps the centre of mass above the feet, however the body bends: the
-    line between them is a plumb line. In a jump or a fall it is not.
+    The line from the feet to the centre of mass is taken for the world's vertical: whoever stands
+    or walks keeps the centre of mass above the feet. In a jump or a fall that is wrong.
     """
     if not trusted(s)[list(_STANDING)].all():
         return None
@@ -298,12 +298,12 @@ def plumb_deg(s: SubjectInFrame) -> float | None:
 
 
 def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
-    """How far each measure deserves trust, 0 … 1: that of the side which is seen worse.
+    """Confidence 0 … 1 of each measure: the lower one of its two sides.
 
-    It grows with the visibility of the joints that the measure rests on (out of the picture: 0),
-    and with their number where more of them make it surer; angles in space are believed less where
-    looks at the picture disagree, or where a back was taken for a front. Two face meshes that
-    agree with the joints make a zoom sure.
+    It grows with the visibility of the joints that a measure uses (out of the picture: 0), and with
+    their number where more joints help. That of angles in space falls where looks at the picture
+    disagree, or where front and back were confused. That of the zoom is also high if both sides
+    have a face mesh and the meshes agree with the joints.
     """
     limbs = sum(limb_weights(image, video).values())
     sides = [_confidence(s, limbs) for s in (image, video)]
@@ -316,7 +316,7 @@ def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float
 
 
 def _confidence(s: SubjectInFrame, limbs: float) -> dict[str, float]:
-    """limbs: how many are seen in both."""
+    """Confidences of one side by measure; limbs: how many are seen on both sides."""
     seen = s.subject.visibility * sight_in(s.content, s.subject.keypoints_xy)
     shoulders = float(seen[list(skeleton.SHOULDERS)].mean())
     hips = float(seen[list(skeleton.HIPS)].mean())
@@ -346,11 +346,10 @@ def _more_the_better(count: float) -> float:
 def zoom_ratio(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
     """How much larger the subject is in the image, each in its own frame's height.
 
-    The ratio of the two `frame_height_m` comes from the joints and is off by 4 % in the median
-    when a frame is known to be zoomed; the ratio of two face meshes by 0.4 %, but it compares
-    heads, and a character's head need not have the driver's proportion.  So the faces decide as
-    far as both agree: with weight exp(-(ln(joints / faces) / HEADS_ALIKE)^2), times the share of
-    looks that recognised the faces.
+    The ratio of two face meshes is more exact than that of the two `frame_height_m`, which come
+    from the joints (docs/calibration.md).  But it compares heads, and a character's head may have
+    another proportion.  So faces get a weight, exp(-(ln(joints / faces) / HEADS_ALIKE)^2) times the
+    share of looks that recognised them, and joints the rest.
     """
     by_joints, by_faces = _zoom_by_joints(image, video), _zoom_by_faces(image, video)
     if by_joints is None or by_faces is None:
@@ -360,14 +359,14 @@ def zoom_ratio(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
 
 
 def _heads_alike(by_joints: float, by_faces: float) -> float:
-    """Near 1 where both scales agree, so that the heads must be of one proportion."""
+    """Weight 0 … 1: near 1 where both scales agree, so that the heads have the same proportion."""
     return math.exp(-((math.log(by_joints / by_faces) / HEADS_ALIKE) ** 2))
 
 
 def _faces_count(
     image: SubjectInFrame, video: SubjectInFrame, by_joints: float, by_faces: float
 ) -> float:
-    """0 … 1: how far two face meshes decide a zoom."""
+    """Weight 0 … 1 of two face meshes in a zoom."""
     faces = [s.subject.face for s in (image, video)]
     recognised = min(0.0 if face is None else face.recognised for face in faces)
     return recognised * _heads_alike(by_joints, by_faces)
@@ -393,7 +392,7 @@ def _labels(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[str, ...
 
 
 def limb_weights(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
-    """How well each limb is seen in both, 0 … 1; those that are not at all are left out."""
+    """How well each limb is seen on both sides, 0 … 1, without limbs that are not seen at all."""
     seen = np.minimum(in_sight(image), in_sight(video))
     weights = {name: float(min(seen[near], seen[far])) for name, (near, far) in LIMBS.items()}
     return {name: weight for name, weight in weights.items() if weight > 0.0}
@@ -404,7 +403,7 @@ def _limbs_in_both(image: SubjectInFrame, video: SubjectInFrame) -> list[tuple[s
 
 
 def limb_angles(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
-    """Angle in deg between each limb's direction in the two torso frames (3-D)."""
+    """Angle in deg between each limb's directions in the two torso frames (3-D)."""
     a, b = image.subject.view_matrix, video.subject.view_matrix
     if a is None or b is None:
         return {}
@@ -418,7 +417,7 @@ def limb_angles(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float
 
 
 def limb_angles_in_plane(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
-    """Angle in deg between each limb's direction in the two pictures, as they are."""
+    """Angle in deg between each limb's directions in the two pictures (2-D)."""
     angles = {}
     for name, near, far in _limbs_in_both(image, video):
         a, b = (
@@ -447,8 +446,8 @@ def body_parts(s: SubjectInFrame) -> dict[str, Part]:
     world, sights = s.subject.world_xyz, in_sight(s)
 
     def between(near: Sequence[Joint], far: Sequence[Joint]) -> Part:
-        """From the middle of one group of joints to that of another; not seen where an end is out
-        of sight, or where the part points at the camera."""
+        """The part from the middle of one group of joints to that of another; `seen` is 0 where an
+        end is hidden, or where the part points at the camera."""
         along = world[list(far)].mean(axis=0) - world[list(near)].mean(axis=0)
         in_space = float(np.linalg.norm(along))
         if in_space < 1e-6:
@@ -487,7 +486,7 @@ def body_parts(s: SubjectInFrame) -> dict[str, Part]:
 
 
 def _leg(sides: Sequence[tuple[Part, Part]]) -> Part:
-    """Thigh and shin together, the mean of both legs, each as far as it is seen."""
+    """Length of thigh and shin: the mean of both legs, weighted by how well each is seen."""
     seen = [min(thigh.seen, shin.seen) for thigh, shin in sides]
     if not sum(seen):
         return Part(0.0, 0.0)
@@ -501,9 +500,9 @@ def compare_proportions(
     the width of the trunk (shoulders and hips) relative to its length; and how well each is seen
     in both, 0 … 1.
 
-    The scale is fitted to all joints and varies less between people than any one part; two face
-    meshes compare heads better than the pose's eyes and mouth, so they decide as far as both sides
-    have one. Without shoulders on both sides there is no body to measure a head by.
+    `px_per_m` is fitted to all joints, so it depends less on a person's proportions than one part
+    does. Where both sides have a face mesh, the meshes compare the heads, because they are more
+    exact than eyes and mouth. Nothing is compared unless both sides show shoulders.
     """
     scales = image.subject.px_per_m, video.subject.px_per_m
     shoulders = float(np.minimum(in_sight(image), in_sight(video))[list(skeleton.SHOULDERS)].min())
@@ -564,9 +563,9 @@ def _grown_face(box: Box) -> Box:
 
 
 def typical(measured: Sequence[Measures]) -> Measures:
-    """Median over the clip, measure by measure; the most frequent shot class.
+    """The median of each measure over the clip, and the most frequent shot.
 
-    Of poses and proportions each moment counts as far as limbs and parts are seen there.
+    For poses and proportions the median is weighted by how well limbs and parts are seen.
     """
 
     def middle(name: str) -> float | None:
@@ -574,7 +573,7 @@ def typical(measured: Sequence[Measures]) -> Measures:
         return float(median(values)) if values else None
 
     def middle_angle(name: str) -> float | None:
-        """Taken round the mean direction: 179 and -179 have 180 between them, not 0."""
+        """The median of angles, taken around their mean direction: of 179 and -179 it is 180."""
         values = [v for m in measured if (v := getattr(m, name)) is not None]
         if not values:
             return None

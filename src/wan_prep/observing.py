@@ -160,8 +160,7 @@ class OpenedVideo:
 
 
 def _beginning_at(start: Fraction, frames: Iterable[DecodedFrame]) -> Iterator[DecodedFrame]:
-    """The same frames; one that came before `start`, and is displayed then, gets `start` as its
-    time."""
+    """The same frames; one from before `start` that is displayed then gets `start` as time."""
     for frame in frames:
         yield frame if frame.time >= start else replace(frame, time=start)
 

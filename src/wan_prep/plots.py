@@ -44,9 +44,9 @@ _BANDS = ("#d5f0e1", "#edf0f4", "#fdeac4", "#fad9d6")
 
 
 def timeline(report: Report, *, plan: Plan | None = None, profile: Profile | None = None) -> Figure:
-    """Pose distance, zoom, view, face size and people along the clip, over their tolerances.
+    """Pose distance, zoom, view, face size and people along the clip, with their tolerances.
 
-    plan: also shows the start and end that it keeps. profile: the one the report was made with.
+    plan: its parts of the clip are marked. profile: the one the report was made with.
 
     Raises:
         EvidenceMissing: the report carries no evidence. DependencyMissing: no matplotlib.
@@ -104,7 +104,7 @@ def windows(
     *,
     profile: Profile | None = None,
 ) -> Figure:
-    """What crop and pad take of the image and of the first frame.
+    """The windows that a plan crops out of the image and of the first frame.
 
     report: the one the plan was made from, where the plan does not carry it.
 

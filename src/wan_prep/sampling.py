@@ -31,8 +31,7 @@ class SampledFrame(NamedTuple):
     sample: TrackSample
     rgb: Rgb
     intermediate_frames: tuple[Frame, ...] = ()
-    """Some of the frames between the sample before and this one, in case the subject came or
-    left."""
+    """Some frames between the sample before and this one, in case the subject came or left."""
 
 
 class Sampler:

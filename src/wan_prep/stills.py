@@ -1,4 +1,4 @@
-"""A few small pictures of a file, for people to look at; evidence itself never holds pixels."""
+"""Small pictures of a file, for people to look at; evidence never holds pixels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Still:
     """One upright picture with square pixels, as a JPEG of width x height px."""
 
     time_s: float
-    """From the first displayed frame; 0 for an image."""
+    """s from the first displayed frame; 0 for an image."""
     width: int
     height: int
     jpeg: bytes
@@ -50,9 +50,9 @@ def image_still(path: str | Path, info: ImageInfo, max_side: int) -> Still:
 def video_stills(
     path: str | Path, info: VideoInfo, times: Sequence[Fraction], max_side: int
 ) -> tuple[Still, ...]:
-    """The frames displayed at `times` (s), in the order asked; each tells its own time.
+    """The frames displayed at `times` (s), in the order asked; each has its own time.
 
-    A second, light decode that seeks; one frame is held at full size at a time.
+    They are reached by seeking; one frame is in memory in full size at a time.
 
     Raises:
         InputPathError, MediaUnreadable: the file is no longer what was probed.

@@ -114,8 +114,7 @@ def _has_sure_face(body: Body | None) -> bool:
 
 
 def with_steady_facing(seen: list[TrackedSample]) -> list[TrackedSample]:
-    """The same samples; subjects whose back was taken for their front are corrected, shot by
-    shot."""
+    """The same samples, shot by shot with subjects corrected where front and back were confused."""
     result = list(seen)
     for scene in sorted({s.scene for s in seen}):
         places = [i for i, s in enumerate(seen) if s.scene == scene and s.subject is not None]

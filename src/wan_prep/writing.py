@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and never in the place of an input."""
+"""Atomic writing of single files, which never replaces an input."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def refuse_replacing(target: str | Path, inputs: Iterable[str | Path]) -> None:
 
 @contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
-    """A path beside `target` to write to; it takes the target's name when the block ends well.
+    """A path beside `target` to write to; it is renamed to `target` if the block raises nothing.
 
-    The bytes are on the disk before the name is theirs. Any number of threads and processes may
-    write the same target: the last one to end wins.
+    The content is on the disk before it gets the name. Several threads and processes may write the
+    same target: the last one to end wins.
 
     Raises:
         InputPathError: `target` is a device, a pipe or a folder. OSError: it cannot be written.

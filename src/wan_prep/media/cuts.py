@@ -18,8 +18,7 @@ _NEIGHBOURS = 2
 _COUNTING_RATE = 25.0
 SHORTEST_SHOT = Fraction(1, 2)
 """s. A cut sooner after the one before belongs to the same change, as in an end card that is faded
-in (docs/calibration.md): no edit is that short, and a shot like that would be sampled once at
-most."""
+in (docs/calibration.md): edited shots are not that short."""
 
 
 class Glanced(Protocol):

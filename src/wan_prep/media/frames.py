@@ -106,12 +106,10 @@ def frames_at(
 def each_frame_at(
     path: str | PathLike[str], info: VideoInfo, times: Sequence[Fraction | int]
 ) -> Generator[tuple[int, DecodedFrame]]:
-    """(index into `times`, the frame displayed then), in the order of time; one in memory at a
-    time.
+    """(index into `times`, the frame displayed then), in the order of time, one at a time.
 
     That is the last frame at or before the time in s, or the first frame for earlier times; it
-    keeps its own time. Times near each other share one forward pass; far ones are reached by
-    seeking.
+    keeps its own time. Times near each other share one forward pass.
     Raises as `decode`, and MediaUnreadable("no_frames") where nothing decodes.
     """
     order = sorted(range(len(times)), key=lambda index: times[index])
@@ -162,8 +160,7 @@ def _window(
     end: Fraction | int | None,
     late: Fraction,
 ) -> Generator[tuple[Fraction, Picture]]:
-    """The pictures displayed in [start, end) s, without those whose time is not later than the
-    last.
+    """The pictures displayed in [start, end) s, with strictly increasing times.
 
     late: how much later than its moment a time may be through rounding, in s.
     """

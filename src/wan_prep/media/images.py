@@ -118,8 +118,7 @@ def opened_image(path: Path, *, max_pixels: int | None) -> Iterator[Image.Image]
 
 
 def _formats_for(path: Path) -> tuple[str, ...]:
-    """The formats that Pillow tries; the reader of HEIF is only loaded for files that may need
-    it."""
+    """The formats that Pillow tries; the reader of HEIF is loaded for likely files only."""
     if head_of(path, 12)[4:8] != b"ftyp":
         return _FORMATS
     from pillow_heif import register_heif_opener
@@ -144,8 +143,7 @@ def pillow_guard(path: Path) -> Iterator[None]:
 
 
 def flat_rgb(image: Image.Image, background: str | None = None) -> Rgb:
-    """(H, W, 3) uint8 sRGB of a loaded image, laid over `background` or without alpha; not
-    turned."""
+    """(H, W, 3) uint8 sRGB of a loaded image, over `background` or without alpha; not turned."""
     if image.mode.startswith("I") or image.mode == "F":
         return np.repeat(_scaled_grey(image)[:, :, None], 3, axis=2)
     if background is None or not image.has_transparency_data:

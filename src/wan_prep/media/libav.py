@@ -54,8 +54,7 @@ class DecodeLog:
     last_time: Fraction | None = None
     """Time of the last frame handed out, in s."""
     forms: list[Form] = field(default_factory=list)
-    """How frames are stored: one entry for the first frame and for each that differs from its
-    predecessor."""
+    """How frames are stored: of the first one, and of each that differs from the one before."""
 
     def note_form(self, frame: VideoFrame, time: Fraction) -> None:
         """Add how a frame is stored to `forms` if it differs from the frame before; time in s."""
@@ -88,8 +87,7 @@ class DecodeLog:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open one self-contained media file; raises av.error.FFmpegError and exceptions of PyAV's
-    own."""
+    """Open one self-contained media file; raises av.error.FFmpegError, or what PyAV adds."""
     return av.open(
         f"file:{path}",
         mode="r",
@@ -99,11 +97,9 @@ def open_container(path: Path) -> InputContainer:
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """The streams of moving pictures, without cover art and thumbnails; the one to show comes
-    first.
+    """The streams of moving pictures, without cover art and thumbnails, the one to show first.
 
-    Sorted as players choose: those that decode, those flagged as default, larger pictures, earlier
-    streams.
+    Sorted as players choose: streams that decode first, then default, larger and earlier ones.
     """
     aside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
     moving = [s for s in container.streams.video if not s.disposition & aside]
@@ -182,8 +178,7 @@ def times_by_decoding(container: InputContainer, stream: VideoStream) -> bool:
 def packets(
     container: InputContainer, streams: tuple[Stream, ...], log: DecodeLog
 ) -> Iterator[Packet[Stream]]:
-    """Every packet in file order. Read errors are counted in `log` and skipped, up to a number in a
-    row."""
+    """Every packet in file order. Read errors are counted and skipped, up to many in a row."""
     failures = 0
     while failures < _READ_ERRORS_MAX:
         try:
@@ -294,8 +289,7 @@ class PtsClock:
 
         FFmpeg chooses in the same way, because some writers store one as the other.
         """
-        # PyAV fills a missing pts with the frame's number: only pts of packets that were sent
-        # count.
+        # PyAV fills a missing pts with the frame's number: only pts that were sent count.
         pts = frame.pts if frame.pts in self._pending else None
         if pts is not None:
             self._pending -= Counter((pts,))

@@ -20,8 +20,7 @@ _REORDERED_MAX = 32
 
 
 def times_below_zero(path: Path, index: int) -> dict[int, int]:
-    """Byte position in the file → time in ticks, for the packets of one stream that lie before
-    zero.
+    """Byte position in the file → time in ticks, for packets of one stream before zero.
 
     Empty for other containers. Where the first packet lies at zero or later, no more is read.
     Raises av.error.FFmpegError.

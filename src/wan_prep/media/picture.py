@@ -38,8 +38,7 @@ def square_pixel_size(
 
 
 def sane_aspect_ratio(ratio: Fraction | None) -> Fraction:
-    """The sample aspect ratio; 1 where it is missing or beyond 16:1, which a damaged header
-    gives."""
+    """The sample aspect ratio; 1 where it is missing or beyond 16:1 (a damaged header)."""
     if ratio is None or ratio <= 0 or not Fraction(1, _SAR_MAX) <= ratio <= _SAR_MAX:
         return Fraction(1)
     return Fraction(ratio)
@@ -101,8 +100,7 @@ class AvPicture:
         return np.ascontiguousarray(pixels)
 
     def glance(self) -> Rgb:
-        """(<= 48, <= 64, 3) uint8 BGR as stored, not turned and not exact: for finding shot
-        cuts."""
+        """(<= 48, <= 64, 3) uint8 BGR as stored, not turned, not exact: for finding cuts."""
         planes = _yuv_planes(self.frame)
         if planes is None:
             tiny = self._swscaled(_GLANCE_WIDTH, _GLANCE_HEIGHT, "bgr24", Interpolation.AREA)

@@ -79,8 +79,7 @@ class _Content:
 def probe_video(path: str | PathLike[str], *, max_pixels: int | None = None) -> VideoInfo:
     """The facts of a video file: header, all packets, a few decoded frames.
 
-    Takes 8 bytes of memory per frame. A stream of which only parts decode is described, not
-    refused.
+    Takes 8 bytes of memory per frame. A stream that decodes in parts only is described, too.
     Raises InputPathError, and MediaUnreadable: empty, not_media, wrong_kind (a still),
     no_video_stream, no_frames, truncated, corrupt, unsupported, too_large (over `max_pixels`).
     """
@@ -332,8 +331,7 @@ def _shown(
     # Leading frames that refer to nothing are never shown.
     shown = stamps[stamps >= look.first_pts]
     if libav.times_by_decoding(container, stream) and len(shown):
-        # Every frame comes out the same number of packets late, the last ones after the last
-        # packet.
+        # Every frame comes out the same number of packets late, some after the last packet.
         late = range(1, len(stamps) - len(shown) + 1)
         distance = int(stamps[-1] - stamps[-2]) if late else 0
         more = [int(shown[-1]) + k * distance for k in late]

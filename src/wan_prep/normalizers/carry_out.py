@@ -1,4 +1,4 @@
-"""A plan becomes a pair of files."""
+"""Carry out a plan: write its pair of files."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ def prepare(
     profile: Profile | None = None,
     progress: Progress = _quiet,
 ) -> PreparedFolder:
-    """Write the files of `plan` aside, and verify everything about them but their decoding.
+    """Write the files of `plan` into a hidden folder, and verify all but their decoding.
 
-    also: names of further files that are going to be written beside them, plan.json apart.
-    profile: holds the limit of pixels, because a plan may come from anywhere.
+    also: names of further files that will be written beside them, without plan.json.
+    profile: the one that limits how many pixels a picture may have; None is the default one.
+    progress: see `Progress`.
 
     Raises:
         InputPathError: a source is missing, or stands in `folder` under a name that is written.
@@ -57,7 +58,7 @@ def prepare(
             prepared.aside(name)
         prepared.image = prepared.aside(plan.image.name)
         prepared.videos = tuple(prepared.aside(span.name) for span in plan.video.spans)
-        prepared.earlier()  # raises now what would be in the way of the publication
+        prepared.earlier()  # raises now if something would prevent the publication
         progress("writing the image", 0.0)
         _write_image(plan.image, image_source, prepared.image, max_pixels)
         _write_videos(plan.video, video_source, prepared, max_pixels, progress)

@@ -1,4 +1,4 @@
-"""The driving video: one span of it becomes one file, by one run of ffmpeg."""
+"""Write one span of the driving video as one file, in one run of ffmpeg."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wan_prep.normalizers.filters import Filter
 from wan_prep.normalizers.verify import ExpectedVideo
 from wan_prep.planning.model import Geometry, Span, VideoOperations
 
-# FFmpeg reads no animated WebP: its pictures come from this project's own decoder.
+# FFmpeg reads no animated WebP: its pictures are decoded here and piped in.
 _PIPED = ("webp",)
 
 
@@ -31,7 +31,9 @@ def write_clip(
     *,
     on_share: Callable[[float], None],
 ) -> ExpectedVideo:
-    """Write one span and say what the file must be.
+    """Write one span; returns what the file must be.
+
+    on_share: called with the share written, 0 … 1.
 
     Raises:
         NormalizeFailed, DependencyMissing: see `ffmpeg.run`; and the source has no sound, although

@@ -1,6 +1,6 @@
-"""Geometry carried out: as filter steps on a clip, and on the pixels of a still.
+"""Crop, pad and turn: as filter steps for a clip, and on the pixels of an image.
 
-Both give the same window of the same upright, square-pixel picture (see `media.picture`).
+Both give the same window of the same upright picture with square pixels (see `media.picture`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from wan_prep.planning.model import Geometry, Window
 
 Rgb = npt.NDArray[np.uint8]
 
-# A blurred border: wide enough that no face or limb is recognised in it.
+# Sigma of the blur of a border, as a share of the shorter side: hides faces and limbs.
 _BLUR_SHARE = 0.04
 _BLUR_STEPS = 2
-# A large blur is made on a smaller picture; nobody can tell.
+# A larger blur is made on a smaller picture, which looks the same.
 _BLUR_SIGMA_PX = 6.0
-# Chroma of H.264 and its kin sits at the left luma sample, halfway between two rows. swscale
-# takes the middle of four samples unless told, which shifts colours by half a pixel.
+# In H.264 and similar codecs chroma lies at the left luma sample, halfway between two rows. By
+# default swscale assumes the middle of four samples, which would shift colours by half a pixel.
 _FULL_CHROMA = Filter(
     "scale",
     {"flags": "bicubic+accurate_rnd+full_chroma_int", "in_h_chr_pos": 0, "in_v_chr_pos": 128},
@@ -35,7 +35,7 @@ _FULL_CHROMA = Filter(
 
 @dataclass(frozen=True)
 class _CropBox:
-    """The part of a window that lies in the picture, and what is missing around it, in px."""
+    """The part of a window that lies in the picture, and the padding around it, in px."""
 
     left: int
     top: int
@@ -52,13 +52,13 @@ class _CropBox:
 
     @property
     def is_even(self) -> bool:
-        """Whether every edge falls between two chroma samples of 4:2:0."""
+        """Whether every edge lies between two chroma samples of 4:2:0."""
         edges = (self.left, self.top, self.width, self.height, self.pad_left, self.pad_top)
         return not any(edge % 2 for edge in (*edges, self.pad_right, self.pad_bottom))
 
 
 def _cut(window: Window, width: int, height: int) -> _CropBox:
-    # A window beside the picture still shows its nearest line.
+    # Of a window entirely outside, the nearest line of the picture is used.
     left = min(max(window.left, 0), width - 1)
     top = min(max(window.top, 0), height - 1)
     right = max(min(window.right, width), left + 1)
@@ -83,7 +83,7 @@ def _cut(window: Window, width: int, height: int) -> _CropBox:
 def window_steps(geometry: Geometry, info: VideoInfo, tags: ColorTags) -> tuple[Step, ...]:
     """From frames as stored to the window of the upright picture, not yet scaled.
 
-    ValueError where the geometry turns the picture: clips are not turned.
+    Raises ValueError where the geometry turns the picture: clips are not turned.
     """
     if geometry.rotate_deg:
         raise ValueError("a clip is not rotated")
@@ -97,7 +97,7 @@ def window_steps(geometry: Geometry, info: VideoInfo, tags: ColorTags) -> tuple[
 
 
 def _exact_pixels(info: VideoInfo, tags: ColorTags, cut: _CropBox) -> tuple[Step, ...]:
-    """What lets every pixel be cut, turned and padded: neither shared chroma nor transparency."""
+    """Steps after which any pixel can be an edge: no chroma shared by pixels, no transparency."""
     deep = "" if info.bit_depth <= 8 else "16le"
     if tags.is_rgb:
         return (pixels_as(f"gbrp{deep}"),)
@@ -105,7 +105,7 @@ def _exact_pixels(info: VideoInfo, tags: ColorTags, cut: _CropBox) -> tuple[Step
     is_plain = not is_turned and info.sample_aspect_ratio == 1
     edges = (info.coded_width, info.coded_height, *info.hidden_ltrb)
     is_even = not any(edge % 2 for edge in edges) and cut.is_even
-    # Transparency that the prober's decoder leaves out may come out of ffmpeg's (HEVC).
+    # ffmpeg may decode transparency that PyAV's decoder ignores (HEVC).
     is_yuv = info.pixel_format.startswith(("yuv4", "yuvj4")) and not info.has_alpha
     if is_plain and is_even and is_yuv:
         return ()
@@ -181,7 +181,8 @@ def _blur_px(window: Window) -> float:
 
 
 def picture(rgb: Rgb, geometry: Geometry) -> Rgb:
-    """(geometry.height, geometry.width, 3) uint8 of an upright (h, w, 3) picture."""
+    """Carry out the geometry on an upright (h, w, 3) uint8 picture: (geometry.height,
+    geometry.width, 3) uint8."""
     size_wh = (geometry.width, geometry.height)
     seen = _turned(rgb, geometry) if geometry.rotate_deg else _framed(rgb, geometry)
     if size_wh == (geometry.window.width, geometry.window.height):

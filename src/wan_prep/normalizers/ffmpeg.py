@@ -1,4 +1,4 @@
-"""The one place that builds and runs ffmpeg commands."""
+"""Build and run ffmpeg commands; no other module does."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ from wan_prep.normalizers.resample import Colors
 
 BINARY_VARIABLE = "WAN_PREP_FFMPEG"
 
-# Luma against a lossless run of the same geometry (`benchmarks/fix_media.py`): 45 dB or more on
-# the shared clips, 41 to 44 dB where noise of 4 levels is laid over them. Preset faster gains half
-# a decibel for half as much time again.
+# Nearly lossless; a slower preset gains little (docs/speed.md).
 _CRF = 12
 _PRESET = "veryfast"
 # One plan gives one file, on every machine. What x264 writes depends on the number of its threads;
@@ -33,8 +31,8 @@ _X264_PARAMS = "threads=4:sync-lookahead=0"
 _KEYFRAME_EVERY_S = 2
 _AUDIO_BITRATE = "192k"
 
-# Linux ends ffmpeg when this process dies, even by SIGKILL: a tiny interpreter asks for it, then
-# becomes ffmpeg. (A function between fork and exec would not be safe beside threads.)
+# Runs ffmpeg so that Linux ends it when this process dies, even by SIGKILL: a small interpreter
+# asks the kernel for that and then becomes ffmpeg. (preexec_fn is not safe with threads.)
 _LAUNCHER = (
     "import ctypes, os, signal, sys\n"
     "ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"
@@ -77,10 +75,12 @@ def binary() -> str:
 def file_input(
     path: Path, container: str, seek_s: Fraction | None, *, is_cropped: bool = False
 ) -> Any:
-    """A media file, opened as what it was probed as, its time stamps and its turn left alone.
+    """A media file as input of a command, with the demuxer that it was probed with.
 
-    is_cropped: the container hides a border; it is left alone as well, since ffmpeg before 7.1
-    does so anyway, and later ones cut to whole chroma samples.
+    Its time stamps are kept, and it is not turned.
+    seek_s: where to begin reading, in s from the start of the file; None reads all of it.
+    is_cropped: the container hides a border, which is not cropped either: ffmpeg before 7.1 does
+    not, and later versions crop to whole chroma samples.
     """
     options: dict[str, Any] = {
         "format": {"mp4": "mov"}.get(container, container),
@@ -120,9 +120,10 @@ def command(
 ) -> list[str]:
     """The arguments of the one run that writes one file: a decode, a filter graph, an encode.
 
-    audio: "none" writes no sound, "copy" takes its packets over as they are.
+    video: steps of the filter graph.
+    audio: filters; "none" writes no sound, "copy" copies its packets.
     video_index, audio_index: numbers of the streams in the source.
-    colors: what the encoder is told of them.
+    colors: tags that the encoder writes.
     """
     streams = [_through(source[str(video_index)], video)]
     options: dict[str, Any] = {
@@ -139,7 +140,7 @@ def command(
         "color_range": "tv",
         "movflags": "+faststart",
         "brand": "mp42",
-        # Nothing of the source travels along: no place, no date, no name, no chapter.
+        # No metadata of the source is copied: no place, date, name or chapter.
         "map_metadata": -1,
         "map_chapters": -1,
         "fflags": "+bitexact",
@@ -163,9 +164,10 @@ def run(
     on_frame: Callable[[int], None],
     pictures: Iterable[bytes] | None = None,
 ) -> None:
-    """Run a command to its end; `on_frame` hears how many frames are written.
+    """Run a command to its end.
 
-    pictures: what is piped in, one frame at a time.
+    on_frame: called with the number of frames written so far.
+    pictures: frames to pipe in, as bytes.
 
     Raises:
         NormalizeFailed: ffmpeg ended with an error; the message says which.
@@ -216,7 +218,7 @@ def run(
 
 
 class _Feeder(threading.Thread):
-    """Writes pictures into a pipe; what the pictures raise is kept for the caller."""
+    """Writes pictures into a pipe; an exception of the iterator is kept in `failure`."""
 
     def __init__(self, pipe: IO[bytes], pictures: Iterable[bytes]) -> None:
         super().__init__(name="wan-prep-feed", daemon=True)
@@ -229,14 +231,14 @@ class _Feeder(threading.Thread):
                 self._pipe.write(picture)
             self._pipe.close()
         except BrokenPipeError:
-            return  # ffmpeg ended first, and says why
+            return  # ffmpeg has ended; its exit code and log say why
         except Exception as exc:
             self.failure = exc
             self._pipe.close()
 
 
 def _through(stream: Any, steps: Sequence[Step]) -> Any:
-    """`stream` behind these steps."""
+    """`stream` after these steps."""
     for step in steps:
         if isinstance(step, Over):
             both = stream.filter_multi_output("split")

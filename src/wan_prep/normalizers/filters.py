@@ -1,4 +1,4 @@
-"""Steps of a video filter graph, as values: named and joined here, built in `ffmpeg` alone."""
+"""Steps of an FFmpeg filter graph as values; the `ffmpeg` module builds the graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Over:
-    """The picture laid over a backdrop that is made of itself, its corner at (left, top) px."""
+    """Lays the picture over a backdrop that filters make of it, at (left, top) px."""
 
     backdrop: tuple[Filter, ...]
     left: int = 0
@@ -29,5 +29,5 @@ Step = Filter | Over
 
 
 def pixels_as(pixel_format: str) -> Filter:
-    """Convert to `pixel_format`; placed behind a scaler, that scaler does it."""
+    """Convert to `pixel_format`; directly after a scaler, that scaler converts."""
     return Filter("format", {"pix_fmts": pixel_format})

@@ -1,8 +1,7 @@
-"""Rate, fields, dynamic range and colours of a clip: what every written file has in common.
+"""Frame rate, interlacing, dynamic range and colours of written clips.
 
-Written is 8-bit 4:2:0 in limited range with square pixels and every colour tag set. The matrix of
-the source is kept where SDR video uses it, so that no colour is computed twice; HDR and wide
-gamut become BT.709.
+They are 8-bit 4:2:0 in limited range, with square pixels and all colour tags. A matrix that SDR
+video uses is kept, so that colours are not converted; HDR and wide gamut become BT.709.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Step, pixels_as
 from wan_prep.planning.model import Geometry
 
-# MP4 and H.264 count ticks in 32 bits; a rate measured on rough time stamps may not fit. Off by
-# less than 1 / 1001² frames per second: 4 µs in 120 s at 30 fps.
+# MP4 and H.264 count ticks in 32 bits, too few for some rates measured on coarse time stamps. The
+# rounded rate differs by less than 1 / 1001² frames per second: 4 µs in 120 s at 30 fps.
 _RATE_DENOMINATOR_MAX = 1001
 # Matrices of SDR video → the primaries and the transfer that go with them (ITU-T H.273).
 _SDR_MATRICES = {
@@ -26,18 +25,18 @@ _SDR_MATRICES = {
     "smpte240m": ("smpte240m", "smpte240m"),
     "fcc": ("bt470m", "bt470m"),
 }
-# Players take untagged pictures of at least this size for BT.709, smaller ones for BT.601 (mpv).
+# Players show untagged video from this size on as BT.709, smaller video as BT.601 (mpv).
 _HD_WIDTH_PX = 1280
 _HD_HEIGHT_PX = 577
-# Diffuse white of HDR (ITU-R BT.2408), which becomes white of SDR, and the brightest light that
-# is told apart from it (most HDR is graded on displays of 1000 nits).
+# Diffuse white of HDR (ITU-R BT.2408), which becomes the white of SDR; and the brightest light that
+# stays distinct from it: most HDR is graded on displays of 1000 nits.
 _WHITE_NITS = 203
 _PEAK_NITS = 1000
 
 
 @dataclass(frozen=True)
 class Colors:
-    """Names as FFmpeg's filters and encoders take them."""
+    """Names of a colour coding, as FFmpeg's filters and encoders take them."""
 
     matrix: str
     primaries: str
@@ -45,15 +44,15 @@ class Colors:
 
 
 def written_rate(fps: Fraction) -> Fraction:
-    """The rate as written: a ratio that containers can count in."""
+    """The rate as a ratio that containers can store."""
     return fps.limit_denominator(_RATE_DENOMINATOR_MAX)
 
 
 def one_form_steps(info: VideoInfo, tags: ColorTags) -> tuple[Filter, ...]:
-    """Frames in the size, pixels and levels of the first one, should the stream change on the way.
+    """Convert frames to the size, pixel format and levels of the first one, where a stream changes.
 
-    No other filter may stand before these: most take what comes for what came first. Frames like
-    the first one pass as they are.
+    These steps come first, because most filters assume that all frames are like the first one.
+    Frames that are pass unchanged.
     """
     form: dict[str, str | int] = {"w": info.coded_width, "h": info.coded_height}
     if not tags.is_rgb:
@@ -68,7 +67,7 @@ def deinterlace_steps() -> tuple[Filter, ...]:
 
 
 def source_colors(tags: ColorTags, info: VideoInfo, *, is_hdr: bool) -> Colors:
-    """What the colours of the source mean; where it does not say, what players take them for."""
+    """The colour coding of the source; where it is untagged, the one that players assume."""
     if tags.is_rgb:
         return Colors("gbr", tags.primaries or "bt709", tags.transfer or "bt709")
     is_hd = info.coded_width >= _HD_WIDTH_PX or info.coded_height >= _HD_HEIGHT_PX
@@ -83,26 +82,26 @@ def source_colors(tags: ColorTags, info: VideoInfo, *, is_hdr: bool) -> Colors:
 
 
 def written_colors(source: Colors, *, is_hdr: bool) -> Colors:
-    """The source's own where SDR video uses its matrix, else BT.709."""
+    """The written colour coding: the source's if SDR video uses its matrix, else BT.709."""
     if source.matrix in _SDR_MATRICES and not is_hdr:
         return source
     return Colors("bt709", "bt709", "bt709")
 
 
 def tag_steps(source: Colors, tags: ColorTags) -> tuple[Filter, ...]:
-    """Tell every later filter what the colours of the source mean."""
+    """Tag the frames with the colour coding of the source, for all later filters."""
     return (_tagged(source, "pc" if tags.is_full_range or tags.is_rgb else "tv"),)
 
 
 def written_steps(
     geometry: Geometry, source: Colors, written: Colors, *, is_hdr: bool
 ) -> tuple[Step, ...]:
-    """From the window to the size, the colours and the pixels of the file."""
+    """From the window to the size, colours and pixel format of the file."""
     sized: dict[str, str | int] = {
         "w": geometry.width,
         "h": geometry.height,
         "f": "lanczos",
-        # Said again: some releases forget a frame's tags where they convert its pixels.
+        # Named again: some versions lose a frame's tags when they convert its pixels.
         "min": source.matrix,
         "pin": source.primaries,
         "tin": source.transfer,
@@ -119,13 +118,13 @@ def written_steps(
         pixels_as("yuv420p"),
         Filter("setsar", {"sar": "1"}),
         _tagged(written, "tv"),
-        # A turn that is done, mastering data that no longer hold, captions, time codes.
+        # Rotation that has been applied, mastering data that no longer apply, captions, time codes.
         Filter("sidedata", {"mode": "delete"}),
     )
 
 
 def _tone_mapped(sized: dict[str, str | int], target: dict[str, str | int]) -> tuple[Filter, ...]:
-    """Middle tones stay as they are, highlights are rolled off into what SDR can show."""
+    """Convert HDR to SDR: middle tones stay, highlights are compressed."""
     linear: dict[str, str | int] = {"m": "gbr", "p": "bt709", "t": "linear", "npl": _WHITE_NITS}
     peak = f"{_PEAK_NITS / _WHITE_NITS:.3f}"
     return (

@@ -1,4 +1,4 @@
-"""The reference image: read once, framed once, written once."""
+"""Write the reference image in the plan's geometry."""
 
 from __future__ import annotations
 

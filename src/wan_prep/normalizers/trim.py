@@ -1,4 +1,8 @@
-"""A span of a clip on three clocks: the source's, the plan's, and that of the file written."""
+"""Write one span of a clip at a constant rate: which frames, and the filters that choose them.
+
+Times of the source count ticks from its own zero, those of a plan s from its first displayed frame,
+and those of the written file s from the beginning of the span.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +21,22 @@ from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers.filters import Filter, Step
 from wan_prep.planning.model import Span
 
-# A container that rounds times to milliseconds may take this much from a clip of whole frames.
+# Rounding times to milliseconds may shorten a clip of whole frames by this much.
 _ROUNDING_FRAMES = Fraction(1, 20)
-# Where the index is reliable, decoding begins this long before the span instead of at the start
-# of the file; the keyframe before that moment is never too late.
+# Where the index is reliable, decoding begins this long before the span: the keyframe before that
+# is early enough.
 _SEEK_LEAD_S = Fraction(10)
 _SEEKABLE = ("mp4", "mov", "matroska")
-# AVI has only time stamps of storage, which older releases of FFmpeg take for those of display.
+# AVI stores times of decoding only, which older versions of FFmpeg take for those of display.
 _COUNTED = ("avi",)
-# The end of a damaged clip may stand still for so long; beyond that it is a failure to report.
+# The last frame of a damaged clip may be repeated for this long; if more is missing, writing fails.
 _STILL_MAX_S = Fraction(1, 2)
-# Sound: one rate for every file, and how far it may be off its time stamps before it is cut or
-# filled with silence instead of stretched unnoticeably.
+# Sound: the rate of every file, how much it may be stretched to follow its time stamps, and the
+# difference from which on it is cut or filled with silence instead.
 _AUDIO_RATE = 48000
 _STRETCH_MAX_SAMPLES_PER_S = 1000
 _OFF_MAX_S = "0.02"
-# Share of a frame of sound by which two may overlap through rounding.
+# Frames of sound may overlap through rounding by less than this share of a frame.
 _OVERLAP_MIN = 0.25
 
 
@@ -55,11 +59,10 @@ class FrameRange:
 
 
 def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> FrameRange:
-    """Begin `span` where it starts, and count what fits before its end.
+    """The frames to write of `span` at `fps`: as many as fit, from the one displayed at its start.
 
-    The frame displayed at the start is written first, and only for as long as it is still
-    displayed. Where that is less than one frame written, the cut begins that much earlier, though
-    not before that frame: so it is seen, and displaces none of those that follow.
+    Where that first frame is displayed for less than one written frame, the range begins earlier by
+    what is lacking, but not before that frame's own time: it is seen, and displaces no later one.
     """
     begin = span.start
     if begin > 0:
@@ -74,7 +77,7 @@ def cut(path: Path, info: VideoInfo, span: Span, fps: Fraction) -> FrameRange:
 def frame_count(length: Fraction, fps: Fraction) -> int:
     """Frames of 1 / `fps` s that end within `length` s, at least one.
 
-    What rounding took away is given back, but never beyond a whole second: seconds are billed.
+    A little is allowed for rounding, but never beyond a whole second, because seconds are billed.
 
     >>> frame_count(Fraction("3.333"), Fraction(30)), frame_count(Fraction(120), Fraction(30))
     (100, 3600)
@@ -93,16 +96,16 @@ def seek_s(cut: FrameRange, info: VideoInfo) -> Fraction | None:
 
 
 def video_steps(cut: FrameRange, info: VideoInfo) -> tuple[Step, ...]:
-    """Exactly `cut.frames` frames at `cut.fps`, chosen by their time stamps.
+    """Filters that give exactly `cut.frames` frames at `cut.fps`, chosen by their time stamps.
 
-    Times count from `cut.begin`. Frame k is the last whose time, rounded to frames of the output,
-    is not after k; the first is the one displayed at the beginning, even if another
+    Times count from `cut.begin`. Output frame k is the last one whose time, rounded to output
+    frames, is not after k. The first is the one displayed at the beginning, even if another one
     follows within half a frame.
     """
     ticks_per_s = 1 / info.time_base
     begin = round(cut.begin * ticks_per_s)
     stamped = f"PTS-({info.first_pts + begin})"
-    # As `media.libav` steps over frames without a time stamp.
+    # The same rate as in `media.libav` for frames without a time stamp.
     rate = (info.fps_from_header or UNKNOWN_RATE) if info.unstamped_frames else info.fps
     counted = f"N*{_ratio(ticks_per_s / rate)}-({begin})"
     if not info.has_time_stamps or (info.container in _COUNTED and _is_even(info)):
@@ -123,12 +126,12 @@ def video_steps(cut: FrameRange, info: VideoInfo) -> tuple[Step, ...]:
 
 
 def _is_even(info: VideoInfo) -> bool:
-    """Whether every frame takes exactly its turn."""
+    """Whether every frame is displayed for the same time."""
     return not info.is_vfr and info.duration * info.fps == info.frame_count
 
 
 def has_sound(cut: FrameRange, info: VideoInfo) -> bool:
-    """Whether anything of the sound falls into what is written."""
+    """Whether any sound lies in the frames that are written."""
     if info.audio_codec is None or info.audio_start is None or info.audio_duration is None:
         return False
     end = info.audio_start + info.audio_duration
@@ -136,10 +139,10 @@ def has_sound(cut: FrameRange, info: VideoInfo) -> bool:
 
 
 def sound_fits(cut: FrameRange, info: VideoInfo) -> bool:
-    """Whether the packets of the sound can be taken over as they are: AAC on the same clock.
+    """Whether the packets of the sound can be copied; asked only where `has_sound`.
 
-    Copied sound can be neither moved nor cut, so it must start with the first frame or after it
-    and end within what is written. Only where `has_sound`.
+    Copied sound can be neither moved nor cut: it must be AAC on the same clock, start at or after
+    the first frame, and end within the written frames.
     """
     assert info.audio_start is not None
     assert info.audio_duration is not None
@@ -155,16 +158,16 @@ def sound_fits(cut: FrameRange, info: VideoInfo) -> bool:
 
 
 def audio_steps(cut: FrameRange, info: VideoInfo, *, mixes_down: bool = True) -> tuple[Filter, ...]:
-    """The sound of the same span, on the same clock.
+    """Filters for the sound of the same span, on the same clock.
 
-    mixes_down: otherwise no place is known of its channels, or they are those of a sound field;
-    the first one, which of a field is what comes from everywhere, is then taken.
+    mixes_down: the channels can be mixed to stereo. If not, the first one is used: of a sound field
+    (ambisonics) that is the sound from all directions.
     """
     first_s = info.first_pts * info.time_base + cut.begin
     now = f"PTS-({_ratio(first_s)})/TB"
     if info.unstamped_audio:
         assert info.audio_start is not None
-        # Sound without time stamps is counted in samples, up to a tick before the first of them.
+        # Until its first time stamp, sound is timed by counting samples.
         counted = f"NB_CONSUMED_SAMPLES/SR/TB+({_ratio(info.audio_start - cut.begin)})/TB"
         until = f"({_ratio(info.unstamped_audio - info.time_base)})*SR"
         now = f"if(lt(NB_CONSUMED_SAMPLES,{until}),{counted},{now})"
@@ -188,9 +191,9 @@ def audio_steps(cut: FrameRange, info: VideoInfo, *, mixes_down: bool = True) ->
 
 
 def _joined_pictures(info: VideoInfo) -> tuple[Filter, ...]:
-    """Times that go on without a gap where stamps start again, as `media.libav.Splices` joins them.
+    """Continue time stamps without a gap where they start again, as `media.libav.Splices` does.
 
-    Variable 0 holds what is added by now.
+    Variable 0 of the expression holds the current offset.
     """
     if not info.splices:
         return ()
@@ -200,10 +203,10 @@ def _joined_pictures(info: VideoInfo) -> tuple[Filter, ...]:
 
 
 def _joined_sound(info: VideoInfo) -> tuple[Filter, ...]:
-    """The same for sound, which is moved by as much as the pictures are.
+    """The same for sound, with the offsets of the pictures.
 
-    Stamps start again where a frame begins clearly before the one before it ends; variable 0
-    counts how often they have.
+    Time stamps start again where a frame begins clearly before the end of its predecessor; variable
+    0 of the expression counts these places.
     """
     if not info.splices:
         return ()
@@ -214,9 +217,10 @@ def _joined_sound(info: VideoInfo) -> tuple[Filter, ...]:
 
 
 def paced(timed: Iterable[tuple[Fraction, T]], cut: FrameRange) -> Iterator[T]:
-    """What `video_steps` does, for pictures that are at hand: `cut.frames` of (time, picture).
+    """The pictures of `cut`, chosen as `video_steps` chooses them.
 
-    `timed` begins with the picture displayed at `cut.begin`; its last one stands to the end.
+    timed: (time in s, picture), beginning with the picture displayed at `cut.begin`. The last one
+    is repeated to the end.
     """
     written = 0
     shown: T | None = None

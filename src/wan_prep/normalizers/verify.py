@@ -1,7 +1,7 @@
-"""Is what was written what was planned? Facts first, which cost no decoding, then the pictures.
+"""Verify that written files are as planned: their facts, their decoding, and the subject's place.
 
-Decoding is paid for once: where a written clip is looked at again anyway, `verify_evidence` takes
-the word of that decode; where it is not, `verify_decoding` decodes on its own.
+A clip that is checked again afterwards is decoded for that anyway: `verify_evidence` relies on that
+decode. `verify_decoding` decodes a clip that is not checked again.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from wan_prep.media.stamps import read_stamps
 from wan_prep.planning.model import Geometry
 from wan_prep.pose.body import VISIBLE
 
-# What rounding to the clock of a track, or to the header's milliseconds, may add to an end.
+# How much later an end may be through rounding to a track's ticks or to milliseconds.
 _CLOCK_S = Fraction(1, 1000)
-# A subject stands where the plan puts it when the median distance of its joints is at most this
-# share of the picture's diagonal. Two looks at one body differ by about a hundredth.
+# Largest median distance of the subject's joints from their planned places, as a share of the
+# picture's diagonal. Two looks at one body differ by about a hundredth.
 _PLACE_MAX = 0.1
 
 
@@ -68,8 +68,8 @@ def verify_image(path: Path, geometry: Geometry, *, max_pixels: int) -> None:
 def verify_video(path: Path, expected: ExpectedVideo) -> None:
     """Size, coding, constant rate by time stamps, duration, and the end of every stream.
 
-    Neither a stream nor the header ends after the pictures, so that no second is billed that
-    nobody sees. Reads packets and decodes the first frames; raises NormalizeFailed.
+    Neither a stream nor the header may end after the pictures, so that no unseen second is billed.
+    Reads all packets and decodes the first frames. Raises NormalizeFailed.
     """
     try:
         info = probe_video(path)
@@ -97,8 +97,8 @@ def verify_video(path: Path, expected: ExpectedVideo) -> None:
 def verify_evidence(evidence: Evidence) -> None:
     """The re-check decoded the file to its end, without an error; raises NormalizeFailed.
 
-    It says so of every frame only where the re-check left none out: long clips are usually looked
-    at without the frames that no other frame needs.
+    It proves that every frame decodes only if the re-check left none out: of long clips it usually
+    leaves out the frames that no other frame needs.
     """
     name = Path(evidence.path).name
     if evidence.defects:
@@ -126,9 +126,9 @@ def verify_subject(
 ) -> None:
     """The subject stands where the plan puts it, its joints inside; raises NormalizeFailed.
 
-    before, after: evidence of the source and of what was written; geometry None: of a copy.
-    start: of the span that was to be written, s of the source; 0 for an image.
-    Nothing is said where either shows nobody: that is the re-check's to judge.
+    before, after: evidence of the source and of the written file. geometry: None for a copy.
+    start: of the written span, in s of the source; 0 for an image.
+    Where either shows nobody nothing is verified here; the re-check judges that.
     """
     distances = [
         distance

@@ -1,8 +1,7 @@
-"""The folder that `fix` writes: files come to be aside, and take their names all together.
+"""Write the folder of `fix`: files are made in a hidden folder, then all get their names at once.
 
-What a folder holds is what its plan.json lists, with the hash of every file. While names change
-hands that list is marked incomplete, so that a run killed between two renames leaves a folder that
-says so itself.
+plan.json lists the files of a folder with their hashes. While files are renamed the list is marked
+as incomplete, so that a run which is killed between two renames leaves a folder that says so.
 """
 
 from __future__ import annotations
@@ -103,14 +102,14 @@ def published_plan(folder: Path) -> Plan:
 
 
 class PreparedFolder:
-    """Files of a plan that are whole, but still aside.
+    """The files of a plan, complete but not published yet, in a hidden folder inside the target.
 
-    Look at `image` and `videos`, put more beside them (`aside`), then `publish`. As a context
-    manager it discards what was not published. The folder is locked from the beginning to the end.
+    `image` and `videos` are their paths; `aside` gives paths for more files; `publish` gives all
+    their names. As a context manager it discards unpublished files. The target is locked.
     """
 
     def __init__(self, folder: Path, *, overwrite: bool) -> None:
-        """Raises NormalizeFailed: `folder` cannot be made or written into, or is being written."""
+        """Raises NormalizeFailed: `folder` cannot be written, or another run writes into it."""
         self.folder = folder
         self.image = Path()
         self.videos: tuple[Path, ...] = ()
@@ -123,7 +122,7 @@ class PreparedFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
-            # Whoever holds the lock is alone: any other scratch folder was left by a killed run.
+            # With the lock held, any other scratch folder was left by a killed run.
             for left_behind in folder.glob(f"{_SCRATCH}*"):
                 shutil.rmtree(left_behind, ignore_errors=True)
             self._scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
@@ -153,7 +152,7 @@ class PreparedFolder:
         self.discard()
 
     def aside(self, name: str) -> Path:
-        """Where to write a file that will be called `name`.
+        """The path at which to write a file that will be published as `name`.
 
         Raises:
             OutputExists: something is called so already, and may not be overwritten.
@@ -169,9 +168,9 @@ class PreparedFolder:
         return path
 
     def publish(self, plan: Plan) -> Written:
-        """Give every file its name and write plan.json beside them; all of it appears, or none.
+        """Give every file its name and write plan.json: all of them appear, or none.
 
-        What an earlier plan wrote here, and this one does not, goes.
+        Files of an earlier plan that this one does not replace are removed.
 
         Raises:
             OutputExists: a name was taken meanwhile, or a file stands here that would not belong
@@ -225,7 +224,7 @@ class PreparedFolder:
 
     def _unlock(self) -> None:
         if self._lock.is_locked:
-            # Removed while it is held: whoever waits for it sees that it is no longer the lock.
+            # Removed while it is held, so that a waiting run notices that it is gone.
             Path(self._lock.lock_file).unlink(missing_ok=True)
             self._lock.release()
 
@@ -272,7 +271,7 @@ class PreparedFolder:
 
 
 class _Change:
-    """Names of a folder change hands; `undo` gives them back, wherever it was stopped."""
+    """Replaces files of a folder by new ones; `undo` restores them, wherever that was stopped."""
 
     def __init__(self, folder: Path, replaced: Path, aside: Sequence[Path]) -> None:
         self._folder, self._replaced, self._aside = folder, replaced, aside
@@ -293,7 +292,7 @@ class _Change:
         """Raises FileExistsError: the name was taken meanwhile."""
         target = self._folder / path.name
         try:
-            target.hardlink_to(path)  # unlike a rename it never replaces anything
+            target.hardlink_to(path)  # unlike a rename, it never replaces a file
         except FileExistsError:
             raise
         except OSError as exc:  # a file system without links
@@ -305,7 +304,7 @@ class _Change:
         write_text(self._plan, whole)
 
     def undo(self) -> None:
-        """As before `begin`; where that fails the folder goes on calling itself incomplete."""
+        """Restore what was before `begin`; if that fails, the folder stays marked incomplete."""
         if not self._replaced.exists():
             return
         with suppress(OSError):
@@ -327,7 +326,7 @@ def _document(plan: Plan) -> str:
 
 
 def _outputs_in(folder: Path) -> Iterable[Path]:
-    """What stands in a folder under a name that `fix` writes, plan.json apart."""
+    """The files of a folder that have a name which `fix` writes, without plan.json."""
     if not folder.is_dir():
         return ()
     return [path for path in sorted(folder.iterdir()) if re.fullmatch(OUTPUT_NAME, path.name)]

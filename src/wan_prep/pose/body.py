@@ -272,8 +272,7 @@ def _head_box(keypoints_xy: Floats) -> Box:
 def turned_round(body: Body) -> Body:
     """The same points with left and right exchanged: what was taken for a back becomes a front.
 
-    Depth is kept: a network that confuses front and back still sees which shoulder is nearer
-    (docs/calibration.md).
+    Depth is kept: such a network still sees which shoulder is nearer (docs/calibration.md).
     """
     return replace(
         body,

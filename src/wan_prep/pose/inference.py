@@ -42,7 +42,7 @@ FACE_LEAST_PX = 32.0
 (docs/calibration.md), so one that is not recognised may be there."""
 FACE_NEVER_PX = 10.0
 """In px. The network recognises no faces that are smaller (docs/calibration.md)."""
-# Of a head with less than this share of its box in the picture too little face is left to look for
+# Least share of a head box inside the picture for its face to be looked for
 # (docs/calibration.md).
 _HEAD_LEAST_SHARE = 0.3
 

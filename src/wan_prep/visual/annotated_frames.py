@@ -1,4 +1,4 @@
-"""The pictures of the page: which, what lies over them, and what is said of each."""
+"""The pictures of the page, with what is drawn over them and their captions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Kind = Literal["image", "video"]
 
 @dataclass(frozen=True)
 class AnnotatedFrame:
-    """One picture, whose pixels the page holds once under `key`."""
+    """One picture with its drawing; the page stores its pixels once, under the id `key`."""
 
     key: str
     kind: Kind
@@ -38,7 +38,7 @@ class AnnotatedFrame:
 
 @dataclass(frozen=True)
 class Layer:
-    """A frame laid into a canvas."""
+    """A frame placed on a canvas."""
 
     frame: AnnotatedFrame
     placed: Placed
@@ -50,7 +50,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Overlay:
-    """The image over the first frame, both in the shape of the result."""
+    """The image over the first frame, on a canvas of the result's shape."""
 
     title: str
     canvas: Size
@@ -60,7 +60,7 @@ class Overlay:
 
 @dataclass(frozen=True)
 class CropDrawing:
-    """What crop and pad take of one picture, in px of the full upright picture."""
+    """The window that a plan crops out of one picture, in px of the full upright picture."""
 
     frame: AnnotatedFrame
     size: Size
@@ -73,7 +73,7 @@ class CropDrawing:
 def pair_annotated_frames(
     report: Report, context: PairContext, pictures: Pictures, prefix: str = ""
 ) -> tuple[AnnotatedFrame, ...]:
-    """Image, first frame and best start, as far as there are pictures of them."""
+    """Image, first frame and best start; those without a picture are left out."""
     image, video = context.image_subject, context.template_subject
     found = []
     if pictures.image is not None:
@@ -136,7 +136,7 @@ def _facts(here: SubjectInFrame, drawing: Drawing) -> tuple[str, ...]:
 def overlay(
     title: str, report: Report, context: PairContext, annotated_frames: tuple[AnnotatedFrame, ...]
 ) -> Overlay | None:
-    """None where a picture is missing."""
+    """The overlay of image and first frame; None where one of them is missing."""
     by_kind: dict[Kind, AnnotatedFrame] = {s.kind: s for s in reversed(annotated_frames)}
     if len(by_kind) < 2:
         return None
@@ -161,7 +161,7 @@ def _full_size(context: PairContext, kind: Kind) -> Size:
 def planned_crops(
     plan: Plan, context: PairContext, annotated_frames: tuple[AnnotatedFrame, ...]
 ) -> tuple[tuple[AnnotatedFrame, CropDrawing | None], ...]:
-    """Image and first frame, each with what the plan takes of it; None where it is copied."""
+    """Image and first frame, each with the window that the plan crops; None for a copy."""
     first_of: dict[Kind, AnnotatedFrame] = {
         frame.kind: frame for frame in reversed(annotated_frames)
     }

@@ -1,4 +1,4 @@
-"""What is drawn over a picture: the body, the frames and the lines, in px of that picture."""
+"""What is drawn over a picture: body, frames and lines, in px of that picture."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Bone:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A body over a picture of `size` px; everything else in the same px."""
+    """A body as drawn over a picture of `size` px; all places are in px of that picture."""
 
     size: Size
     seen: tuple[Bone, ...]
     """Bones between joints that are seen."""
     guessed: tuple[Bone, ...]
-    """Bones with an end that the network does not see."""
+    """Bones with an end that is not seen."""
     joints_xy: Floats
     """(N, 2) joints that are seen."""
     shot: Shot
     shot_frame: Box
-    """Around what the picture shows of the body."""
+    """Box around the visible part of the body."""
     neck_xy: tuple[float, float]
     neck_share: tuple[float, float]
     """The neck as fractions of the content's width and height."""
@@ -52,11 +52,14 @@ class Drawing:
     content: Box
     """The picture without its black bars."""
     other_frame: Box | None = None
-    """Where the other medium's frame would lie if its person stood over this one."""
+    """The other medium's frame, scaled and moved so that its person covers this one."""
 
 
 def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None) -> Drawing:
-    """The drawing over a picture of the framed's medium, shown at `size` px."""
+    """The drawing over a picture of this subject, shown at `size` px.
+
+    other: the subject of the other medium, whose frame is drawn, too.
+    """
     points = framed.subject.keypoints_xy * size
     visible = inside(framed) & (framed.subject.visibility >= VISIBLE)
     drawn = np.zeros(len(points), dtype=bool)
@@ -91,7 +94,7 @@ def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None
 
 
 def _frame_of(other: SubjectInFrame, here: SubjectInFrame, content: Box) -> Box | None:
-    """The other's frame, scaled and moved so that both necks and both sizes agree."""
+    """The other frame, scaled and moved so that the two necks and the two scales agree."""
     ratio = zoom_ratio(here, other)
     if ratio is None or frame_height_m(here) is None:
         return None
@@ -106,7 +109,7 @@ def _frame_of(other: SubjectInFrame, here: SubjectInFrame, content: Box) -> Box 
 
 @dataclass(frozen=True)
 class Placed:
-    """A whole picture laid into a canvas, in units of the canvas."""
+    """The place of a whole picture on a canvas, in px of the canvas."""
 
     left: float
     top: float
@@ -115,7 +118,10 @@ class Placed:
 
 
 def fitted(size: Size, content: Box, canvas: Size) -> Placed:
-    """The picture so that its content (fractions) lies whole and centred in the canvas."""
+    """The place at which the content of a picture fits into the canvas and is centred.
+
+    content: the picture without its black bars, as fractions.
+    """
     content_w, content_h = size.width * content.width, size.height * content.height
     scale = min(canvas.width / content_w, canvas.height / content_h)
     return Placed(
@@ -127,7 +133,7 @@ def fitted(size: Size, content: Box, canvas: Size) -> Placed:
 
 
 def canvas_of(size: Size, content: Box, side: int = 720) -> Size:
-    """A canvas of the content's shape, its long side `side`."""
+    """The size of a canvas of the content's shape, its longer side `side` px."""
     aspect = (size.width * content.width) / (size.height * content.height)
     if aspect >= 1:
         return Size(side, max(1, math.ceil(side / aspect)))

@@ -90,7 +90,7 @@ def render_html(
 def _pair_page(
     report: Report, pictures: Pictures, plan: Plan | None, profile: Profile | None
 ) -> dict[str, Any]:
-    """What the page says of the pair that was checked, by the template's names."""
+    """The template's variables for the pair that was checked."""
     context = context_of(report, profile)
     figures = context.profile
     annotated_frames = pair_annotated_frames(report, context, pictures)
@@ -115,7 +115,7 @@ def _pair_page(
 def _picture_rows(
     annotated_frames: tuple[AnnotatedFrame, ...], overlays: Iterable[Overlay], is_wide: bool
 ) -> list[list[AnnotatedFrame | Overlay]]:
-    """Image and first frame beside each other, then one over the other, then the best start."""
+    """Rows of pictures, in order: image, first frame, overlays of the two, best start."""
     shown: list[AnnotatedFrame | Overlay] = [
         *annotated_frames[:2],
         *overlays,
@@ -126,7 +126,7 @@ def _picture_rows(
 
 
 def _are_wide(annotated_frames: tuple[AnnotatedFrame, ...]) -> bool:
-    """Whether pictures lie better above the measures than beside them."""
+    """Whether all pictures are so wide that they are placed above the measures, not beside them."""
     shapes = [s.still.width / s.still.height for s in annotated_frames]
     return bool(shapes) and min(shapes) > _WIDE
 
@@ -134,7 +134,7 @@ def _are_wide(annotated_frames: tuple[AnnotatedFrame, ...]) -> bool:
 def _after_page(
     before: Report, after: tuple[Report, Pictures] | None, profile: Profile | None
 ) -> dict[str, Any]:
-    """What it says of the pair that `fix` wrote."""
+    """The template's variables for the pair that `fix` wrote."""
     if after is None:
         return {"after": None, "after_overlay": None, "after_rows": {}, "mended": []}
     report, pictures = after
@@ -151,7 +151,7 @@ def _after_page(
 
 @dataclass(frozen=True)
 class _Entry:
-    """A finding, or several that say the same, as the list shows it."""
+    """One entry in the list of findings; several findings that say the same share one."""
 
     codes: tuple[str, ...]
     finding: Finding
@@ -178,7 +178,7 @@ def _described(findings: Iterable[Finding]) -> list[_Entry]:
 
 
 def _figures(finding: Finding) -> str:
-    """`measured 1.25 ratio, fine to 1.01 (seed)`."""
+    """A finding's numbers in words: `measured 1.25, fine is 1.01 (ratio)`."""
     if finding.measured is None:
         return ""
     said = f"measured {_number(finding.measured)}"
@@ -194,7 +194,7 @@ def _number(value: float | str) -> str:
 
 
 def _to_do(report: Report) -> list[_Entry]:
-    """The one or two things that gain most: the gravest findings with different remedies."""
+    """Entries for the gravest one or two findings that have different fixes."""
     serious = [f for f in report.findings if f.severity is not Severity.INFO]
     chosen: dict[str, _Entry] = {}
     for entry in _described(serious):
@@ -204,7 +204,7 @@ def _to_do(report: Report) -> list[_Entry]:
 
 
 def _policy(script: str) -> str:
-    """Nothing from anywhere: inline styles, pictures that are in the file, this one script."""
+    """A content security policy that allows inline styles, inline pictures and this one script."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -220,7 +220,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Whatever the template writes: text that is not markup already is made inert.
+        # Control characters in any text that the template writes become visible.
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     made.filters |= {
@@ -237,7 +237,7 @@ def _environment() -> Environment:
 
 
 def _asset(name: str) -> Markup:
-    """A file of our own, which is markup as it stands."""
+    """A file of this package, which needs no escaping."""
     text = (resources.files("wan_prep.visual") / "templates" / name).read_text("utf-8")
     return Markup(text)
 

@@ -1,4 +1,4 @@
-"""What was measured, in words and units, each beside the tolerance that it is judged by."""
+"""The table of measures: each in words, with the tolerance that it is judged by."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from wan_prep.visual.timeline import limits
 
 Form = Callable[[float], str]
 
-# The gauge runs over the odds of a score, in which every tolerance has one width: a measure's
-# logarithm. At these odds (e^4.5 is 90 : 1) it ends on both sides.
+# The gauge shows the log odds of a score, in which all tolerances are equally wide. It ends at
+# these log odds on both sides (e^4.5 is 90 : 1).
 _GAUGE_ENDS = 4.5
 _UNKNOWN = "not measured"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measure: `words` at the first frame, numbers over the clip, the limits, the judgement."""
+    """One measure in words: at the first frame, over the clip, its tolerance and its state."""
 
     code: str
     name: str
     words: str
     over_time: str
-    """The same over the clip and at the best start; empty where it has no time."""
+    """Its value over the clip and at the best start; empty if it is no measure over time."""
     tolerance: str
     state: str
-    """fine, info, warning, error, unknown (could not be measured) or unasked."""
+    """fine, info, warning, error, unknown (could not be measured) or unasked (not checked)."""
     gauge: float | None
     """0 (a perfect match) … 1 (worthless); None where there is no score."""
 
 
 @dataclass(frozen=True)
 class Limb:
-    """Degrees between a limb's directions in image and video; None where one side hides it."""
+    """Angles in deg between a limb in image and video; None where it is hidden in one of them."""
 
     name: str
     first: float | None
@@ -51,14 +51,14 @@ class Limb:
 
 
 def gauge_share(score: float) -> float:
-    """Where a score stands on the gauge: 0 for a perfect match, 1 for a worthless one."""
+    """The place of a score on the gauge: 0 for a perfect match, 1 for a worthless one."""
     score = min(1.0 - 1e-9, max(1e-9, score))
     odds = math.log(score / (1.0 - score))
     return min(1.0, max(0.0, 0.5 - odds / (2.0 * _GAUGE_ENDS)))
 
 
 def gauge_edges(profile: Profile) -> tuple[float, float, float]:
-    """Where on the gauge a note, a warning and an error begin."""
+    """The places on the gauge at which a note, a warning and an error begin."""
     s = profile.severity
     return gauge_share(s.pass_from), gauge_share(s.warning_below), gauge_share(s.error_below)
 
@@ -66,7 +66,10 @@ def gauge_edges(profile: Profile) -> tuple[float, float, float]:
 def tolerance_words(
     tolerance: Tolerance, profile: Profile, form: Form, cap: Severity = Severity.ERROR
 ) -> str:
-    """`fine to 16°, warning from 47°, error from 92°`."""
+    """A tolerance in words: `fine to 16°, warning from 47°, error from 92°`.
+
+    form: writes a number of the tolerance's unit. cap: the gravest severity that is named.
+    """
     note, warning, error = limits(tolerance, profile.severity)
     side = "from" if error < note else "to"
     back = "below" if error < note else "from"
@@ -76,7 +79,7 @@ def tolerance_words(
 
 
 def state_of(tolerance: Tolerance, profile: Profile, measured: float) -> str:
-    """fine, info, warning or error, by a tolerance alone."""
+    """fine, info, warning or error, for a value judged by this tolerance."""
     score, severity = tolerance.score(measured), profile.severity
     if score >= severity.pass_from - 1e-9:
         return "fine"
@@ -97,7 +100,7 @@ def signed_degrees(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """A log ratio as a factor."""
+    """A log ratio written as a factor."""
     return f"{math.exp(value):.2f}×"
 
 
@@ -198,7 +201,7 @@ def _shots(m: Measures) -> str:
 
 @dataclass(frozen=True)
 class _Measure:
-    """What stands in one row; `form` writes the tolerance's own unit."""
+    """How one row is written; `form` writes a number of the tolerance's unit."""
 
     code: str
     name: str
@@ -229,7 +232,7 @@ _AT_A_TIME = (
 
 
 def rows(report: Report, context: PairContext) -> tuple[Row, ...]:
-    """Every row of the table, for a report and what it was made of."""
+    """Every row of the table; context: of `context_of` this report."""
     asked = [BY_CODE[code] for code in _CODES if code not in report.deselected]
     answers = {result.rule.code: result for result in evaluate(context, asked)}
     profile = context.profile
@@ -326,7 +329,7 @@ def _people_words(result: Result | None) -> str:
 
 
 def limbs(report: Report, context: PairContext) -> tuple[Limb, ...]:
-    """Every limb that was compared at some time, farthest at the first frame first."""
+    """Every limb that was compared, sorted by its angle at the first frame, the largest first."""
     m = report.measures
     tolerance = context.tolerance("pose")
     names = {*m.first.limbs, *m.typical.limbs, *m.best.limbs}

@@ -1,4 +1,4 @@
-"""The pictures that one report is shown with."""
+"""The stills that the page of one report shows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PICTURE_SIDE_PX = 720
 THUMBNAIL_SIDE_PX = 150
 THUMBNAILS_MOST = 12
 THUMBNAIL_EVERY = Fraction(1, 5)
-"""Closer than this in s, two thumbnails would show the same."""
+"""Least distance of two thumbnails, in s; closer ones would look the same."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """None where a file cannot be read, or where nothing but the first frame is worth showing."""
+    """The stills of image and clip; None where a file cannot be read."""
 
     image: Still | None = None
     first: Still | None = None
@@ -32,7 +32,7 @@ class Pictures:
 def pair_pictures(
     report: Report, image: str | Path | None = None, video: str | Path | None = None
 ) -> Pictures:
-    """Take the pictures for a report out of its two files; a light second decode.
+    """Read the stills for a report from its two files, seeking in the clip.
 
     image, video: where the files are; None takes the paths that the evidence names.
 
@@ -55,7 +55,7 @@ def pair_pictures(
 
 
 def best_observation(report: Report) -> Observation | None:
-    """The sample at the best start; None where it is the first one, or is not known."""
+    """The sample at the best start; None where that is the first one, or unknown."""
     _, video = report.evidence()
     if report.best_start_s is None or not video.found:
         return None

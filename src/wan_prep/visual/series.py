@@ -1,4 +1,4 @@
-"""What was measured along the clip, sample by sample: the data of every timeline."""
+"""The measures of every sample of the clip: the data that timelines draw."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wan_prep.sizing import output_size
 
 @dataclass(frozen=True)
 class TimelineSample:
-    """One looked-at frame, held against the image; None where it could not be measured."""
+    """One sampled frame compared with the image; None for what could not be measured."""
 
     time_s: float
     scene: int
@@ -26,12 +26,12 @@ class TimelineSample:
     zoom_ratio: float | None = None
     view_deg: float | None = None
     face_px: float | None = None
-    """In the pixels that the model takes the face from: the file's own for animate, the output's
-    for replace."""
+    """Size of the face in px of the picture that the model crops it from: the file's own in mode
+    animate, the output in mode replace."""
 
 
 def context_of(report: Report, profile: Profile | None = None) -> PairContext:
-    """What the report was made of.
+    """The context that the report was made from.
 
     profile: the one it was made with; None is the default one.
 
@@ -50,7 +50,7 @@ def context_of(report: Report, profile: Profile | None = None) -> PairContext:
 
 
 def samples(context: PairContext) -> tuple[TimelineSample, ...]:
-    """Every looked-at frame of the clip, in the order of time."""
+    """Every sample of the clip, in the order of time."""
     video = context.video
     px_per_file_px = _enlarged(video, context.mode, context.resolution, context.profile)
     made = []
@@ -73,7 +73,7 @@ def samples(context: PairContext) -> tuple[TimelineSample, ...]:
 
 
 def _enlarged(video: Evidence, mode: Mode, resolution: Resolution, profile: Profile) -> float:
-    """By how much the frames are scaled before the face is taken from them."""
+    """The factor by which frames are scaled before the model crops the face."""
     info = video.video_info
     if info is None or mode == "animate":
         return 1.0

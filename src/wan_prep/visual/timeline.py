@@ -1,4 +1,4 @@
-"""The timeline as shapes: each track is 1 wide and 1 high, y down; the page scales it."""
+"""The shapes of a timeline: each track is 1 wide and 1 high, y down; the page scales it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Axis:
     end_s: float
 
     def share(self, time_s: float) -> float:
-        """0 at the start, 1 at the end, clipped to both."""
+        """The place of a time (s) on the axis: 0 at its start, 1 at its end, clipped to both."""
         span = max(self.end_s - self.start_s, 1e-9)
         return min(1.0, max(0.0, (time_s - self.start_s) / span))
 
     def ticks_s(self) -> list[float]:
-        """At most eight round times."""
+        """Round times on the axis, in s."""
         span = self.end_s - self.start_s
         step = next((s for s in _STEPS_S if span / s < _TICKS_MOST), _STEPS_S[-1])
         first = math.ceil(self.start_s / step - 1e-9)
@@ -37,7 +37,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Band:
-    """Heights of a track in which the measure is fine, a note, a warning or an error."""
+    """The heights of a track at which the measure is in one state: fine, info, warning or error."""
 
     state: str
     top: float
@@ -46,7 +46,8 @@ class Band:
 
 @dataclass(frozen=True)
 class Curve:
-    """A measure over time: `path` in a box of 1000 x 100, `dots` (x, y) where it stands alone."""
+    """A measure over time: `path` as an SVG path in a box of 1000 x 100; `dots`, in shares of the
+    track, for samples without a neighbour."""
 
     path: str
     dots: tuple[tuple[float, float], ...]
@@ -55,7 +56,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Cell:
-    """The stretch of the axis that one sample stands for."""
+    """The part of the axis that one sample stands for, in shares of it."""
 
     left: float
     width: float
@@ -63,7 +64,7 @@ class Cell:
 
 
 def limits(tolerance: Tolerance, severity: Severities) -> tuple[float, float, float]:
-    """Measures at which a note, a warning and an error begin."""
+    """Values of the measure at which a note, a warning and an error begin."""
     return (
         tolerance.measured_at(severity.pass_from),
         tolerance.measured_at(severity.warning_below),
@@ -80,7 +81,7 @@ def curve(
     *,
     is_signed: bool = False,
 ) -> Curve:
-    """One track. Values run up from 0; `is_signed` ones up and down from the middle."""
+    """The curve of one track. Values rise from its lower edge, `is_signed` ones from its middle."""
     note, warning, error = limits(tolerance, severity)
     values = [value(s) for s in samples]
     most = max([abs(v) for v in values if v is not None], default=0.0)
@@ -114,7 +115,10 @@ def _bands(edges: Sequence[float], states: Sequence[str]) -> list[tuple[str, flo
 def _joined(
     points: Sequence[tuple[int, float, float | None]],
 ) -> tuple[str, tuple[tuple[float, float], ...]]:
-    """Lines between neighbours of one shot; what has no neighbour is a dot."""
+    """(SVG path through neighbouring samples of one shot, dots for samples without a neighbour).
+
+    points: (number of the shot, x, y); y None where nothing was measured.
+    """
     runs: list[list[tuple[float, float]]] = []
     before: int | None = None
     for scene, x, y in points:
@@ -134,7 +138,7 @@ def _joined(
 
 
 def cells(samples: Sequence[TimelineSample], axis: Axis) -> tuple[Cell, ...]:
-    """Each sample's stretch, from half way to the one before to half way to the next."""
+    """The cell of each sample: it ends half way to the samples before and after."""
     times = [s.time_s for s in samples]
     edges = [
         axis.start_s,

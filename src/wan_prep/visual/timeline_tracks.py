@@ -1,4 +1,4 @@
-"""The timeline of a clip: what is drawn in which track, and the words beside it."""
+"""The timeline of a clip: its tracks, marks and words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wan_prep.visual.timeline import Axis, Cell, Curve, cells, curve
 
 @dataclass(frozen=True)
 class TimelineTrack:
-    """One measure over time; `span` says where it ran between, `tolerance` what is fine."""
+    """One measure over time; `span` and `tolerance` are its range and its tolerance in words."""
 
     name: str
     span: str
@@ -35,7 +35,7 @@ class TimelineTrack:
 
 @dataclass(frozen=True)
 class Mark:
-    """From `left`, `width` wide (0: a moment), as shares of the axis."""
+    """A mark on the axis: its left end and its width (0 for a moment), as shares of the axis."""
 
     left: float
     width: float
@@ -44,10 +44,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class MarkRow:
-    """Where a finding shows."""
+    """One row of the timeline: the times at which a finding shows."""
 
     codes: tuple[str, ...]
-    """More than one where findings say the same."""
+    """Several where findings say the same."""
     name: str
     severity: str
     marks: tuple[Mark, ...]
@@ -55,7 +55,7 @@ class MarkRow:
 
 @dataclass(frozen=True)
 class KeptInterval:
-    """A part that the plan keeps, from start to end, as shares of the axis."""
+    """A part of the clip that the plan keeps; its ends as shares of the axis."""
 
     left: float
     right: float
@@ -68,7 +68,7 @@ class Timeline:
     ticks: tuple[tuple[float, str], ...]
     tracks: tuple[TimelineTrack, ...]
     cells: tuple[Cell, ...]
-    """One a looked-at frame; `said` in the same order says what was measured there."""
+    """One for each sample."""
     said: tuple[str, ...]
     people_most: int
     marks: tuple[MarkRow, ...]
@@ -82,7 +82,8 @@ class Timeline:
 
     @property
     def gone(self) -> list[tuple[float, float]]:
-        """What the plan leaves out, as shares of the axis; nothing without a plan."""
+        """(start, end) of the parts that the plan leaves out, as shares of the axis; empty without
+        a plan."""
         if not self.kept:
             return []
         lefts, rights = [k.left for k in self.kept], [k.right for k in self.kept]
@@ -92,7 +93,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class TrackKind:
-    """One track: `value` in the unit of the tolerance, which `form` writes."""
+    """What a track shows: `value` in the unit of its tolerance, and `form`, which writes it."""
 
     name: str
     tolerance: str
@@ -116,7 +117,7 @@ TRACKS = (
 def timeline(
     report: Report, context: PairContext, thumbnails: Sequence[Still], plan: Plan | None
 ) -> Timeline | None:
-    """None where nothing of the clip was seen."""
+    """The timeline of a report; None where the clip has no samples."""
     seen = samples(context)
     if not seen:
         return None
@@ -179,7 +180,7 @@ def _said(s: TimelineSample) -> str:
 
 
 def _marks(report: Report, context: PairContext, axis: Axis) -> list[MarkRow]:
-    """A row for every finding that has a place in time."""
+    """A row for every finding that concerns certain times."""
     rules = [BY_CODE[finding.code] for finding in report.findings]
     answers = {result.rule.code: result.answer for result in evaluate(context, rules)}
     rows = []
