@@ -38,8 +38,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "venv", with_pip=True, symlinks=True)
     binaries = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin")
     done = subprocess.run(
-        [binaries / "python", "-m", "pip", "install", "-q", "--retries", "1", "-c",
-         ROOT / "constraints.txt", ROOT],
+        [binaries / "python", "-m", "pip", "install", "-q", "--retries", "1",
+         "--no-compile", "-c", ROOT / "constraints.txt", ROOT],
         capture_output=True, text=True, cwd=folder, env=clean_environment(), check=False,
     )  # fmt: skip
     if done.returncode != 0 and any(words in done.stderr for words in UNREACHABLE):

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import wan_prep
+from wan_prep import observing
 from wan_prep.errors import PoseModelError
 from wan_prep.media.frames import frames_at
 from wan_prep.media.images import probe_image, read_image
@@ -262,18 +263,15 @@ def test_no_descriptor_is_left_open() -> None:
 # ---- one estimator, many files
 
 
-@pytest.fixture(scope="module")
-def long_clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two clips of more than 20 s, so that the body is followed between full looks."""
-    folder = tmp_path_factory.mktemp("long")
-    made = []
-    for name, filters in (("plain.mp4", "null"), ("moved.mp4", "hflip,crop=iw*0.8:ih:iw*0.2:0")):
-        path = folder / name
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-stream_loop", "9"]
-        command += ["-i", str(FIXTURES / "driving.mp4"), "-t", "21", "-an", "-vf", filters]
-        subprocess.run([*command, "-preset", "ultrafast", str(path)], check=True)
-        made.append(path)
-    return made[0], made[1]
+@pytest.fixture
+def long_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Two clips that count as long, so that the body is followed between full looks."""
+    monkeypatch.setattr(observing, "LONG_FROM_S", 2)
+    plain, moved = FIXTURES / "driving.mp4", tmp_path / "moved.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(plain), "-an"]
+    command += ["-vf", "hflip,crop=iw*0.8:ih:iw*0.2:0", "-preset", "ultrafast", str(moved)]
+    subprocess.run(command, check=True)
+    return plain, moved
 
 
 @pytest.mark.slow

@@ -343,10 +343,13 @@ def test_what_is_no_clip(name: str, check: Check) -> None:
 @pytest.mark.shared_data
 @pytest.mark.model
 @pytest.mark.parametrize(
-    ("name", "code"), [("cat.jpg", "WP501"), ("camera.png", "WP501"), ("dog.mp4", "WP502")]
+    ("name", "code", "end"),
+    [("cat.jpg", "WP501", None), ("camera.png", "WP501", None), ("dog.mp4", "WP502", 2)],
 )
-def test_nobody_is_said_to_be_nobody(name: str, code: str, network: PoseEstimator) -> None:
-    seen = api.observe(SHARED / "absent" / name, estimator=network)
+def test_nobody_is_said_to_be_nobody(
+    name: str, code: str, end: int | None, network: PoseEstimator
+) -> None:
+    seen = api.observe(SHARED / "absent" / name, end=end, estimator=network)
     assert seen.found == ()
     role = seen.kind
     good = api.observe(IMAGE if role == "video" else VIDEO, estimator=Nobody())
