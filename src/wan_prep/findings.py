@@ -241,7 +241,7 @@ class PairContext:
     best: BestStart | None = None
     """The start that would score best, where it was looked for."""
     measured: MeasuredPair | None = field(default=None, repr=False, compare=False)
-    """Of the same two files, where they were measured before; None: they are measured anew."""
+    """Of the same evidence, where it was measured before; of other evidence it is not used."""
 
     def tolerance(self, name: str) -> Tolerance:
         """The profile's tolerance in this mode."""
@@ -253,7 +253,10 @@ class PairContext:
 
     @cached_property
     def pair(self) -> MeasuredPair:
-        return self.measured or MeasuredPair(self.image, self.video)
+        known = self.measured
+        if known is not None and known.image is self.image and known.video is self.video:
+            return known
+        return MeasuredPair(self.image, self.video)
 
     @property
     def image_subject(self) -> SubjectInFrame | None:

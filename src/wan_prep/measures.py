@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median, mode
 from typing import Any, NamedTuple
 
@@ -65,6 +66,11 @@ class SubjectInFrame:
     subject: Subject
     content: Box
     size: Size
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """`body_parts`, taken once: the image is measured against every sample of the clip."""
+        return body_parts(self)
 
 
 class ShotPair(BaseModel):
@@ -333,7 +339,7 @@ def _confidence(s: SubjectInFrame, limbs: float) -> dict[str, float]:
         "view_angle": (0.6 * shoulders + 0.4 * hips) * known,
         "pose_angle": _more_the_better(limbs) * known,
         "proportions": _more_the_better(
-            sum(part.seen for name, part in body_parts(s).items() if name not in ("face", "hips"))
+            sum(part.seen for name, part in s.parts.items() if name not in ("face", "hips"))
         ),
     }
 
@@ -508,7 +514,7 @@ def compare_proportions(
     shoulders = float(np.minimum(in_sight(image), in_sight(video))[list(skeleton.SHOULDERS)].min())
     if scales[0] is None or scales[1] is None or not shoulders:
         return {}, {}
-    a, b = body_parts(image), body_parts(video)
+    a, b = image.parts, video.parts
     ratios = {n: a[n].px / b[n].px * scales[1] / scales[0] for n in a if n in b}
     seen = {n: min(a[n].seen, b[n].seen, shoulders) for n in ratios}
     face, by_face = ratios.pop("face", None), seen.pop("face", 0.0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -226,6 +227,14 @@ def test_framing_is_judged_at_the_start_that_is_asked_for(make: Any) -> None:
     later = pair.starting_at(pair.video.observations[1])
     assert make.result("WP304", later).finding is None
     np.testing.assert_array_equal(later.template_subject.subject.view_matrix, np.diag([1, -1, -1]))
+
+
+def test_another_clip_is_measured_anew(make: Any) -> None:
+    pair = make.pair()
+    later = pair.starting_at(pair.video.observations[1])
+    smaller = make.video([make.body(px_per_m=250.0)] * 3)
+    assert replace(later, video=smaller).typical.zoom_ratio == pytest.approx(2.0, rel=0.02)
+    assert later.typical.zoom_ratio == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("code", ["WP304", "WP305", "WP401"])

@@ -14,6 +14,8 @@ import pytest
 import wan_prep
 from wan_prep import observing
 from wan_prep.evidence import Evidence, Subject
+from wan_prep.normalizers import carry_out
+from wan_prep.normalizers.carry_out import prepare
 from wan_prep.planning.model import Plan
 from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.report.model import Report
@@ -187,15 +189,26 @@ def test_a_pair_that_can_only_come_out_worse_is_not_published(
     brief: Report,
     network: MediapipeEstimator,
     spoil: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """A rate was asked for, so the clip cannot be copied."""
     spoil("observe_video")
-    options = wan_prep.PlanOptions(fps=Fraction(20))
+    written: list[Plan] = []
+
+    def prepared(plan: Plan, *given: Any, **named: Any) -> Any:
+        written.append(plan)
+        return prepare(plan, *given, **named)
+
+    monkeypatch.setattr(carry_out, "prepare", prepared)
+    options = wan_prep.PlanOptions(fps=Fraction(20), keep_start=True)
     plan = wan_prep.plan(brief, options, estimator=network)
     with pytest.raises(wan_prep.NormalizeFailed, match="submit the pair as it is"):
         wan_prep.normalize(plan, tmp_path / "out", estimator=network)
     assert not list((tmp_path / "out").glob("*"))
+    work = [(plan.image, plan.video) for plan in written]
+    assert len(work) >= 2
+    assert all(one not in work[:k] for k, one in enumerate(work)), "nothing is written twice"
 
 
 def test_a_plan_needs_evidence_and_the_figures_it_was_made_with(tmp_path: Path) -> None:

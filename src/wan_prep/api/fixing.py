@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,8 @@ def _looking_at(
         return None
     networks: list[PoseEstimator] = []
 
-    def look(times: Sequence[Fraction]) -> tuple[Observation, ...]:
+    @cache  # whoever plans again asks for the same frames
+    def seen_at(times: tuple[Fraction, ...]) -> tuple[Observation, ...]:
         from wan_prep.observing import observe_video_at
 
         if not networks:
@@ -102,7 +104,7 @@ def _looking_at(
             networks.append(stack.enter_context(Estimating(estimator, pose_model, needed=True)))
         return observe_video_at(path, networks[0], times, figures).observations
 
-    return look
+    return lambda times: seen_at(tuple(times))
 
 
 def normalize(
@@ -166,78 +168,83 @@ def normalize(
                 progress=progress,
             )
         observe_at = _looking_at(plan.video.source, figures, stack, pose_model, network, progress)
-        tried: list[float] = []
-        for candidate in _from_most_to_least_changed(plan, before, tried, observe_at, figures):
+        attempts = _Attempts(plan, before, observe_at, figures)
+        for attempt in attempts:
             with prepare(
-                _with_absolute_sources(candidate),
+                _with_absolute_sources(attempt),
                 Path(folder),
                 overwrite=overwrite,
-                also=("before.json", *_report_names(candidate), "report.html"),
+                also=("before.json", *_report_names(attempt), "report.html"),
                 profile=figures,
                 progress=progress,
             ) as prepared:
-                reports = _checked_again(candidate, before, prepared, network, figures, progress)
-                tried.append(reports[0].score)
-                if not _is_worse(reports[0], candidate, before, figures):
-                    return _published(candidate, before, reports, prepared, figures, progress)
+                reports = _checked_again(attempt, before, prepared, network, figures, progress)
+                if attempts.is_enough(reports[0].score) or not attempt.changes_anything:
+                    return _published(attempt, before, reports, prepared, figures, progress)
     raise NormalizeFailed(
         f"expected a pair that scores at least as high as the one given, but it measures "
-        f"{max(tried):.1f} points at best, and {before.score:.1f} as it is; nothing was written: "
-        "submit the pair as it is, or choose the part to keep with --start and --end"
+        f"{max(attempts.measured):.1f} points at best, and {before.score:.1f} as it is; nothing "
+        "was written: submit the pair as it is, or choose the part to keep with --start and --end"
     )
 
 
-def _is_worse(after: Report, plan: Plan, before: Report, figures: Profile) -> bool:
-    """Whether the written pair measures worse than what was given, beyond the noise.
+class _Attempts:
+    """A plan; and, should its files measure worse than what was given, plans that change less.
 
-    What a person asked for (a part, a rate) may cost points by itself; that is not held against it.
+    Of a clip that is split, the first part is measured.
     """
-    from wan_prep.planning.assemble import make_plan
 
-    least = before.score - figures.limit("score_noise")
-    if after.score >= least or not plan.changes_anything:
-        return False
-    unframed = make_plan(
-        before, plan.options, profile=figures, keep_framing=dict.fromkeys(_MEDIA, "")
-    )
-    return after.score < min(before.score, unframed.foreseen.score) - figures.limit("score_noise")
+    def __init__(
+        self, plan: Plan, before: Report, observe_at: ObserveAt | None, figures: Profile
+    ) -> None:
+        self._plan, self._before = plan, before
+        self._observe_at, self._figures = observe_at, figures
+        self.measured: list[float] = []
+        """The scores of the attempts so far, 0 … 100."""
 
+    def __iter__(self) -> Iterator[Plan]:
+        yield self._plan
+        # Those that are foreseen to be no better need not be written; the best one comes first.
+        framed = (self._keeping("image"), self._keeping("video"))
+        hopeful = [p for p in framed if p.foreseen.score >= self._least]
+        yield from sorted((*hopeful, self._unframed), key=lambda p: -p.foreseen.score)
+        if self._plan.options.start is None and not self._plan.options.keep_start:
+            yield self._keeping(*_MEDIA, keep_start=True)
 
-def _from_most_to_least_changed(
-    plan: Plan,
-    before: Report,
-    tried: Sequence[float],
-    observe_at: ObserveAt | None,
-    figures: Profile,
-) -> Iterator[Plan]:
-    """The plan; if its files come out worse than what was given, plans that change less.
+    def is_enough(self, score: float) -> bool:
+        """Whether this score is as high as that of what was given, but for the noise; noted."""
+        self.measured.append(score)
+        return score >= self._before.score - self._noise or score >= self._least
 
-    tried: the scores of the plans so far, as measured; the caller adds to them.
-    """
-    from wan_prep.planning.assemble import make_plan
+    @property
+    def _noise(self) -> float:
+        return self._figures.limit("score_noise")
 
-    def keeping(*media: About, keep_start: bool = plan.options.keep_start) -> Plan:
+    @cached_property
+    def _least(self) -> float:
+        """What a person asked for (a part, a rate) may cost points by itself."""
+        return min(self._before.score, self._unframed.foreseen.score) - self._noise
+
+    @cached_property
+    def _unframed(self) -> Plan:
+        return self._keeping(*_MEDIA)
+
+    def _keeping(self, *media: About, keep_start: bool | None = None) -> Plan:
+        from wan_prep.planning.assemble import make_plan
+
+        asked = self._plan.options
         why = (
-            f"changed as planned, the pair measures {tried[0]:.1f} points, and "
-            f"{before.score:.1f} as it was given"
+            f"changed as planned, the pair measures {self.measured[0]:.1f} points, and "
+            f"{self._before.score:.1f} as it was given"
         )
         made = make_plan(
-            before,
-            replace(plan.options, keep_start=keep_start),
-            profile=figures,
-            observe_at=observe_at,
+            self._before,
+            asked if keep_start is None else replace(asked, keep_start=keep_start),
+            profile=self._figures,
+            observe_at=self._observe_at,
             keep_framing=dict.fromkeys(media, why),
         )
-        return made.model_copy(update={"options": plan.options})
-
-    yield plan
-    # The best one by its foreseen score first.
-    yield from sorted(
-        (keeping("image"), keeping("video"), keeping("image", "video")),
-        key=lambda made: -made.foreseen.score,
-    )
-    if plan.options.start is None:
-        yield keeping("image", "video", keep_start=True)
+        return made.model_copy(update={"options": asked})
 
 
 def _published(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,6 +98,7 @@ class PlanningOptions:
     def over(self, interval: IntervalOptions) -> PlanOptions:
         """The library's options; raises WanPrepError for a value that cannot be."""
         from wan_prep.planning.options import PlanOptions
+        from wan_prep.submission.intent import dollars
 
         # As they were written: the options make them exact, or say what is wrong with them.
         numbers: dict[str, Any] = {
@@ -111,7 +111,7 @@ class PlanningOptions:
             **numbers,
             unsafe_fixes=self.unsafe_fixes,
             keep_start=self.keep_start,
-            max_cost=None if self.max_cost is None else _dollars(self.max_cost),
+            max_cost=None if self.max_cost is None else dollars(self.max_cost.removeprefix("$")),
             split=self.split,
             pad=self.pad.value,
             pad_color=self.pad_color,
@@ -265,16 +265,6 @@ def _checked(
         estimator=estimator,
         progress=progress,
     )
-
-
-def _dollars(text: str) -> Decimal:
-    try:
-        amount = Decimal(text.removeprefix("$"))
-    except InvalidOperation as exc:
-        raise WanPrepError(f"--max-cost {text!r}: expected US dollars such as 2.00") from exc
-    if not amount.is_finite():
-        raise WanPrepError(f"--max-cost {text!r}: expected US dollars such as 2.00")
-    return amount
 
 
 def _must_agree(context: typer.Context, plan: Plan, options: PlanOptions, asked: Judging) -> None:

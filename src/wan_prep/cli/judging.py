@@ -16,8 +16,7 @@ from wan_prep.cli.options import (
     QuietOpt,
     VerboseOpt,
     VideoArg,
-    profile_of,
-    settings_here,
+    profile_asked,
     spelled_out,
     times_of,
 )
@@ -172,8 +171,7 @@ def explain(
     rule = next((r for r in RULES if wanted.upper() == r.code or wanted.lower() == r.name), None)
     if rule is None:
         raise WanPrepError(f"no check is called {code!r}; `wan-prep rules` lists them")
-    settings = settings_here()
-    figures = profile_of(settings.profile if profile is None else profile)
+    figures = profile_asked(profile)
     if format is Format.json:
         print_document(as_json(_described(rule, figures)))
         return

@@ -153,7 +153,7 @@ class JudgingOptions:
             resolution=self.resolution.value if self.resolution else settings.resolution,
             select=codes_of(self.select, settings.select),
             ignore=codes_of(self.ignore, settings.ignore),
-            profile=profile_of(settings.profile if self.profile is None else self.profile),
+            profile=profile_asked(self.profile, settings),
             pose_model=settings.pose_model if self.pose_model is None else self.pose_model,
             is_strict=settings.strict if self.strict is None else self.strict,
         )
@@ -183,9 +183,14 @@ def settings_here() -> Settings:
     return find_settings(here)
 
 
-def profile_of(path: str | Path | None) -> Profile:
+def profile_asked(given: str | None, settings: Settings | None = None) -> Profile:
+    """The profile that was asked for, else that of the settings found here, else the default one.
+
+    Raises ProfileError: settings or profile are not valid.
+    """
     from wan_prep.profile import default_profile, load_profile
 
+    path = given if given is not None else (settings or settings_here()).profile
     return default_profile() if path is None else load_profile(path)
 
 

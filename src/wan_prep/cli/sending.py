@@ -12,18 +12,12 @@ import typer
 
 from wan_prep.cli.options import (
     FormatOpt,
-    IgnoreOpt,
-    ModeOpt,
-    PoseModelOpt,
+    Judging,
+    JudgingOptions,
     ProfileOpt,
     QuietOpt,
-    ResolutionOpt,
-    SelectOpt,
-    StrictOpt,
     VerboseOpt,
-    codes_of,
-    profile_of,
-    settings_here,
+    profile_asked,
     spelled_out,
 )
 from wan_prep.cli.output import (
@@ -45,7 +39,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from wan_prep.profile import Profile
-    from wan_prep.settings import Settings
     from wan_prep.submission.client import Client, WaitProgress
     from wan_prep.submission.intent import Intent, PreparedSubmission
     from wan_prep.submission.jobs import Job, Prediction
@@ -66,8 +59,6 @@ class SubmissionOptions:
     count: Annotated[
         int, typer.Option("--count", metavar="N", help="How many variations; each is paid for.")
     ] = 1
-    mode: ModeOpt = None
-    resolution: ResolutionOpt = None
     upload: Annotated[bool, typer.Option("--upload", help="Allow local files to be uploaded.")] = (
         False
     )
@@ -93,11 +84,6 @@ class SubmissionOptions:
         typer.Option("--duration", metavar="S", help="Length of the clip in s, for --no-check."),
     ] = None
     format: FormatOpt = Format.text
-    select: SelectOpt = None
-    ignore: IgnoreOpt = None
-    strict: StrictOpt = None
-    profile: ProfileOpt = None
-    pose_model: PoseModelOpt = None
     quiet: QuietOpt = False
     verbose: VerboseOpt = False
 
@@ -112,6 +98,7 @@ def submit(
         str | None, typer.Argument(metavar="[VIDEO]", help="With a picture: the clip, or its URL.")
     ] = None,
     *,
+    judging: JudgingOptions,
     options: SubmissionOptions,
 ) -> None:
     """Check a pair, estimate its cost, and submit it.
@@ -126,15 +113,14 @@ def submit(
     from wan_prep.submission.client import Client
     from wan_prep.submission.intent import dollars
 
-    settings = settings_here()
-    profile = profile_of(settings.profile if options.profile is None else options.profile)
+    asked = judging.with_settings()
     most = None if options.max_cost is None else dollars(options.max_cost)
-    ready = _prepared(pair, video, options, settings, profile)
+    ready = _prepared(pair, video, options, judging, asked)
     let_through = partial(
         ready.pass_gate,
         allow_not_ready=options.allow_not_ready,
         max_cost=most,
-        strict=settings.strict if options.strict is None else options.strict,
+        strict=asked.is_strict,
     )
     if options.dry_run:
         print_document(as_json(ready.document()))
@@ -148,7 +134,7 @@ def submit(
             render_report(ready.report, console, verbose=True)
     _introduce(ready, say)
     let_through()
-    with Client.from_environment(profile) as client:
+    with Client.from_environment(asked.profile) as client:
         if options.resubmit:
             for earlier in client.earlier(ready.intent):
                 say(f"submitted already: {earlier.summary()}")
@@ -200,8 +186,7 @@ def wait(
     """
     from wan_prep import api
 
-    settings = settings_here()
-    profile = profile_of(settings.profile if options.profile is None else options.profile)
+    profile = profile_asked(options.profile)
     say = _teller(options.format, options.quiet)
     names = [job] if job is not None else _unfinished(profile, say)
     if not names:
@@ -272,8 +257,7 @@ def jobs(options: JobsOptions) -> None:
     say = _teller(options.format, options.quiet)
     found = None
     if options.reconcile:
-        settings = settings_here()
-        profile = profile_of(settings.profile if options.profile is None else options.profile)
+        profile = profile_asked(options.profile)
         with Client.from_environment(profile) as client:
             found = client.reconcile()
         for one in found:
@@ -316,13 +300,16 @@ def _ask(intent: Intent) -> None:
 
 
 def _prepared(
-    pair: str, video: str | None, options: SubmissionOptions, settings: Settings, profile: Profile
+    pair: str,
+    video: str | None,
+    options: SubmissionOptions,
+    judging: JudgingOptions,
+    asked: Judging,
 ) -> PreparedSubmission:
     from wan_prep.api.sending import prepared
 
     # A folder knows what it was prepared for; settings speak of pairs that do not.
-    usual_mode = None if video is None else settings.mode
-    usual_resolution = None if video is None else settings.resolution
+    is_folder = video is None
     with Progress(options.quiet) as progress:
         return prepared(
             pair,
@@ -331,15 +318,15 @@ def _prepared(
             count=options.count,
             prompt=options.prompt,
             seed=options.seed,
-            mode=options.mode.value if options.mode else usual_mode,
-            resolution=options.resolution.value if options.resolution else usual_resolution,
+            mode=None if is_folder and judging.mode is None else asked.mode,
+            resolution=None if is_folder and judging.resolution is None else asked.resolution,
             no_check=options.no_check,
             duration=options.duration,
             dry_run=options.dry_run,
-            profile=profile,
-            select=codes_of(options.select, settings.select),
-            ignore=codes_of(options.ignore, settings.ignore),
-            pose_model=settings.pose_model if options.pose_model is None else options.pose_model,
+            profile=asked.profile,
+            select=asked.select,
+            ignore=asked.ignore,
+            pose_model=asked.pose_model,
             progress=progress,
         )
 
