@@ -94,6 +94,7 @@ class Face(_Value):
     """Size in px of the upright picture in its full size, whichever way the face is turned."""
     agreement: float = 1.0
     """Share of the looks at the head that recognised it, 0 … 1."""
+    roll_deg: float | None = None
 
     @property
     def is_sure(self) -> bool:
@@ -136,6 +137,9 @@ class Subject(_Value):
     """The network took its back for its front; its sides were renamed, its depth is doubtful."""
     repaired: bool = False
     """The first look was wrong; a closer one found the body."""
+    is_head: bool = False
+    """Only the head is in the picture, and all measures come from it. `view_matrix`, `px_per_m` and
+    `box` are then the head's; joints below it are hidden (visibility 0), limbs do not apply."""
 
 
 class Observation(_Value):

@@ -360,6 +360,7 @@ def _subject(body: Body, full_width: int, repaired: bool = False) -> Subject:
             if body.face.span_px is None
             else round(body.face.span_px * full_width / width, 3),
             agreement=round(body.face.agreement, 5),
+            roll_deg=body.face.roll_deg,
         )
     return Subject(
         keypoints_xy=body.keypoints_xy / (width, height),
@@ -374,4 +375,5 @@ def _subject(body: Body, full_width: int, repaired: bool = False) -> Subject:
         agreement=round(body.agreement, 5),
         turned=body.turned,
         repaired=repaired,
+        is_head=body.is_head,
     )

@@ -62,7 +62,8 @@ class FaceBox(NamedTuple):
     """A face in px of the upright picture.
 
     box: around 68 face points, from jaw line to brows.
-    yaw_deg, pitch_deg: 0 where the face looks into the camera; None where it was not recognised.
+    yaw_deg, pitch_deg, roll_deg: 0 where an upright face looks into the camera; None where it was
+    not recognised.
     confidence: FACE_SEEN, HEAD_SEEN or HEAD_TINY.
     span_px: size of the face, the same whichever way it is turned: the geometric mean of two 3-D
     distances, between the outer eye corners and from forehead to chin. None if not recognised.
@@ -75,6 +76,7 @@ class FaceBox(NamedTuple):
     confidence: float
     span_px: float | None = None
     agreement: float = 1.0
+    roll_deg: float | None = None
 
     @property
     def is_sure(self) -> bool:
@@ -97,6 +99,8 @@ class Body:
     camera that looks at the body; only the scale is read from these.
     looks: how many looks at the picture agree on this body; agreement: their share of all looks.
     turned: the network took its back for its front, so left and right were exchanged.
+    is_head: only the head is measured, from its face. The joints below it are those of a standing
+    body, hidden.
     """
 
     keypoints_xy: Floats
@@ -108,6 +112,7 @@ class Body:
     agreement: float = 1.0
     turned: bool = False
     face: FaceBox | None = None
+    is_head: bool = False
 
     @cached_property
     def px_per_m(self) -> float | None:

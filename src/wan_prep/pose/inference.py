@@ -14,6 +14,7 @@ import numpy as np
 from wan_prep.geometry import (
     Box,
     Size,
+    ViewAngles,
     bounding_box,
     ray_rotation,
     square_around,
@@ -203,10 +204,10 @@ def find_face(
                 break
     if meshes:
         mesh = bodies.interquartile_mean(np.array(meshes))
-        yaw, pitch = _face_angles(mesh)
+        yaw, pitch, roll = _face_angles(mesh)
         box, span = bounding_box(mesh[_FACE_POINTS, :2]), _face_span(mesh)
         agreement = len(meshes) / len(looks) if thoroughly else 1.0
-        return FaceBox(box, yaw, pitch, FACE_SEEN, span, agreement)
+        return FaceBox(box, yaw, pitch, FACE_SEEN, span, agreement, roll)
     return FaceBox(by_head, None, None, HEAD_TINY if face_px < FACE_LEAST_PX else HEAD_SEEN)
 
 
@@ -227,11 +228,10 @@ def _face_span(mesh: Floats) -> float:
     return float(math.sqrt(across * along))
 
 
-def _face_angles(mesh: Floats) -> tuple[float, float]:
-    """Yaw and pitch of the face in degrees, with the signs of `geometry.view_angles`."""
-    angles = view_angles(
+def _face_angles(mesh: Floats) -> ViewAngles:
+    """Yaw, pitch and roll of the face in degrees, with the signs of `geometry.view_angles`."""
+    return view_angles(
         torso_frame(
             mesh[_MESH_LEFT_EYE], mesh[_MESH_RIGHT_EYE], mesh[_MESH_FOREHEAD] - mesh[_MESH_CHIN]
         )
     )
-    return angles.yaw, angles.pitch
