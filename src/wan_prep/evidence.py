@@ -153,6 +153,8 @@ class Observation(_Value):
     subject: Subject | None = None
     others: tuple[Box, ...] = ()
     """Other people, as fractions of the picture"""
+    others_confidence: tuple[float, ...] = ()
+    """0 … 1 for each of `others`: 1 where two networks agree, less where one alone sees them"""
 
 
 class Evidence(_Value):

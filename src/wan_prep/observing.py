@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import cv2
 
@@ -26,7 +26,8 @@ from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, Rgb
-from wan_prep.pose.other_people import people_in_still
+from wan_prep.pose.people import people_in_still
+from wan_prep.pose.track import OtherPerson
 from wan_prep.profile import Profile
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
 from wan_prep.tracking import WINDOW, TrackedSample, track_subject, with_steady_facing
@@ -83,14 +84,13 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
     meter.add(rgb)
     body, more = people_in_still(rgb, estimator)
     subject = None if body is None else _subject(body, info.width)
-    others = tuple(_share_box(other) for other in more)
     return Evidence(
         kind="image",
         path=_shown(path),
         info=info,
         pose_model=model,
         content=_content(meter),
-        observations=(Observation(time=Fraction(0), subject=subject, others=others),),
+        observations=(Observation(time=Fraction(0), subject=subject, **_others(more)),),
     )
 
 
@@ -291,7 +291,7 @@ def _video_evidence(
             time=s.time,
             scene=s.scene,
             subject=None if s.subject is None else _subject(s.subject, info.width, s.repaired),
-            others=tuple(_share_box(body) for body in s.others),
+            **_others(s.others),
         )
         for s in seen
     )
@@ -335,6 +335,13 @@ def _content(meter: BarDetector) -> Box:
     bars = meter.bars()
     box = Box(bars.left, bars.top, 1.0 - bars.right, 1.0 - bars.bottom)
     return box if box.area > 0 else UNIT_BOX
+
+
+def _others(people: Sequence[OtherPerson]) -> dict[str, Any]:
+    return {
+        "others": tuple(person.box for person in people),
+        "others_confidence": tuple(round(person.confidence, 3) for person in people),
+    }
 
 
 def _share_box(body: Body) -> Box:

@@ -15,12 +15,15 @@ from itertools import islice
 
 import numpy as np
 
+from wan_prep.geometry import Box
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
-from wan_prep.pose.inference import infer_followed
+from wan_prep.pose.heads import as_seen, find_head, region_around, whole_regions
+from wan_prep.pose.inference import infer_followed, size_of
+from wan_prep.pose.people import MOST_OTHERS
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
-from wan_prep.pose.track import choose_subject, facing_steadily, isolated
+from wan_prep.pose.track import OtherPerson, choose_subject, facing_steadily, isolated
 from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with_transitions
 from wan_prep.sampling import SampledFrame
 
@@ -39,7 +42,7 @@ class TrackedSample:
     time: Fraction
     scene: int
     subject: Body | None
-    others: tuple[Body, ...]
+    others: tuple[OtherPerson, ...]
     repaired: bool
 
 
@@ -86,7 +89,8 @@ def track_subject(
             held = with_transitions(history[-1:], held, estimator)
             find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
-            visit.has_others = len(history[-1].sample.candidates) > 1
+            last = history[-1].sample
+            visit.has_others = len(last.candidates) > 1 or bool(last.bystanders)
     return with_steady_facing(_chosen(history))
 
 
@@ -138,6 +142,7 @@ class _FirstLook(ExitStack):
         self._since_search = 0
         self._visits = 0
         self._alone_in: int | None = None  # the scene in which one body alone was seen
+        self._head: Body | None = None  # the head that was seen alone in the last sample
         self._last: WindowSample | None = None
         self._found: deque[bool] = deque(maxlen=4)
         self.has_others = False
@@ -148,14 +153,18 @@ class _FirstLook(ExitStack):
         self._since_search += 1
         found: list[Body] = []
         alone = self._alone_in == sample.scene and not self.has_others
-        if alone and self._since_search < self._every:
+        if alone and self._head is None and self._since_search < self._every:
             if self._follower is None:
                 self._follower = self.enter_context(self._estimator.follower())
             found = [b for b in infer_followed(rgb, self._follower) if not doubts(b)]
+        if alone and self._head is not None and self._since_search < self._every:
+            found = self._heads([region_around(self._head, size_of(rgb))], rgb)
         if not found:
             found, _ = first_look(rgb, self._estimator)
+            found = found or self._heads(whole_regions(size_of(rgb)), rgb)
             self._since_search = 0
             self._alone_in = sample.scene if len(found) == 1 else None
+        self._head = found[0] if len(found) == 1 and found[0].is_head else None
         sample.candidates = [candidate(rgb, body) for body in found]
         self._visits += 1
         others_due = self._visits % self._others_every == 0
@@ -166,14 +175,21 @@ class _FirstLook(ExitStack):
         self._last = WindowSample(sample, rgb, intermediate_frames, others_due)
         return self._last
 
+    def _heads(self, regions: Iterable[Box], rgb: Rgb) -> list[Body]:
+        head = find_head(rgb, regions, self._estimator)
+        return [] if head is None else [head]
+
 
 def _seen(h: WindowSample, index: int | None) -> TrackedSample:
     candidates = h.sample.candidates
-    subject = None if index is None else candidates[index].body.with_face(h.faces[index].result())
+    subject = None
+    if index is not None:
+        subject = as_seen(candidates[index].body.with_face(h.faces[index].result()))
+    measured = tuple(OtherPerson.of(c.body) for k, c in enumerate(candidates) if k != index)
     return TrackedSample(
         time=h.sample.time,
         scene=h.sample.scene,
         subject=subject,
-        others=tuple(c.body for k, c in enumerate(candidates) if k != index),
+        others=(*measured, *h.sample.bystanders)[:MOST_OTHERS],
         repaired=h.repaired,
     )

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from wan_prep.geometry import Box
 from wan_prep.pose.skeleton import JOINT_COUNT
 
 Rgb = NDArray[np.uint8]
@@ -50,6 +51,20 @@ class RawFace:
     mesh_xyz: Floats
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """Somebody whom a detector of several people proposes.
+
+    box: px of the picture given, possibly outside of it.  score: 0 … 1, not calibrated.
+    keypoints_xy: (17, 2) px, the COCO joints.  keypoint_scores: (17,) 0 … 1.
+    """
+
+    box: Box
+    keypoints_xy: Floats
+    keypoint_scores: Floats
+    score: float
+
+
 class PoseFollower(Protocol):
     """Tracks one body through the pictures of one clip."""
 
@@ -81,6 +96,13 @@ class PoseEstimator(Protocol):
 
     def poses(self, rgb: Rgb) -> list[RawPose]:
         """The bodies of one picture, at most a handful, in no particular order."""
+        ...
+
+    def proposals(self, rgb: Rgb, side_px: int) -> list[Proposal]:
+        """Whom a detector of several people sees, the best first.
+
+        side_px: longer side of the picture as the detector is shown it.
+        """
         ...
 
     def follower(self) -> PoseFollower:

@@ -197,7 +197,7 @@ def find_face(
     meshes = []
     for factor, blur_px in looks:
         region = square_around(head.center, factor * max(head.width, head.height))
-        mesh = _face_mesh(rgb, region, blur_px, estimator)
+        mesh = face_mesh(rgb, region, blur_px, estimator)
         if mesh is not None and bounding_box(mesh[_FACE_POINTS, :2]).iou(head) > 0.1:
             meshes.append(mesh)
             if not thoroughly:
@@ -205,13 +205,13 @@ def find_face(
     if meshes:
         mesh = bodies.interquartile_mean(np.array(meshes))
         yaw, pitch, roll = _face_angles(mesh)
-        box, span = bounding_box(mesh[_FACE_POINTS, :2]), _face_span(mesh)
+        box, span = bounding_box(mesh[_FACE_POINTS, :2]), face_span(mesh)
         agreement = len(meshes) / len(looks) if thoroughly else 1.0
         return FaceBox(box, yaw, pitch, FACE_SEEN, span, agreement, roll)
     return FaceBox(by_head, None, None, HEAD_TINY if face_px < FACE_LEAST_PX else HEAD_SEEN)
 
 
-def _face_mesh(rgb: Rgb, region: Box, blur_px: float, estimator: PoseEstimator) -> Floats | None:
+def face_mesh(rgb: Rgb, region: Box, blur_px: float, estimator: PoseEstimator) -> Floats | None:
     """(468, 3) px of the picture: the face mesh in a square region, which is blurred first."""
     picture = crop_square(rgb, region, FACE_SIDE_PX)
     scale = FACE_SIDE_PX / region.width
@@ -221,7 +221,7 @@ def _face_mesh(rgb: Rgb, region: Box, blur_px: float, estimator: PoseEstimator) 
     return None if raw is None else raw.mesh_xyz / scale + (region.left, region.top, 0.0)
 
 
-def _face_span(mesh: Floats) -> float:
+def face_span(mesh: Floats) -> float:
     """Size in px, the same whichever way the face is turned (`FaceBox.span_px`)."""
     across = np.linalg.norm(mesh[_MESH_LEFT_EYE] - mesh[_MESH_RIGHT_EYE])
     along = np.linalg.norm(mesh[_MESH_FOREHEAD] - mesh[_MESH_CHIN])

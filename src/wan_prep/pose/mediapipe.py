@@ -19,7 +19,8 @@ from typing import Any, Self
 import numpy as np
 
 from wan_prep.errors import DependencyMissing, PoseModelError
-from wan_prep.pose.estimator import Floats, RawFace, RawPose, Rgb
+from wan_prep.pose.estimator import Floats, Proposal, RawFace, RawPose, Rgb
+from wan_prep.pose.movenet import SIDE_PX, MoveNet
 from wan_prep.pose.native_log import NativeLogHeldBack
 
 POSE_BUNDLE = "pose_landmarker_full.task"
@@ -54,6 +55,7 @@ class MediapipeEstimator:
         self._mp = _import_mediapipe()
         self._pose = _Landmarker(path, lambda: self._landmarker("IMAGE", MAX_POSES))
         self._face = _Landmarker(path, self._face_landmarker)
+        self._people = MoveNet()
 
     def _landmarker(self, running_mode: str, num_poses: int) -> Any:
         vision = self._mp.tasks.vision
@@ -82,6 +84,13 @@ class MediapipeEstimator:
         """
         result = self._pose(lambda pose: pose.detect(self._image(rgb)))
         return _raw_poses(result, rgb)
+
+    def proposals(self, rgb: Rgb, side_px: int = SIDE_PX) -> list[Proposal]:
+        """At most six people of one picture, as MoveNet proposes them.
+
+        Raises PoseModelError: the runtime failed.
+        """
+        return self._people.proposals(rgb, side_px)
 
     def follower(self) -> _Follower:
         """A follower with a graph of its own, so that clips do not share its memory."""

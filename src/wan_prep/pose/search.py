@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -53,47 +53,50 @@ CONFIRMING_SCALE = 0.15
 """Largest difference in scale, as a share, between two looks that confirm each other."""
 
 
-def find_bodies(rgb: Rgb, estimator: PoseEstimator, *, thoroughly: bool = False) -> list[Candidate]:
-    """The plausible bodies of a picture, as candidates.
+def search_further(
+    rgb: Rgb,
+    known: Sequence[Body],
+    doubted: Sequence[Body],
+    estimator: PoseEstimator,
+    *,
+    thoroughly: bool = False,
+) -> list[Body]:
+    """Plausible bodies beside those known, sought only as far as nobody large is known.
 
-    thoroughly: where nobody is found, also search for people of a tenth of the picture's height,
-    which takes about fifty looks.
+    doubted: implausible bodies of the first look.  thoroughly: where nobody is found, also search
+    for people of a tenth of the picture's height, which takes about fifty looks.
     """
-    found, doubted = first_look(rgb, estimator)
+    found = list(known)
     if not found:
         for body in doubted:
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
     if not any(share(body) >= MAIN_SHARE for body in found):
-        # The network may have missed a large person, for instance because of a curtain or a hat.
-        found = _merge_thirds(rgb, found, estimator)
+        # The networks may have missed a large person, for instance because of a curtain or a hat.
+        found += bodies_in_thirds(rgb, found, estimator)
     if not found:
         small = look_until(rgb, tiles(inference.size_of(rgb)), estimator, enough=1)
         found = [body for body in small if _confirmed(rgb, body, estimator)]
     if not found and thoroughly:
         found = _tiny(rgb, estimator)
-    return [candidate(rgb, body) for body in found]
+    return found[len(known) :]
 
 
-def bodies_in_thirds(
-    rgb: Rgb, known: Iterable[Candidate], estimator: PoseEstimator
-) -> list[Candidate]:
-    """Candidates beside those known, found in squares of the picture's shorter side."""
-    bodies_known = [c.body for c in known]
-    found = _merge_thirds(rgb, bodies_known, estimator)[len(bodies_known) :]
-    return [candidate(rgb, body) for body in found]
-
-
-def _merge_thirds(rgb: Rgb, found: list[Body], estimator: PoseEstimator) -> list[Body]:
+def bodies_in_thirds(rgb: Rgb, known: Sequence[Body], estimator: PoseEstimator) -> list[Body]:
+    """Bodies beside those known, found in squares of the picture's shorter side."""
+    found = list(known)
     for region in dict.fromkeys(thirds(inference.size_of(rgb))):
         found = merge(found, look_until(rgb, [region], estimator, enough=1))
-    return found
+    return found[len(known) :]
 
 
 def refine(rgb: Rgb, body: Body, estimator: PoseEstimator, looks: int = REFERENCE_LOOKS) -> Body:
     """The consensus of `looks` looks at a body, the one that found it included.
 
-    A small body is first replaced by what a crop shows, where the network sees it larger.
+    A small body is first replaced by what a crop shows, where the network sees it larger.  A head
+    stays as its face shows it.
     """
+    if body.is_head:
+        return body
     seen = [body]
     if bodies.body_box(body).height < SMALL_BODY * max(body.size):
         near = same(

@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wan_prep.geometry import Floats, view_angle_deg, view_angles, wrap_deg
+from wan_prep.geometry import Box, Floats, view_angle_deg, view_angles, wrap_deg
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 
@@ -33,8 +33,8 @@ SLACK_M = 0.35  # how far the neck moves, and is misplaced, between two samples 
 SCALE_PER_S = 0.5  # change of log scale of somebody who walks up to the camera
 SCALE_SLACK = 0.20  # change of log scale between two samples at any rate
 COLOUR_SLACK = 22.0  # CIELAB distance of the same clothes in two samples
-# For somebody found only while others were masked out: of two people of like size, the one whom the
-# network finds first stays the main one. The other one has to be 1.65 times as large.
+# For somebody found only where a detector proposed it: of two people of like size, the one whom the
+# pose network finds first stays the main one. The other one has to be 1.65 times as large.
 BESIDE_COST = 0.25
 
 
@@ -43,7 +43,7 @@ class Candidate:
     """A plausible body of one frame.
 
     colour: (3,) median CIELAB of the torso; None if that is out of the picture.
-    beside: found only while more prominent people were masked out.
+    beside: the network saw it only where a detector of several people proposed it.
     confirmed: closer looks, or a neighbouring sample, say that it is a person.
     """
 
@@ -57,13 +57,30 @@ class Candidate:
         return prominence(self.body) + BESIDE_COST * self.beside
 
 
+@dataclass(frozen=True)
+class OtherPerson:
+    """Somebody beside the subject: box as fractions of the picture, confidence 0 … 1."""
+
+    box: Box
+    confidence: float
+
+    @classmethod
+    def of(cls, body: Body) -> OtherPerson:
+        """A body that two networks agree on."""
+        return cls(bodies.body_box(body).scaled(1.0 / body.size.width, 1.0 / body.size.height), 1.0)
+
+
 @dataclass
 class TrackSample:
-    """The candidates of one sampled frame; `time` in s, `scene` the number of its shot."""
+    """The candidates of one sampled frame; `time` in s, `scene` the number of its shot.
+
+    bystanders: people who cannot be candidates, since no network measures them.
+    """
 
     time: Fraction
     scene: int = 0
     candidates: list[Candidate] = field(default_factory=list)
+    bystanders: list[OtherPerson] = field(default_factory=list)
 
 
 def prominence(body: Body) -> float:
@@ -195,7 +212,7 @@ def facing_steadily(bodies_at: Sequence[tuple[Fraction, Body]]) -> list[Body]:
     """
     if not bodies_at:
         return []
-    states = [(body, bodies.turned_round(body)) for _, body in bodies_at]
+    states = [(b, b if b.is_head else bodies.turned_round(b)) for _, b in bodies_at]
     views = [tuple(bodies.view_matrix(b) for b in pair) for pair in states]
     own = [
         (_face_cost(body, pair[0]), ROUND_COST_DEG + _face_cost(body, pair[1]))

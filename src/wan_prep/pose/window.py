@@ -16,13 +16,20 @@ from typing import Protocol
 
 from wan_prep.geometry import Box, Size
 from wan_prep.pose import inference
-from wan_prep.pose.body import FaceBox
-from wan_prep.pose.estimator import PoseEstimator, Rgb
-from wan_prep.pose.other_people import confirmed_others, find_others, still_regions
+from wan_prep.pose.body import Body, FaceBox
+from wan_prep.pose.estimator import PoseEstimator, Proposal, Rgb
+from wan_prep.pose.people import (
+    WIDE_SIDE_PX,
+    bystanders,
+    confirmed,
+    find_people,
+    found_by,
+    is_persons_head,
+    proposed,
+)
 from wan_prep.pose.search import (
     REFERENCE_LOOKS,
     candidate,
-    find_bodies,
     look_until,
     merge,
     refine,
@@ -31,6 +38,7 @@ from wan_prep.pose.search import (
 from wan_prep.pose.track import (
     CONTINUOUS_COST,
     Candidate,
+    OtherPerson,
     TrackSample,
     choose_subject,
     jumps,
@@ -57,12 +65,20 @@ class WindowSample:
     """Decoded frames between the sample before and this one; dropped where the first looks at all
     samples near it agree on whether somebody is there."""
     others_due: bool = False
-    """Whether the whole picture is to be searched for other people."""
+    """Whether the picture is to be searched for other people."""
+    proposed: list[Proposal] | None = None
+    """Whom the detector proposes; None as long as it was not asked."""
     repaired: bool = False
     between: bool = False
     """An intermediate frame, looked at because the subject appears or disappears here."""
     faces: list[Future[FaceBox | None]] = field(default_factory=list)
     """One for each candidate, in the same order."""
+
+    def proposals(self, estimator: PoseEstimator) -> list[Proposal]:
+        """Whom the detector proposes, asked once."""
+        if self.proposed is None:
+            self.proposed = proposed(self.rgb, estimator, WIDE_SIDE_PX)
+        return self.proposed
 
 
 def repair(before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator) -> None:
@@ -82,16 +98,19 @@ def repair(before: list[WindowSample], held: list[WindowSample], estimator: Pose
         if chosen[i] is not None or not h.rgb.size:
             continue
         regions = _neighbour_regions(samples, chosen, i, inference.size_of(h.rgb))
+        # Only the template is searched for very small people; later samples have neighbours.
+        is_template = not before and i == 0
         found = look_until(h.rgb, regions, estimator, enough=1)
-        if not found and not regions and not h.sample.candidates:
-            # Only the template is searched for very small people; later samples have neighbours.
-            is_template = not before and i == 0
-            found = [c.body for c in find_bodies(h.rgb, estimator, thoroughly=is_template)]
-        if found:
-            known = [c.body for c in h.sample.candidates]
-            added = merge(known, found)[len(known) :]
-            h.sample.candidates += [candidate(h.rgb, body) for body in added]
-            h.repaired = bool(added)
+        known = [c.body for c in h.sample.candidates]
+        added = [candidate(h.rgb, body) for body in merge(known, found)[len(known) :]]
+        if not found and not known:
+            proposals = h.proposals(estimator)
+            if regions:
+                added = found_by(h.rgb, [], proposals, estimator)
+            else:
+                added = find_people(h.rgb, proposals, estimator, thoroughly=is_template)
+        h.sample.candidates += added
+        h.repaired = bool(added)
 
 
 def _neighbour_regions(
@@ -140,6 +159,14 @@ class _WindowTrack:
         self.held[i].sample.candidates = [subject, *others]
         self._chosen[i] = 0
 
+    def has_others(self, i: int) -> bool:
+        return bool(self.others(i) or self.held[i].sample.bystanders)
+
+    def boxes_of_others(self, i: int) -> list[Box]:
+        """Boxes as fractions of the picture."""
+        measured = [OtherPerson.of(c.body) for c in self.others(i) if c.confirmed]
+        return [other.box for other in (*measured, *self.held[i].sample.bystanders)]
+
     def drop_subject(self, i: int) -> None:
         self.held[i].sample.candidates = self.others(i)
         self.choose()
@@ -174,25 +201,29 @@ def confirm(
         is_template = is_start and position == 0
         goes_on = _goes_on(line, position)
         body = refine(h.rgb, subject.body, estimator, REFERENCE_LOOKS if is_template else looks)
-        if not (goes_on or body.looks > 1) and not seen_again(h.rgb, body, estimator):
+        if not goes_on and not _is_confirmed(h.rgb, body, estimator):
             # Found by one look only, so no person. Another candidate may be the subject.
             line.drop_subject(position)
             continue
         line.put(position, replace(subject, body=body, confirmed=True), line.others(position))
-        regions: list[Box] = []
-        if is_template:
-            regions = still_regions(inference.size_of(h.rgb))
-        elif h.others_due or not goes_on:
-            regions = [inference.whole_square(inference.size_of(h.rgb))]
-        _find_others(line, position, position - 1, regions, estimator)
+        h.others_due = h.others_due or is_template or not goes_on
+        _find_others(line, position, position - 1, estimator)
         position += 1
     # People found late are looked for in the samples before, too.
     for i in range(len(line.held) - 2, len(before) - 1, -1):
-        _find_others(line, i, i + 1, [], estimator)
+        if line.held[i].proposed is None and line.has_others(i + 1):
+            _find_others(line, i, i + 1, estimator)
     for h in held:
         h.sample.candidates = [c for c in h.sample.candidates if c.confirmed]
     if is_start:
         _refine_template(line, estimator)
+
+
+def _is_confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
+    """Whether a second witness sees this body: closer looks, or for a head the detector."""
+    if body.is_head:
+        return is_persons_head(rgb, body, estimator)
+    return body.looks > 1 or seen_again(rgb, body, estimator)
 
 
 def _goes_on(line: _WindowTrack, i: int) -> bool:
@@ -204,34 +235,21 @@ def _goes_on(line: _WindowTrack, i: int) -> bool:
     return move_cost(last, subject, line.seconds(i - 1, i)) < CONTINUOUS_COST
 
 
-def _find_others(
-    line: _WindowTrack, i: int, neighbour: int, regions: list[Box], estimator: PoseEstimator
-) -> None:
-    """Confirm the other people of a sample and look for more.
-
-    Those of the neighbouring sample are looked for in their places there, new ones in `regions`.
-    """
+def _find_others(line: _WindowTrack, i: int, neighbour: int, estimator: PoseEstimator) -> None:
+    """Confirm the other people of a sample and look for more: where the sample is due, or shows
+    more than the subject, or its neighbour does."""
     h, subject, others = line.held[i], line.subject(i), line.others(i)
     if subject is None:
         return
-    expected: list[Candidate] = []
-    if 0 <= neighbour < len(line.held) and line.one_shot(i, neighbour):
-        expected = [c for c in line.others(neighbour) if c.confirmed]
-
-    def is_same(a: Candidate, b: Candidate) -> bool:
-        return move_cost(a, b, line.seconds(i, neighbour)) < CONTINUOUS_COST
-
-    def is_expected(other: Candidate) -> bool:
-        return any(is_same(e, other) for e in expected)
-
-    sure = [c for c in others if c.confirmed]
-    if unsure := [c for c in others if not c.confirmed]:
-        sure += confirmed_others(h.rgb, subject.body, unsure, estimator, is_expected)
-    missing = [e for e in expected if not any(is_same(e, c) for c in sure)]
-    regions = [_around(e, 1.5, inference.size_of(h.rgb)) for e in missing] + regions
-    if regions:
-        people = [c.body for c in (subject, *sure)]
-        sure += find_others(h.rgb, people, regions, estimator, is_expected)
+    near = 0 <= neighbour < len(line.held) and line.one_shot(i, neighbour)
+    if not (h.others_due or others or (near and line.has_others(neighbour))):
+        return
+    proposals = h.proposals(estimator)
+    sure = confirmed(others, proposals)
+    sure += found_by(h.rgb, [subject, *sure], proposals, estimator)
+    known = [c.body for c in (subject, *sure)]
+    seen_near = line.boxes_of_others(neighbour) if near else []
+    h.sample.bystanders = bystanders(h.rgb, known, proposals, estimator, seen_near)
     line.put(i, subject, sure)
     if len(sure) != len(others):
         line.choose()
