@@ -22,13 +22,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import wan_prep
+from proposing import proposals_of
 from wan_prep.api.sending import prepared
 from wan_prep.media.files import sha256_of
 from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.trim import frame_count
 from wan_prep.normalizers.write import published_plan
 from wan_prep.planning.model import Plan
-from wan_prep.pose.estimator import RawFace, RawPose
+from wan_prep.pose.estimator import Proposal, RawFace, RawPose
 
 pytestmark = [pytest.mark.media, pytest.mark.slow]
 
@@ -64,6 +65,9 @@ class BoardFinder:
         middle = (columns[0] + columns[-1] + 1) / 2
         points = (middle, rows[0] - TOP_M * px_per_m) + px_per_m * self._world[:, :2]
         return [RawPose(points, np.full(33, 0.99), self._world)]
+
+    def proposals(self, rgb: np.ndarray, side_px: int) -> list[Proposal]:
+        return proposals_of(self.poses(rgb))
 
     def follower(self) -> Self:
         return self

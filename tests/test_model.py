@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 
 import wan_prep
+from proposing import proposals_of
 from wan_prep import observing
 from wan_prep.errors import PoseModelError
 from wan_prep.media.frames import frames_at
 from wan_prep.media.images import probe_image, read_image
 from wan_prep.media.probe import probe_video
-from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
+from wan_prep.pose.estimator import PoseEstimator, Proposal, RawFace, RawPose, Rgb
 from wan_prep.pose.inference import find_face, infer_region, size_of, whole_square
 from wan_prep.pose.mediapipe import FACE_BUNDLE, POSE_BUNDLE, MediapipeEstimator, shipped_model
 from wan_prep.pose.native_log import NativeLogHeldBack
@@ -50,6 +51,9 @@ class OneAdult:
         height, width = rgb.shape[:2]
         points = (width / 2, height / 2) + self._world[:, :2] * (0.4 * height)
         return [RawPose(points, np.ones(JOINT_COUNT), self._world)]
+
+    def proposals(self, rgb: Rgb, side_px: int) -> list[Proposal]:
+        return proposals_of(self.poses(rgb))
 
     def face(self, rgb: Rgb) -> RawFace | None:
         if not rgb.any():

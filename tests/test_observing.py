@@ -15,7 +15,7 @@ from wan_prep.media.probe import probe_video
 from wan_prep.normalizers import trim
 from wan_prep.observing import VideoReader, observe_video, observe_video_at
 from wan_prep.planning.model import Span
-from wan_prep.pose.estimator import RawFace, RawPose
+from wan_prep.pose.estimator import Proposal, RawFace, RawPose
 from wan_prep.profile import default_profile
 from wan_prep.stills import video_stills
 
@@ -32,6 +32,9 @@ class Nobody:
 
     def poses(self, rgb: np.ndarray) -> list[RawPose]:
         self.means.append(float(rgb.mean()))
+        return []
+
+    def proposals(self, _rgb: np.ndarray, side_px: int) -> list[Proposal]:
         return []
 
     def follow(self, _rgb: np.ndarray) -> RawPose | None:

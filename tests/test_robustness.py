@@ -22,7 +22,7 @@ from wan_prep import api, observing
 from wan_prep.cli import run
 from wan_prep.errors import WanPrepError
 from wan_prep.media.frames import DecodedFrame
-from wan_prep.pose.estimator import PoseEstimator, RawFace, RawPose, Rgb
+from wan_prep.pose.estimator import PoseEstimator, Proposal, RawFace, RawPose, Rgb
 from wan_prep.profile import load_profile
 from wan_prep.report.model import Report
 from wan_prep.tracking import TrackedSample
@@ -46,6 +46,9 @@ class Nobody:
 
     def poses(self, rgb: Rgb) -> list[RawPose]:
         assert rgb.size
+        return []
+
+    def proposals(self, rgb: Rgb, side_px: int) -> list[Proposal]:
         return []
 
     def face(self, rgb: Rgb) -> RawFace | None:

@@ -15,12 +15,11 @@ from itertools import islice
 
 import numpy as np
 
-from wan_prep.geometry import Box
 from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
 from wan_prep.pose.heads import as_seen, find_head, region_around, whole_regions
 from wan_prep.pose.inference import infer_followed, size_of
-from wan_prep.pose.people import MOST_OTHERS
+from wan_prep.pose.people import MOST_OTHERS, find_persons_head
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
 from wan_prep.pose.track import OtherPerson, choose_subject, facing_steadily, isolated
@@ -158,10 +157,14 @@ class _FirstLook(ExitStack):
                 self._follower = self.enter_context(self._estimator.follower())
             found = [b for b in infer_followed(rgb, self._follower) if not doubts(b)]
         if alone and self._head is not None and self._since_search < self._every:
-            found = self._heads([region_around(self._head, size_of(rgb))], rgb)
+            head = find_head(rgb, [region_around(self._head, size_of(rgb))], self._estimator)
+            found = [] if head is None else [head]
         if not found:
             found, _ = first_look(rgb, self._estimator)
-            found = found or self._heads(whole_regions(size_of(rgb)), rgb)
+            if not found:
+                regions = whole_regions(size_of(rgb))
+                head = find_persons_head(rgb, regions, self._estimator)
+                found = [] if head is None else [head]
             self._since_search = 0
             self._alone_in = sample.scene if len(found) == 1 else None
         self._head = found[0] if len(found) == 1 and found[0].is_head else None
@@ -174,10 +177,6 @@ class _FirstLook(ExitStack):
             self._last.intermediate_frames = ()
         self._last = WindowSample(sample, rgb, intermediate_frames, others_due)
         return self._last
-
-    def _heads(self, regions: Iterable[Box], rgb: Rgb) -> list[Body]:
-        head = find_head(rgb, regions, self._estimator)
-        return [] if head is None else [head]
 
 
 def _seen(h: WindowSample, index: int | None) -> TrackedSample:

@@ -11,7 +11,7 @@ from wan_prep.geometry import Box, Size, ray_rotation
 from wan_prep.pose import body as bodies
 from wan_prep.pose import inference
 from wan_prep.pose.body import FACE_SEEN, HEAD_SEEN, HEAD_TINY
-from wan_prep.pose.estimator import RawFace, RawPose
+from wan_prep.pose.estimator import Proposal, RawFace, RawPose
 from wan_prep.pose.skeleton import Joint
 
 SHOULDER, HIP, NOSE = (255, 0, 0), (0, 0, 255), (0, 255, 0)
@@ -62,6 +62,9 @@ class DotReader:
         points[Joint.RIGHT_SHOULDER], points[Joint.LEFT_SHOULDER] = shoulders
         points[Joint.RIGHT_HIP], points[Joint.LEFT_HIP] = hips
         return [RawPose(points, np.ones(33), self.world)]
+
+    def proposals(self, rgb: np.ndarray, side_px: int) -> list[Proposal]:
+        return []
 
     def face(self, rgb: np.ndarray) -> RawFace | None:
         return None

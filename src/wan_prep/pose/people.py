@@ -258,8 +258,14 @@ def _proposed_near(rgb: Rgb, box: Box, estimator: PoseEstimator) -> list[Proposa
     return seen[:1]
 
 
-def is_persons_head(rgb: Rgb, head: Body, estimator: PoseEstimator) -> bool:
-    """Whether the detector sees a head's landmarks where the face network does."""
+def find_persons_head(rgb: Rgb, regions: Iterable[Box], estimator: PoseEstimator) -> Body | None:
+    """The first head in these squares, if the detector sees its landmarks where the face network
+    does: that alone takes the faces of some animals for a person's."""
+    head = heads.find_head(rgb, regions, estimator)
+    return head if head is not None and _is_persons(rgb, head, estimator) else None
+
+
+def _is_persons(rgb: Rgb, head: Body, estimator: PoseEstimator) -> bool:
     box = bodies.head_box(head)
     side = max(box.width, box.height)
     own = head.keypoints_xy[list(JOINTS)][: heads.HEAD_POINTS]
@@ -293,7 +299,7 @@ def find_people(
     if not any(share(c.body) >= LARGE_SHARE for c in found):
         size = inference.size_of(rgb)
         regions = [*heads.whole_regions(size), *heads.proposed_regions(proposals[:2])]
-        head = heads.find_head(rgb, regions, estimator)
+        head = find_persons_head(rgb, regions, estimator)
         if head is not None and not any(heads.is_head_of(head, c.body) for c in found):
             found.append(candidate(rgb, head))
     known = [c.body for c in found]
@@ -355,7 +361,7 @@ def _prominent(candidates: list[Candidate]) -> int | None:
 def _refined(rgb: Rgb, found: Candidate, estimator: PoseEstimator) -> Candidate | None:
     """The candidate refined by all closer looks; None where too few of them find it."""
     if found.body.is_head:
-        return found if is_persons_head(rgb, found.body, estimator) else None
+        return found
     body = refine(rgb, found.body, estimator)
     seen = body.looks / body.agreement
     return replace(found, body=body) if seen >= AGREEMENT_LEAST * REFERENCE_LOOKS else None

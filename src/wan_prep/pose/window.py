@@ -16,7 +16,7 @@ from typing import Protocol
 
 from wan_prep.geometry import Box, Size
 from wan_prep.pose import inference
-from wan_prep.pose.body import Body, FaceBox
+from wan_prep.pose.body import FaceBox
 from wan_prep.pose.estimator import PoseEstimator, Proposal, Rgb
 from wan_prep.pose.people import (
     WIDE_SIDE_PX,
@@ -24,7 +24,6 @@ from wan_prep.pose.people import (
     confirmed,
     find_people,
     found_by,
-    is_persons_head,
     proposed,
 )
 from wan_prep.pose.search import (
@@ -201,7 +200,7 @@ def confirm(
         is_template = is_start and position == 0
         goes_on = _goes_on(line, position)
         body = refine(h.rgb, subject.body, estimator, REFERENCE_LOOKS if is_template else looks)
-        if not goes_on and not _is_confirmed(h.rgb, body, estimator):
+        if not (goes_on or body.looks > 1) and not seen_again(h.rgb, body, estimator):
             # Found by one look only, so no person. Another candidate may be the subject.
             line.drop_subject(position)
             continue
@@ -217,13 +216,6 @@ def confirm(
         h.sample.candidates = [c for c in h.sample.candidates if c.confirmed]
     if is_start:
         _refine_template(line, estimator)
-
-
-def _is_confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
-    """Whether a second witness sees this body: closer looks, or for a head the detector."""
-    if body.is_head:
-        return is_persons_head(rgb, body, estimator)
-    return body.looks > 1 or seen_again(rgb, body, estimator)
 
 
 def _goes_on(line: _WindowTrack, i: int) -> bool:
