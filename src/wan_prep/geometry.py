@@ -74,6 +74,16 @@ def view_angle_deg(a: Floats, b: Floats) -> float:
     return rotation_angle_deg(b @ a.T)
 
 
+def axis_turn(axis: int, degrees: float) -> Floats:
+    """(3, 3) right-handed turn about one axis, 0 (x) … 2 (z); about the camera's z clockwise in the
+    picture."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    before, after = (axis + 1) % 3, (axis + 2) % 3
+    turn = np.eye(3)
+    turn[[before, before, after, after], [before, after, before, after]] = c, -s, s, c
+    return turn
+
+
 def torso_frame(left_shoulder: ArrayLike, right_shoulder: ArrayLike, spine_up: ArrayLike) -> Floats:
     """(3, 3) view matrix from the shoulder line and the spine, both in camera axes.
 
@@ -110,6 +120,19 @@ def view_angles(view_matrix: Floats) -> ViewAngles:
         pitch=math.degrees(math.asin(float(np.clip(toward_camera[1], -1.0, 1.0)))),
         roll=math.degrees(math.atan2(spine[0], -spine[1])),
     )
+
+
+def view_from_angles(angles: ViewAngles) -> Floats:
+    """(3, 3) view matrix with this yaw, pitch and roll in degrees: the inverse of `view_angles`.
+
+    At a pitch of 90 deg, where the camera looks along the spine, yaw and roll are one turn: any
+    matrix with their sum then serves, and this one does.
+    """
+    of_picture, of_shoulders, of_spine = (
+        axis_turn(axis, angle)
+        for axis, angle in ((2, angles.roll), (0, angles.pitch), (1, angles.yaw))
+    )
+    return np.asarray(of_picture @ FACING @ of_shoulders @ of_spine)
 
 
 def view_difference(image: Floats, video: Floats) -> ViewAngles:

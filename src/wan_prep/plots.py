@@ -186,7 +186,7 @@ def _draw_body(ax: Axes, drawing: Drawing, paint: str) -> None:
         for bone in bones:
             ax.plot([bone.x1, bone.x2], [bone.y1, bone.y2], style, color=paint, linewidth=2.0)
     ax.plot(*drawing.joints_xy.T, "o", color="white", markeredgecolor=paint, markersize=4)
-    ax.axhline(drawing.neck_xy[1], color="white", linewidth=1.0)
+    ax.axhline(drawing.anchor_xy[1], color="white", linewidth=1.0)
     _draw_box(ax, drawing.shot_frame, edgecolor=paint, linestyle="--", linewidth=1.2)
     if drawing.face is not None:
         style = "-" if drawing.face_is_sure else ":"

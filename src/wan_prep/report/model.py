@@ -89,13 +89,16 @@ class VideoFacts(_ReportModel):
 
 
 class ImageSubject(_ReportModel):
-    """face_px: side of the face's box in px of the upright picture in its own size;
+    """neck_xy: the middle between the shoulders; None for a head alone, which has the middle of its
+    face as head_xy. yaw_deg: of the torso, or of a head alone.
+    face_px: side of the face's box in px of the upright picture in its own size;
     face_confidence: 1 from a face network, at most 0.3 where only the head is known."""
 
     found: bool
     shot: Shot | None = None
     frame_height_m: float | None = None
     neck_xy: tuple[float, float] | None = None
+    head_xy: tuple[float, float] | None = None
     headroom: float | None = None
     cut_edges: tuple[str, ...] = ()
     yaw_deg: float | None = None
@@ -113,6 +116,7 @@ class VideoSubject(_ReportModel):
     shot: Shot | None = None
     frame_height_m: float | None = None
     neck_xy: tuple[float, float] | None = None
+    head_xy: tuple[float, float] | None = None
     headroom: float | None = None
     cut_edges: tuple[str, ...] = ()
     yaw_deg: float | None = None

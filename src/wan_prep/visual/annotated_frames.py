@@ -117,7 +117,7 @@ def _annotated_frame(
 
 def _facts(here: SubjectInFrame, drawing: Drawing) -> tuple[str, ...]:
     height_m, face = frame_height_m(here), here.subject.face
-    x, y = drawing.neck_share
+    x, y = drawing.anchor_share
     said = [SHOT_WORDS[drawing.shot]]
     if height_m is not None:
         said.append(f"the frame shows {height_m:.2f} m from top to bottom")

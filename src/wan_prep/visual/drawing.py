@@ -10,9 +10,9 @@ import numpy as np
 from wan_prep.geometry import Box, Floats, Size
 from wan_prep.measures import (
     SubjectInFrame,
+    anchor_xy,
     frame_height_m,
     inside,
-    neck_xy,
     shot_class,
     zoom_ratio,
 )
@@ -44,8 +44,8 @@ class Drawing:
     shot: Shot
     shot_frame: Box
     """Box around the visible part of the body."""
-    neck_xy: tuple[float, float]
-    neck_share: tuple[float, float]
+    anchor_xy: tuple[float, float]
+    anchor_share: tuple[float, float]
     """The neck as fractions of the content's width and height."""
     face: Box | None
     face_is_sure: bool
@@ -71,7 +71,7 @@ def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None
         (x1, y1), (x2, y2) = points[near].tolist(), points[far].tolist()
         kind = seen if visible[near] and visible[far] else guessed
         kind.append(Bone(x1, y1, x2, y2))
-    neck = neck_xy(framed)
+    neck = anchor_xy(framed)
     content = framed.content.scaled(size.width, size.height)
     face = framed.subject.face
     return Drawing(
@@ -81,11 +81,11 @@ def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None
         joints_xy=points[visible & drawn],
         shot=shot_class(framed),
         shot_frame=framed.subject.box.scaled(size.width, size.height),
-        neck_xy=(
+        anchor_xy=(
             content.left + float(neck[0]) * content.width,
             content.top + float(neck[1]) * content.height,
         ),
-        neck_share=(float(neck[0]), float(neck[1])),
+        anchor_share=(float(neck[0]), float(neck[1])),
         face=None if face is None else face.box.scaled(size.width, size.height),
         face_is_sure=face is not None and face.is_sure,
         content=content,
@@ -101,7 +101,7 @@ def _frame_of(other: SubjectInFrame, here: SubjectInFrame, content: Box) -> Box 
     height = content.height * ratio
     shape = (other.size.width * other.content.width) / (other.size.height * other.content.height)
     width = height * shape
-    (x, y), (neck_x, neck_y) = neck_xy(here), neck_xy(other)
+    (x, y), (neck_x, neck_y) = anchor_xy(here), anchor_xy(other)
     left = content.left + float(x) * content.width - float(neck_x) * width
     top = content.top + float(y) * content.height - float(neck_y) * height
     return Box(left, top, left + width, top + height)
