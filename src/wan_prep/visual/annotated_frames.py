@@ -121,7 +121,7 @@ def _facts(here: SubjectInFrame, drawing: Drawing) -> tuple[str, ...]:
     said = [SHOT_WORDS[drawing.shot]]
     if height_m is not None:
         said.append(f"the frame shows {height_m:.2f} m from top to bottom")
-    said.append(f"neck at {x:.0%}, {y:.0%}")
+    said.append(f"{drawing.anchor_name} at {x:.0%}, {y:.0%}")
     if face is None:
         said.append("no face in the frame")
     else:
