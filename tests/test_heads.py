@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
+from io import StringIO
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from wan_prep.evidence import Face, Subject
 from wan_prep.findings import HEADS_ONLY
@@ -33,6 +37,7 @@ from wan_prep.measures import (
     shot_class,
     typical,
 )
+from wan_prep.normalizers.verify import verify_subject
 from wan_prep.planning.assemble import make_plan
 from wan_prep.planning.crop import image_constraints, video_constraints
 from wan_prep.planning.foresee import foresee_image, foresee_video, subject_through
@@ -40,8 +45,15 @@ from wan_prep.planning.model import Geometry, Plan, Window
 from wan_prep.planning.options import PlanOptions
 from wan_prep.profile import default_profile
 from wan_prep.report.assemble import build_report
+from wan_prep.report.inspection import build_inspection
 from wan_prep.report.model import Report, Tool
+from wan_prep.report.text import render_inspection
+from wan_prep.stills import Still
 from wan_prep.visual.drawing import draw
+from wan_prep.visual.html import render_html
+from wan_prep.visual.measured import rows
+from wan_prep.visual.pictures import Pictures
+from wan_prep.visual.series import context_of
 
 SIZE = Size(720, 1280)
 PROFILE = default_profile()
@@ -373,3 +385,68 @@ def test_a_head_is_drawn_without_limbs(make: Any) -> None:
     assert max(math.dist(point, (360.0, 512.0)) for point in ends) < drawn.shot_frame.height
     assert drawn.guessed == ()
     assert (drawn.anchor_name, drawn.anchor_xy) == ("head", pytest.approx((360.0, 512.0), abs=0.1))
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_the_page_speaks_of_heads(make: Any, check: Any) -> None:
+    _, jpeg = cv2.imencode(".jpg", np.full((64, 36, 3), 128, np.uint8))
+    still = Still(0.0, 36, 64, jpeg.tobytes())
+    pictures = Pictures(still, still, still)
+    report = check(make.head(span_px=300.0), make.head())
+    page = render_html(report, pictures)
+    assert "head at 50%, 40%" in page
+    assert "head line</label>" in page
+    assert "neck" not in page.split("<body")[1].replace("layer-neck", "").replace("show-neck", "")
+    assert "Limb by limb" not in page
+    assert "Pose distance" not in page
+    by_code = {row.code: row for row in rows(report, context_of(report))}
+    assert {by_code[code].state for code in ("WP401", "WP404")} == {"unasked"}
+    assert {by_code[code].words for code in ("WP401", "WP404")} == {"heads are compared"}
+
+
+def test_a_family_that_does_not_apply_is_not_unknown(make: Any, check: Any) -> None:
+    heads = check(make.head(), make.head())
+    assert heads.family_words("pose") == "does not apply"
+    assert heads.family_words("framing") == "100"
+    assert "pose does not apply" in heads._repr_html_()
+    assert check(None, make.head()).family_words("pose") == "unknown"
+
+
+def test_an_unread_file_leaves_every_family_open(make: Any) -> None:
+    report = build_report(
+        make.unreadable("image"),
+        make.video(),
+        mode="animate",
+        resolution="720p",
+        profile=PROFILE,
+        tool=Tool(name="wan-prep", version="0.0"),
+    )
+    assert report.family_words("pose") == "unknown"
+
+
+def test_an_inspection_of_a_head_says_so(make: Any) -> None:
+    inspection = build_inspection(
+        make.image(make.head(yaw=12.0)),
+        mode="animate",
+        resolution="720p",
+        profile=PROFILE,
+        tool=Tool(name="wan-prep", version="0.0"),
+    )
+    out = StringIO()
+    render_inspection(inspection, Console(file=out, width=100))
+    said = " ".join(out.getvalue().split())
+    assert "shot face" in said
+    assert "head at 50%, 40%" in said
+    assert "head turned +12°" in said
+    assert "neck" not in said
+
+
+def test_a_written_body_seen_as_a_head_is_verified_by_its_head(make: Any, adult: Subject) -> None:
+    """After a close crop only the head may be recognised; its guessed joints prove nothing."""
+    before = make.image(adult)
+    head = make.head().changed(
+        keypoints_xy=np.vstack([adult.keypoints_xy[:11], np.full((22, 2), 0.9)])
+    )
+    verify_subject(before, make.image(head), None, Fraction(0))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from wan_prep.analyzers import RULES
 from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
 from wan_prep.measures import Measures
 from wan_prep.pose.body import Shot
-from wan_prep.profile import Mode, Resolution
+from wan_prep.profile import Family, Mode, Resolution
 from wan_prep.writing import refuse_replacing, write_text
 
 Verdict = Literal["ready", "risky", "not_ready"]
@@ -192,6 +193,17 @@ class Report(_ReportModel):
     def warnings(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.severity is Severity.WARNING)
 
+    def family_words(self, family: str) -> str:
+        """A family's score of 100, or why it has none: unknown, or nothing in it applies."""
+        score = getattr(self.scores, family)
+        if score is not None:
+            return f"{100 * score:.0f}"
+        codes = {rule.code for rule in RULES if rule.family == family}
+        is_read = self.image.width is not None and self.video.width is not None
+        is_open = any(f.code in codes and f.status == "inconclusive" for f in self.findings)
+        is_moot = is_read and not is_open and not codes.isdisjoint(self.not_applicable)
+        return "does not apply" if is_moot else "unknown"
+
     def evidence(self) -> tuple[Evidence, Evidence]:
         """(image, video) evidence.
 
@@ -207,10 +219,7 @@ class Report(_ReportModel):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        scores = ", ".join(
-            f"{family} {'unknown' if score is None else round(100 * score)}"
-            for family, score in self.scores
-        )
+        scores = ", ".join(f"{family} {self.family_words(family)}" for family in get_args(Family))
         rows = [
             ("pair", f"{inert(self.image.path)} driven by {inert(self.video.path)}"),
             ("scores", inert(scores)),
