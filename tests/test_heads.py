@@ -34,6 +34,7 @@ from wan_prep.measures import (
     frame_height_m,
     measure,
     plumb_deg,
+    room_for_body,
     shot_class,
     typical,
 )
@@ -138,7 +139,8 @@ def test_known_changes_come_back(
     assert (m.shot.image, m.shot.video, m.shot_distance) == ("face", "face", 0.0)
     assert (m.pose_angle, m.camera_roll) == (None, None)
     assert m.limbs == m.limbs_in_plane == m.proportions == {}
-    assert set(m.confidence.values()) == {1.0}
+    assert {m.confidence[name] for name in ("zoom_ratio", "offset", "view_angle")} == {1.0}
+    assert set(m.confidence) == {"zoom_ratio", "offset", "view_angle", "shot"}
 
 
 @given(yaw=angles, pitch=angles, roll=angles)
@@ -166,7 +168,7 @@ def test_a_head_against_a_body_is_measured_by_both_heads(
     assert set(m.shot.only_video) >= {"left shoulder", "right ankle"}
     assert m.limbs == m.proportions == {}
     assert m.by_head
-    assert set(m.confidence.values()) == {1.0}
+    assert {m.confidence[name] for name in ("zoom_ratio", "offset", "view_angle")} == {1.0}
 
 
 def test_two_bodies_are_measured_as_bodies(make: Any, adult: Subject) -> None:
@@ -183,7 +185,8 @@ def test_a_face_that_is_not_recognised_leaves_the_view_open(make: Any) -> None:
     )
     assert (m.yaw, m.pitch, m.roll, m.view_angle, m.zoom_ratio) == (None,) * 5
     assert (m.offset_x, m.offset_y) == pytest.approx((0.0, 0.0), abs=1e-5)
-    assert m.confidence == {"shot": 1.0, "zoom_ratio": 0.0, "offset": 0.3, "view_angle": 0.0}
+    assert m.confidence["offset"] == 0.3
+    assert m.confidence["zoom_ratio"] == m.confidence["view_angle"] == 0.0
 
 
 def test_without_a_recognised_face_a_body_lends_its_scale(make: Any) -> None:
@@ -271,6 +274,39 @@ def test_a_whole_body_against_a_head_is_not_ready(
     assert set(report.not_applicable) >= OF_LIMBS
 
 
+def test_where_a_body_may_stand_its_shot_is_not_known(
+    make: Any, adult: Subject, check: Any
+) -> None:
+    """A robed figure of which the face alone is recognised: two and a half heads of the picture lie
+    below it, and what is in them is unknown."""
+    figure = make.head(span_px=60.0, middle=(0.5, 0.2))
+    report = check(figure, adult)
+    assert report.subject.image.shot == "face"
+    (finding,) = [f for f in report.findings if f.code == "WP303"]
+    assert (finding.status, finding.severity) == ("inconclusive", "warning")
+    assert "room for a body" in finding.message
+    assert report.verdict == "risky"
+    both = check(figure, make.head(span_px=60.0, middle=(0.5, 0.2)))
+    assert "WP303" in both.passed
+
+
+@pytest.mark.parametrize(("middle_y", "room"), [(0.8, 0.0), (0.7, 0.0), (0.5, 0.5122), (0.2, 1.0)])
+def test_room_for_a_body_by_hand(make: Any, middle_y: float, room: float) -> None:
+    """The face is 219 px tall, so the head is 300 px; its chin lies 109.5 px below the middle. Of
+    the 1280 px, 0.49, 0.91, 1.77 and 3.05 heads lie below it."""
+    head = make.head(span_px=219.0 / 1.25, middle=(0.5, middle_y))
+    assert room_for_body(framed(head)) == pytest.approx(room, abs=1e-3)
+
+
+def test_what_may_be_a_body_is_kept(make: Any) -> None:
+    figure = make.image(make.head(span_px=60.0, middle=(0.5, 0.2)))
+    portrait = make.image(make.head(span_px=300.0, middle=(0.5, 0.5)))
+    kept = image_constraints(figure, PROFILE, is_shown=True).keep
+    assert kept.bottom == 1280.0
+    assert kept.width > 200.0
+    assert image_constraints(portrait, PROFILE, is_shown=True).keep.bottom < 900.0
+
+
 def test_what_does_not_apply_is_not_what_is_unknown(make: Any) -> None:
     result = make.result("WP401", make.pair(make.image(make.head()), make.video([make.head()])))
     assert (result.answer, result.finding) == (HEADS_ONLY, None)
@@ -312,12 +348,12 @@ def written(plan: Plan, report: Report) -> Report:
     )
 
 
-@pytest.mark.parametrize("sizes", [(240.0, 150.0), (140.0, 230.0)])
+@pytest.mark.parametrize("sizes", [(300.0, 200.0), (200.0, 310.0)])
 def test_a_plan_brings_two_heads_together(
     make: Any, check: Any, sizes: tuple[float, float]
 ) -> None:
-    image = make.head(span_px=sizes[0], middle=(0.55, 0.42))
-    report = check(image, make.head(span_px=sizes[1], middle=(0.45, 0.38)))
+    image = make.head(span_px=sizes[0], middle=(0.55, 0.52))
+    report = check(image, make.head(span_px=sizes[1], middle=(0.45, 0.56)))
     plan = make_plan(report, PlanOptions(), profile=PROFILE)
     after = written(plan, report)
     before, now = report.measures.first, after.measures.first

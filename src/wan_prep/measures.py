@@ -33,6 +33,7 @@ from wan_prep.geometry import (
 )
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import (
+    FACE_IN_HEAD_WH,
     FRAME_EDGE,
     HEAD_SEEN,
     VISIBLE,
@@ -61,6 +62,9 @@ depth of its limbs is unknown (docs/calibration.md)."""
 _HEAD_AGAINST_BODY = 0.5
 """Factor of the confidence of a zoom between the scale of a head and that of a body: it is right if
 the head is as large as an adult's."""
+# Middle and half width, in heads of picture below the chin, of the ramp between too little to show
+# a body and enough to show most of one.
+_BODY_BELOW_HEADS = (1.75, 0.75)
 _STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES)
 # Shares of the body's mass about shoulders, hips and knees: head, arms and half the trunk; the
 # other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
@@ -471,8 +475,24 @@ def _confidence(s: SubjectInFrame, limbs: float) -> dict[str, float]:
     }
 
 
+def room_for_body(s: SubjectInFrame) -> float:
+    """How surely a body would be seen below a head, had it been recognised, 0 … 1; 0 for bodies.
+
+    0 where less than a head's height of picture lies below the chin, 1 from two and a half on: the
+    hips of an adult lie three heads below the chin, those of drawn figures less.
+    """
+    if not s.subject.is_head:
+        return 0.0
+    face = _face_box(s.subject)
+    heads = (s.content.bottom - face.bottom) / (face.height / FACE_IN_HEAD_WH[1])
+    return float(ramp(np.asarray(heads), *_BODY_BELOW_HEADS))
+
+
 def _shot_confidence(s: SubjectInFrame) -> float:
-    """Whether a joint in the picture is seen or hidden decides the shot class."""
+    """Whether a joint in the picture is seen or hidden decides the shot class; of a head alone,
+    whether there is a body that was not recognised."""
+    if s.subject.is_head:
+        return 1.0 - room_for_body(s)
     lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if inside(s)[j]]
     decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]
     return float(np.mean(decided)) if decided else 1.0

@@ -206,7 +206,7 @@ def shot(measures: Measures, context: PairContext) -> Answer:
     doubt = ""
     if shots.image == shots.video:
         doubt = " too, but part of it is hardly visible in one of them"
-    return by_tolerance(
+    answer = by_tolerance(
         context.tolerance("shot"),
         distance,
         f"the image shows {SHOT_WORDS[shots.image]}, the first frame "
@@ -218,6 +218,14 @@ def shot(measures: Measures, context: PairContext) -> Answer:
             title="use a picture that shows as much of the body as the video",
         ),
     )
+    if not (measures.by_head and distance):
+        return answer
+    unknown = Inconclusive(
+        "how much of the body is in the picture could not be told: nothing but a head is "
+        "recognised where there is room for a body",
+        fix=_SHOW_BODY,
+    )
+    return believed(answer, measures.confidence.get("shot"), context.profile, unknown)
 
 
 def _listed(labels: tuple[str, ...], most: int = 4) -> str:

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from wan_prep.evidence import Evidence, Subject
 from wan_prep.geometry import Box, Floats, Size, bounding_box
 from wan_prep.measures import (
+    SubjectInFrame,
     anchor_in_picture,
     cut_edges,
     face_px,
     inside,
+    room_for_body,
     subject_in_frame,
     trusted,
 )
@@ -42,6 +44,8 @@ _HANDS = (
     (Joint.LEFT_WRIST, (Joint.LEFT_INDEX, Joint.LEFT_PINKY)),
     (Joint.RIGHT_WRIST, (Joint.RIGHT_INDEX, Joint.RIGHT_PINKY)),
 )
+# Width of the shoulders in widths of the head, arms included (adults: 0.45 m, 0.155 m).
+_SHOULDERS_IN_HEADS = 3.0
 # An edge counts as cutting the body where it does so in this share of the samples or more.
 _CUT_SHARE = 0.2
 # What each shot class shows that the one before it does not.
@@ -230,13 +234,23 @@ def _body_px(
     if subject.face is not None:
         boxes.append(subject.face.box.scaled(*size))
     if subject.is_head:
-        boxes.append(subject.box.scaled(*size))
+        boxes.append(_head_and_more(where).scaled(*size))
     box = union(boxes)
     crown = min(box.top, subject.crown_y * size.height)
     grow = margin * max(box.width, box.bottom - crown)
     # Hair and hats reach above the crown, which is derived from the face.
     above = max(grow, _head_px(subject, size) / 3.0) if with_margin else grow
     return Box(box.left - grow, crown - above, box.right + grow, box.bottom + grow)
+
+
+def _head_and_more(where: SubjectInFrame) -> Box:
+    """The box of a head, as fractions; with all below it where that may be an unrecognised body,
+    as wide as shoulders are."""
+    box = where.subject.box
+    if room_for_body(where) < 0.5:
+        return box
+    beside = (_SHOULDERS_IN_HEADS - 1.0) / 2.0 * box.width
+    return Box(box.left - beside, box.top, box.right + beside, where.content.bottom)
 
 
 def _finger_tips_px(subject: Subject, seen: Mask, size: Size) -> Iterator[Floats]:
