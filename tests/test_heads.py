@@ -6,6 +6,7 @@ import json
 import math
 from fractions import Fraction
 from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -305,6 +306,35 @@ def test_what_may_be_a_body_is_kept(make: Any) -> None:
     assert kept.bottom == 1280.0
     assert kept.width > 200.0
     assert image_constraints(portrait, PROFILE, is_shown=True).keep.bottom < 900.0
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [{"span_px": 240.0 * factor} for factor in (1.0, 1.25, 1.6, 2.0, 2.5)],
+        [{"middle": (0.5 + shift, 0.4)} for shift in (0.0, 0.05, 0.1, 0.2, 0.3)],
+        [{"roll": roll} for roll in (0.0, -5.0, -10.0, -20.0, -40.0)],
+        [{"yaw": yaw} for yaw in (0.0, 10.0, 20.0, 40.0, 60.0)],
+        [{"pitch": pitch} for pitch in (0.0, 10.0, 20.0, 40.0)],
+    ],
+    ids=["zoom", "shift", "roll", "yaw", "pitch"],
+)
+def test_each_step_away_costs_points(make: Any, check: Any, steps: list[dict[str, Any]]) -> None:
+    scores = [check(make.head(**step), make.head()).score for step in steps]
+    assert all(later < before for before, later in pairwise(scores)), scores
+
+
+def test_the_start_at_which_a_clip_comes_close_is_found(
+    make: Any, adult: Subject, check: Any
+) -> None:
+    """The whole body for 3 s, then the head alone, as large as in the image."""
+    report = check(make.head(), *[adult] * 6, *[make.head()] * 10)
+    assert report.verdict == "not_ready"
+    assert report.best_start_s == 3.0
+    assert report.score_at_best_start is not None
+    assert report.score_at_best_start > 95.0
+    plan = make_plan(report, PlanOptions(), profile=PROFILE)
+    assert float(plan.video.spans[0].start) == 3.0
 
 
 def test_what_does_not_apply_is_not_what_is_unknown(make: Any) -> None:

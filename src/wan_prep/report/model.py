@@ -42,7 +42,7 @@ class PoseModelId(_ReportModel):
 
 
 class Scores(_ReportModel):
-    """0 … 1 each; None where nothing of the family could be measured."""
+    """0 … 1 each; None where nothing of the family could be measured, or nothing of it applies."""
 
     media: float | None
     aspect: float | None
