@@ -474,9 +474,9 @@ def test_the_page_speaks_of_heads(make: Any, check: Any) -> None:
 
 def test_a_family_that_does_not_apply_is_not_unknown(make: Any, check: Any) -> None:
     heads = check(make.head(), make.head())
-    assert heads.family_words("pose") == "does not apply"
+    assert heads.family_words("pose") == "not asked"
     assert heads.family_words("framing") == "100"
-    assert "pose does not apply" in heads._repr_html_()
+    assert "pose not asked" in heads._repr_html_()
     assert check(None, make.head()).family_words("pose") == "unknown"
 
 

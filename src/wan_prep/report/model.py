@@ -194,7 +194,8 @@ class Report(_ReportModel):
         return tuple(f for f in self.findings if f.severity is Severity.WARNING)
 
     def family_words(self, family: str) -> str:
-        """A family's score of 100, or why it has none: unknown, or nothing in it applies."""
+        """A family's score of 100, or why it has none: unknown, or not asked as nothing of it
+        applies."""
         score = getattr(self.scores, family)
         if score is not None:
             return f"{100 * score:.0f}"
@@ -202,7 +203,7 @@ class Report(_ReportModel):
         is_read = self.image.width is not None and self.video.width is not None
         is_open = any(f.code in codes and f.status == "inconclusive" for f in self.findings)
         is_moot = is_read and not is_open and not codes.isdisjoint(self.not_applicable)
-        return "does not apply" if is_moot else "unknown"
+        return "not asked" if is_moot else "unknown"
 
     def evidence(self) -> tuple[Evidence, Evidence]:
         """(image, video) evidence.
