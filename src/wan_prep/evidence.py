@@ -32,6 +32,10 @@ DECIMALS = 5
 exact."""
 
 
+_OF_A_BODY = np.ones(JOINT_COUNT, dtype=np.bool_)
+_OF_A_HEAD = np.isin(np.arange(JOINT_COUNT), HEAD)
+
+
 def _to_array(value: Any) -> NDArray[np.float64]:
     # Adding zero turns -0.0, which JSON would keep, into 0.0.
     array = np.round(np.asarray(value, dtype=np.float64), DECIMALS).astype(np.float64) + 0.0
@@ -147,9 +151,7 @@ class Subject(_Value):
     def is_located(self) -> NDArray[np.bool_]:
         """(33,) joints whose place in the picture is known, inside it or outside: of a head alone
         its own, while the others are a guess that nothing may be read from."""
-        if not self.is_head:
-            return np.ones(JOINT_COUNT, dtype=np.bool_)
-        return np.isin(np.arange(JOINT_COUNT), HEAD)
+        return _OF_A_HEAD if self.is_head else _OF_A_BODY
 
 
 class Observation(_Value):

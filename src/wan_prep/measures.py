@@ -493,7 +493,8 @@ def _shot_confidence(s: SubjectInFrame) -> float:
     whether there is a body that was not recognised."""
     if s.subject.is_head:
         return 1.0 - room_for_body(s)
-    lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if inside(s)[j]]
+    shown = inside(s)
+    lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if shown[j]]
     decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]
     return float(np.mean(decided)) if decided else 1.0
 
