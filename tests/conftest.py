@@ -24,7 +24,7 @@ from wan_prep.analyzers import BY_CODE
 from wan_prep.api import judging
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.findings import Finding, PairContext
-from wan_prep.geometry import UNIT_BOX, Box, Size
+from wan_prep.geometry import UNIT_BOX, Box, Size, ViewAngles, view_from_angles
 from wan_prep.measures import SubjectInFrame
 from wan_prep.media.files import sha256_of
 from wan_prep.media.types import ImageInfo, VideoInfo
@@ -66,6 +66,7 @@ _LEFT = {
     "LEFT_FOOT_INDEX": (0.15, 0.95, -0.12),
 }
 SIZE = Size(720, 1280)
+FACE_SPAN_M = 0.1
 FACE = Face(box=Box(0.42, 0.14, 0.58, 0.23), yaw_deg=0.0, pitch_deg=0.0, confidence=1.0)
 
 
@@ -136,6 +137,53 @@ class Make:
             "looks": 1,
         }
         return Subject(**{**facts, **changes})
+
+    def head(
+        self,
+        *,
+        middle: tuple[float, float] = (0.5, 0.4),
+        span_px: float = 240.0,
+        yaw: float = 0.0,
+        pitch: float = 0.0,
+        roll: float = 0.0,
+        size: tuple[int, int] = SIZE,
+        guess: int = 0,
+        **changes: Any,
+    ) -> Subject:
+        """A head alone: its face, an upright square of 1.25 spans, around `middle` (fractions).
+
+        guess: seeds the places of the hidden joints, which lie anywhere, inside the picture and
+        far outside.
+        """
+        centre, side = np.array(middle) * size, 1.25 * span_px
+        world = self._head_world() @ self.rotation("z", roll).T
+        points = centre + span_px / FACE_SPAN_M * world[:, :2]
+        box = Box(*(centre - side / 2), *(centre + side / 2)).scaled(1 / size[0], 1 / size[1])
+        crown_y = (centre[1] - side) / size[1]
+        hidden = np.random.default_rng(guess)
+        points[11:] = hidden.uniform(-2.0, 3.0, (22, 2)) * size
+        world[11:] = hidden.uniform(-1.0, 1.0, (22, 3))
+        face = Face(
+            box=box, yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll, confidence=1.0, span_px=span_px
+        )
+        facts: dict[str, Any] = {
+            "keypoints_xy": points / size,
+            "visibility": np.arange(33) < 11,
+            "world_xyz": world,
+            "px_per_m": span_px / FACE_SPAN_M,
+            "view_matrix": view_from_angles(ViewAngles(yaw, pitch, roll)),
+            "box": Box(box.left, crown_y, box.right, box.bottom).clipped(UNIT_BOX),
+            "crown_y": crown_y,
+            "face": face,
+            "looks": 3,
+            "is_head": True,
+        }
+        return Subject(**{**facts, **changes})
+
+    @staticmethod
+    def _head_world() -> np.ndarray:
+        """The adult around the middle of the face, in m; the ears beside the eyes."""
+        return _adult() - (0.0, -0.69, 0.0)
 
     def framed(
         self,

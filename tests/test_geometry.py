@@ -12,6 +12,7 @@ from wan_prep.geometry import (
     FACING,
     Box,
     Size,
+    ViewAngles,
     angle_between_deg,
     bounding_box,
     nearest_rotation,
@@ -23,6 +24,7 @@ from wan_prep.geometry import (
     view_angle_deg,
     view_angles,
     view_difference,
+    view_from_angles,
     weak_perspective_scale,
     wrap_deg,
 )
@@ -325,3 +327,22 @@ def test_overlap_is_symmetric_and_bounded(a: Box, b: Box) -> None:
     assert a.iou(b) == pytest.approx(b.iou(a), abs=1e-12)
     assert 0.0 <= a.iou(b) <= 1.0 + 1e-12
     assert a.clipped(b).area <= min(a.area, b.area) + 1e-9
+
+
+@given(yaw=st.floats(-179.0, 179.0), pitch=st.floats(-89.0, 89.0), roll=st.floats(-179.0, 179.0))
+def test_a_view_from_angles_has_these_angles(yaw: float, pitch: float, roll: float) -> None:
+    view = view_from_angles(ViewAngles(yaw, pitch, roll))
+    assert view_angles(view) == pytest.approx((yaw, pitch, roll), abs=1e-6)
+    np.testing.assert_allclose(view @ view.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(view) == pytest.approx(1.0)
+
+
+@given(view=rotations())
+def test_any_view_comes_back_from_its_angles(view: np.ndarray) -> None:
+    angles = view_angles(view)
+    assume(abs(angles.pitch) < 89.0)
+    np.testing.assert_allclose(view_from_angles(angles), view, atol=1e-6)
+
+
+def test_no_angles_face_the_camera() -> None:
+    np.testing.assert_array_equal(view_from_angles(ViewAngles(0.0, 0.0, 0.0)), FACING)

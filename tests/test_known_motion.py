@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from wan_prep import api
-from wan_prep.measures import Measures, measure, neck_xy, subject_in_frame
+from wan_prep.measures import Measures, anchor_xy, measure, subject_in_frame
 from wan_prep.pose.mediapipe import MediapipeEstimator
 
 pytestmark = pytest.mark.model
@@ -48,7 +48,7 @@ def cases(network: MediapipeEstimator) -> list[Case]:
     assert image.first.subject is not None
     still = subject_in_frame(image, image.first.subject)
     size = np.array(TRUTH["size_wh"], dtype=float)
-    neck_px = neck_xy(still) * size - 0.5  # pixel centres stand at integers
+    neck_px = anchor_xy(still) * size - 0.5  # pixel centres stand at integers
     found = []
     for frame, observation in zip(frames, video.observations, strict=True):
         assert observation.subject is not None

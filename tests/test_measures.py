@@ -16,6 +16,7 @@ from wan_prep.measures import (
     Measures,
     ShotPair,
     SubjectInFrame,
+    anchor_xy,
     aspect_gap,
     body_parts,
     compare_proportions,
@@ -30,7 +31,6 @@ from wan_prep.measures import (
     limb_angles,
     limb_angles_in_plane,
     measure,
-    neck_xy,
     plumb_deg,
     shot_class,
     subject_in_frame,
@@ -96,7 +96,7 @@ def test_zoom_does_not_depend_on_the_number_of_pixels(make: Any) -> None:
 def test_offsets_are_image_minus_video(make: Any) -> None:
     image = make.framed(make.body(hips=(432.0, 536.0)))
     m = measure(image, make.framed())
-    np.testing.assert_allclose(neck_xy(image), (0.6, 286 / 1280), atol=1e-5)
+    np.testing.assert_allclose(anchor_xy(image), (0.6, 286 / 1280), atol=1e-5)
     assert m.offset_x == pytest.approx(0.1, abs=1e-5)
     assert m.offset_y == pytest.approx(-0.05, abs=1e-5)
     assert m.placement == pytest.approx(math.hypot(0.1, 0.05), abs=1e-5)

@@ -25,10 +25,15 @@ from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_TINY, is_recognised
+from wan_prep.pose.skeleton import HEAD, JOINT_COUNT
 
 DECIMALS = 5
 """A hundred-thousandth of a picture is a fiftieth of a pixel; rounding makes JSON round trips
 exact."""
+
+
+_OF_A_BODY = np.ones(JOINT_COUNT, dtype=np.bool_)
+_OF_A_HEAD = np.isin(np.arange(JOINT_COUNT), HEAD)
 
 
 def _to_array(value: Any) -> NDArray[np.float64]:
@@ -95,6 +100,7 @@ class Face(_Value):
     agreement: float = 1.0
     """Share of the looks at the head that recognised it, 0 … 1."""
     roll_deg: float | None = None
+    """+: the head leans clockwise in the picture; None where it was not recognised."""
 
     @property
     def is_sure(self) -> bool:
@@ -140,6 +146,12 @@ class Subject(_Value):
     is_head: bool = False
     """Only the head is in the picture, and all measures come from it. `view_matrix`, `px_per_m` and
     `box` are then the head's; joints below it are hidden (visibility 0), limbs do not apply."""
+
+    @property
+    def is_located(self) -> NDArray[np.bool_]:
+        """(33,) joints whose place in the picture is known, inside it or outside: of a head alone
+        its own, while the others are a guess that nothing may be read from."""
+        return _OF_A_HEAD if self.is_head else _OF_A_BODY
 
 
 class Observation(_Value):

@@ -102,11 +102,16 @@ class Inconclusive:
 
 
 class NotApplicable(NamedTuple):
-    """The question does not arise for this pair."""
+    """The question does not arise for this pair.
+
+    by_nature: the pair shows nothing that could be asked about, so that nothing is left open.
+    """
 
     reason: str
+    by_nature: bool = False
 
 
+HEADS_ONLY = NotApplicable("heads are compared, and a head has no limbs", by_nature=True)
 Answer = Judged | Inconclusive | NotApplicable
 PASSED = Judged(1.0, "")
 
@@ -284,6 +289,12 @@ class PairContext:
         if self.template is None or self.template.subject is None:
             return None
         return subject_in_frame(self.video, self.template.subject)
+
+    @property
+    def by_head(self) -> bool:
+        """The image or the template shows nothing but a head, so that heads are compared."""
+        sides = (self.image_subject, self.template_subject)
+        return any(side is not None and side.subject.is_head for side in sides)
 
     @property
     def first(self) -> Measures | None:

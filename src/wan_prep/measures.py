@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median, mode
 from typing import Any, NamedTuple
@@ -18,17 +18,32 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import (
+    UNIT_BOX,
     Box,
     Floats,
     Size,
+    ViewAngles,
     angle_between_deg,
+    bounding_box,
     view_angle_deg,
     view_difference,
+    view_from_angles,
     weighted_median,
     wrap_deg,
 )
 from wan_prep.pose import skeleton
-from wan_prep.pose.body import FRAME_EDGE, VISIBLE, Shot, ramp, sight, sight_in
+from wan_prep.pose.body import (
+    FACE_IN_HEAD_WH,
+    FRAME_EDGE,
+    HEAD_SEEN,
+    VISIBLE,
+    Shot,
+    face_by_head,
+    midpoint,
+    ramp,
+    sight,
+    sight_in,
+)
 from wan_prep.pose.skeleton import LIMBS, Joint
 
 SHOT_WORDS: dict[Shot, str] = {
@@ -44,6 +59,12 @@ have different proportions."""
 _TURNED = 0.5
 """Factor of the confidence for a body whose sides were exchanged: its turn is less exact, and the
 depth of its limbs is unknown (docs/calibration.md)."""
+_HEAD_AGAINST_BODY = 0.5
+"""Factor of the confidence of a zoom between the scale of a head and that of a body: it is right if
+the head is as large as an adult's."""
+# Middle and half width, in heads of picture below the chin, of the ramp between too little to show
+# a body and enough to show most of one.
+_BODY_BELOW_HEADS = (1.75, 0.75)
 _STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES)
 # Shares of the body's mass about shoulders, hips and knees: head, arms and half the trunk; the
 # other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
@@ -71,6 +92,11 @@ class SubjectInFrame:
     def parts(self) -> dict[str, Part]:
         """`body_parts`, taken once: the image is measured against every sample of the clip."""
         return body_parts(self)
+
+    @cached_property
+    def head(self) -> SubjectInFrame:
+        """The same person as if nothing but the head were in the picture."""
+        return self if self.subject.is_head else replace(self, subject=_head_of(self.subject))
 
 
 class ShotPair(BaseModel):
@@ -114,6 +140,9 @@ class Measures(BaseModel):
     """0 … 1 by measure; below the profile's `confidence_min` its check is inconclusive."""
     shot_distance: float | None = Field(default=None, exclude=True)
     """Classes between the two `shot_level`s; not part of a report."""
+    by_head: bool = Field(default=False, exclude=True)
+    """One side shows nothing but a head, so that heads were compared: limbs do not apply; not part
+    of a report."""
     parts_seen: dict[str, float] = Field(default_factory=dict, exclude=True)
     """0 … 1 by part of `proportions`: how well both show it, un-foreshortened; not part of a
     report."""
@@ -156,13 +185,74 @@ def frame_height_m(s: SubjectInFrame) -> float | None:
     return s.size.height * s.content.height / s.subject.px_per_m
 
 
-def neck_xy(s: SubjectInFrame) -> Floats:
-    """(2,) neck midpoint as fractions of the content's width and height."""
-    points = s.subject.keypoints_xy
-    neck = (points[Joint.LEFT_SHOULDER] + points[Joint.RIGHT_SHOULDER]) / 2.0
-    return np.asarray(
-        (neck - (s.content.left, s.content.top)) / (s.content.width, s.content.height)
+# ------------------------------------------------------------------ one side
+
+
+def comparable(
+    image: SubjectInFrame, video: SubjectInFrame
+) -> tuple[SubjectInFrame, SubjectInFrame]:
+    """Both sides by what they have in common: by their heads where either is nothing but a head,
+    else as they are."""
+    return (image.head, video.head) if _by_head(image, video) else (image, video)
+
+
+def _by_head(image: SubjectInFrame, video: SubjectInFrame) -> bool:
+    return image.subject.is_head or video.subject.is_head
+
+
+def _head_of(subject: Subject) -> Subject:
+    """The head of somebody whose body is seen, too. The scale stays the body's."""
+    head = list(skeleton.HEAD)
+    visibility = np.zeros(skeleton.JOINT_COUNT)
+    visibility[head] = subject.visibility[head]
+    face = _face_box(subject)
+    joints = bounding_box(subject.keypoints_xy[head])
+    box = Box(
+        min(face.left, joints.left),
+        min(face.top, joints.top, subject.crown_y),
+        max(face.right, joints.right),
+        max(face.bottom, joints.bottom),
     )
+    return subject.changed(
+        is_head=True,
+        visibility=visibility,
+        view_matrix=_face_view(subject.face),
+        box=box.clipped(UNIT_BOX),
+    )
+
+
+def _face_box(subject: Subject) -> Box:
+    """The face's box; where no face was looked for, where the head's points suggest it."""
+    return face_by_head(subject.keypoints_xy) if subject.face is None else subject.face.box
+
+
+def _face_view(face: Face | None) -> Floats | None:
+    """(3, 3) view matrix of a recognised face."""
+    if face is None or face.yaw_deg is None or face.pitch_deg is None or face.roll_deg is None:
+        return None
+    return view_from_angles(ViewAngles(face.yaw_deg, face.pitch_deg, face.roll_deg))
+
+
+def view_matrix(s: SubjectInFrame) -> Floats | None:
+    """(3, 3) rotation of the torso, or of a head alone, into camera axes; None if unknown.
+
+    That of a head comes from its face, on both sides of a pair alike.
+    """
+    return _face_view(s.subject.face) if s.subject.is_head else s.subject.view_matrix
+
+
+def anchor_in_picture(s: SubjectInFrame) -> Floats:
+    """(2,) the point that tells where the person is, as fractions of the whole picture: the middle
+    between the shoulders, or that of the face of a head alone."""
+    if s.subject.is_head:
+        return np.asarray(_face_box(s.subject).center)
+    return midpoint(s.subject.keypoints_xy, skeleton.SHOULDERS)
+
+
+def anchor_xy(s: SubjectInFrame) -> Floats:
+    """(2,) `anchor_in_picture` as fractions of the content's width and height."""
+    corner, extent = (s.content.left, s.content.top), (s.content.width, s.content.height)
+    return np.asarray((anchor_in_picture(s) - corner) / extent)
 
 
 def headroom(s: SubjectInFrame) -> float:
@@ -173,10 +263,12 @@ def headroom(s: SubjectInFrame) -> float:
 def inside(
     s: SubjectInFrame, bottom_margin: float = 0.0
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """(33,) whether each joint lies in the content; bottom_margin: share of its height left out."""
+    """(33,) whether each joint is known to lie in the content; bottom_margin: share of its height
+    left out."""
     points, c = s.subject.keypoints_xy, s.content
     shown: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-        (points[:, 0] >= c.left)
+        s.subject.is_located
+        & (points[:, 0] >= c.left)
         & (points[:, 0] <= c.right)
         & (points[:, 1] >= c.top)
         & (points[:, 1] <= c.bottom - bottom_margin * c.height)
@@ -218,15 +310,21 @@ def cut_edges(s: SubjectInFrame) -> tuple[str, ...]:
 def cuts(s: SubjectInFrame) -> dict[str, float]:
     """How surely each edge of the content cuts the body, 0 … 1: 0.5 where the outermost joint lies
     on the edge, along a ramp around it."""
-    joints, c = list(skeleton.BODY), s.content
-    x, y = s.subject.keypoints_xy[joints, 0], s.subject.keypoints_xy[joints, 1]
+    c, reach = s.content, _reach(s.subject)
     beyond = {
-        "top": (c.top - min(float(y.min()), s.subject.crown_y)) / c.height,
-        "bottom": (float(y.max()) - c.bottom) / c.height,
-        "left": (c.left - float(x.min())) / c.width,
-        "right": (float(x.max()) - c.right) / c.width,
+        "top": (c.top - min(reach.top, s.subject.crown_y)) / c.height,
+        "bottom": (reach.bottom - c.bottom) / c.height,
+        "left": (c.left - reach.left) / c.width,
+        "right": (reach.right - c.right) / c.width,
     }
     return {e: float(ramp(np.asarray(far), 0.0, FRAME_EDGE)) for e, far in beyond.items()}
+
+
+def _reach(subject: Subject) -> Box:
+    """The box of the body's joints, seen or not; of a head alone that of its face."""
+    if subject.is_head:
+        return _face_box(subject)
+    return bounding_box(subject.keypoints_xy[list(skeleton.BODY)])
 
 
 def trusted(s: SubjectInFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -242,9 +340,22 @@ def in_sight(s: SubjectInFrame) -> Floats:
 
 
 def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
-    """All measures of the image's subject against the video's at one time."""
-    offset = neck_xy(image) - neck_xy(video)
-    a, b = image.subject.view_matrix, video.subject.view_matrix
+    """All measures of the image's subject against the video's at one time.
+
+    Where either is nothing but a head, heads are compared; only the shot tells of the rest.
+    """
+    shown_image, shown_video = inside(image), inside(video)
+    shot = ShotPair(
+        image=shot_class(image),
+        video=shot_class(video),
+        only_image=_labels(shown_image & ~shown_video),
+        only_video=_labels(shown_video & ~shown_image),
+    )
+    shot_distance = abs(shot_level(image) - shot_level(video))
+    confidence = confidences(image, video)
+    image, video = comparable(image, video)
+    offset = anchor_xy(image) - anchor_xy(video)
+    a, b = view_matrix(image), view_matrix(video)
     yaw = pitch = roll = view = None
     if a is not None and b is not None:
         yaw, pitch, roll = view_difference(a, b)
@@ -252,7 +363,6 @@ def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
     limbs = limb_angles(image, video)
     weights = limb_weights(image, video)
     ratios, parts_seen = compare_proportions(image, video)
-    shown_image, shown_video = inside(image), inside(video)
     return Measures(
         zoom_ratio=zoom_ratio(image, video),
         offset_x=float(offset[0]),
@@ -262,13 +372,9 @@ def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
         roll=roll,
         camera_roll=_difference(plumb_deg(image), plumb_deg(video)),
         view_angle=view,
-        shot=ShotPair(
-            image=shot_class(image),
-            video=shot_class(video),
-            only_image=_labels(shown_image & ~shown_video),
-            only_video=_labels(shown_video & ~shown_image),
-        ),
-        shot_distance=abs(shot_level(image) - shot_level(video)),
+        shot=shot,
+        shot_distance=shot_distance,
+        by_head=image.subject.is_head,
         pose_angle=float(np.average(list(limbs.values()), weights=[weights[n] for n in limbs]))
         if limbs
         else None,
@@ -276,7 +382,7 @@ def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
         limbs_in_plane=limb_angles_in_plane(image, video),
         proportions=ratios,
         parts_seen=parts_seen,
-        confidence=confidences(image, video),
+        confidence=confidence,
     )
 
 
@@ -309,32 +415,57 @@ def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float
     It grows with the visibility of the joints that a measure uses (out of the picture: 0), and with
     their number where more joints help. That of angles in space falls where looks at the picture
     disagree, or where front and back were confused. That of the zoom is also high if both sides
-    have a face mesh and the meshes agree with the joints.
+    have a face mesh and the meshes agree with the joints. Heads are compared as surely as their
+    faces were recognised.
     """
-    limbs = sum(limb_weights(image, video).values())
-    sides = [_confidence(s, limbs) for s in (image, video)]
-    least = {name: min(side[name] for side in sides) for name in sides[0]}
-    by_faces, by_joints = _zoom_by_faces(image, video), _zoom_by_joints(image, video)
-    if by_faces and by_joints:
-        sure = _faces_count(image, video, by_joints, by_faces)
-        least["zoom_ratio"] = max(least["zoom_ratio"], sure)
+    compared = _of_heads if _by_head(image, video) else _of_bodies
+    least = {
+        "shot": min(_shot_confidence(image), _shot_confidence(video)),
+        **compared(image, video),
+    }
     return {name: round(value, 4) for name, value in least.items()}
 
 
+def _of_bodies(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
+    limbs = sum(limb_weights(image, video).values())
+    sides = [_confidence(s, limbs) for s in (image, video)]
+    least = {name: min(side[name] for side in sides) for name in sides[0]}
+    by_faces, by_joints = _zoom_by_faces(image, video), _zoom_by_scale(image, video)
+    if by_faces and by_joints:
+        sure = _faces_count(image, video, by_joints, by_faces)
+        least["zoom_ratio"] = max(least["zoom_ratio"], sure)
+    return least
+
+
+def _of_heads(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
+    faces = [s.subject.face for s in (image, video)]
+    recognised = min(0.0 if face is None else face.recognised for face in faces)
+    # Where the head's points tell where a face would be, it is placed, if roughly.
+    placed = min(
+        0.0 if f is None else f.recognised if f.is_sure else min(f.confidence, HEAD_SEEN)
+        for f in faces
+    )
+    zoom = recognised
+    if _zoom_by_faces(image, video) is None:
+        zoom = _HEAD_AGAINST_BODY * min(
+            (0.0 if face is None else face.recognised)
+            if s.subject.is_head
+            else _confidence(s, 0.0)["zoom_ratio"]
+            for s, face in zip((image, video), faces, strict=True)
+        )
+    return {"zoom_ratio": zoom, "offset": placed, "view_angle": recognised}
+
+
 def _confidence(s: SubjectInFrame, limbs: float) -> dict[str, float]:
-    """Confidences of one side by measure; limbs: how many are seen on both sides."""
+    """Confidences of one body by measure; limbs: how many are seen on both sides."""
     seen = s.subject.visibility * sight_in(s.content, s.subject.keypoints_xy)
     shoulders = float(seen[list(skeleton.SHOULDERS)].mean())
     hips = float(seen[list(skeleton.HIPS)].mean())
     known = s.subject.agreement * (_TURNED if s.subject.turned else 1.0)
     joints = float(seen[list(skeleton.BODY)].sum())
-    # Whether a joint in the picture is seen or hidden decides the shot class.
-    lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if inside(s)[j]]
-    decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]
     return {
         "zoom_ratio": _more_the_better(joints / 2.0),
         "offset": shoulders,
-        "shot": float(np.mean(decided)) if decided else 1.0,
         # Shoulders tell the turn and the lean; hips also the tip.
         "view_angle": (0.6 * shoulders + 0.4 * hips) * known,
         "pose_angle": _more_the_better(limbs) * known,
@@ -342,6 +473,30 @@ def _confidence(s: SubjectInFrame, limbs: float) -> dict[str, float]:
             sum(part.seen for name, part in s.parts.items() if name not in ("face", "hips"))
         ),
     }
+
+
+def room_for_body(s: SubjectInFrame) -> float:
+    """How surely a body would be seen below a head, had it been recognised, 0 … 1; 0 for bodies.
+
+    0 where less than a head's height of picture lies below the chin, 1 from two and a half on: the
+    hips of an adult lie three heads below the chin, those of drawn figures less.
+    """
+    if not s.subject.is_head:
+        return 0.0
+    face = _face_box(s.subject)
+    heads = (s.content.bottom - face.bottom) / (face.height / FACE_IN_HEAD_WH[1])
+    return float(ramp(np.asarray(heads), *_BODY_BELOW_HEADS))
+
+
+def _shot_confidence(s: SubjectInFrame) -> float:
+    """Whether a joint in the picture is seen or hidden decides the shot class; of a head alone,
+    whether there is a body that was not recognised."""
+    if s.subject.is_head:
+        return 1.0 - room_for_body(s)
+    shown = inside(s)
+    lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if shown[j]]
+    decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]
+    return float(np.mean(decided)) if decided else 1.0
 
 
 def _more_the_better(count: float) -> float:
@@ -355,9 +510,12 @@ def zoom_ratio(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
     The ratio of two face meshes is more exact than that of the two `frame_height_m`, which come
     from the joints (docs/calibration.md).  But it compares heads, and a character's head may have
     another proportion.  So faces get a weight, exp(-(ln(joints / faces) / HEADS_ALIKE)^2) times the
-    share of looks that recognised them, and joints the rest.
+    share of looks that recognised them, and joints the rest. Heads are compared by their faces
+    alone, and by the two scales where one is not recognised.
     """
-    by_joints, by_faces = _zoom_by_joints(image, video), _zoom_by_faces(image, video)
+    by_joints, by_faces = _zoom_by_scale(image, video), _zoom_by_faces(image, video)
+    if by_faces is not None and _by_head(image, video):
+        return by_faces
     if by_joints is None or by_faces is None:
         return by_joints
     weight = _faces_count(image, video, by_joints, by_faces)
@@ -378,7 +536,7 @@ def _faces_count(
     return recognised * _heads_alike(by_joints, by_faces)
 
 
-def _zoom_by_joints(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
+def _zoom_by_scale(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
     here, there = frame_height_m(image), frame_height_m(video)
     return None if here is None or there is None else there / here
 
@@ -627,6 +785,7 @@ def typical(measured: Sequence[Measures]) -> Measures:
         proportions=ratios,
         parts_seen=parts_seen,
         confidence=confidence,
+        by_head=bool(measured) and all(m.by_head for m in measured),
     )
 
 

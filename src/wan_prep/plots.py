@@ -27,7 +27,7 @@ from wan_prep.visual.annotated_frames import (
 from wan_prep.visual.pictures import Pictures, best_observation, pair_pictures
 from wan_prep.visual.series import TimelineSample, context_of, samples
 from wan_prep.visual.timeline import limits
-from wan_prep.visual.timeline_tracks import TRACKS, TrackKind
+from wan_prep.visual.timeline_tracks import TrackKind, tracks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,10 @@ def timeline(report: Report, *, plan: Plan | None = None, profile: Profile | Non
     """
     context = context_of(report, profile)
     seen = samples(context)
+    tracks = tracks_of(context)
     figure = _figure(9.0, 7.5)
-    axes = figure.subplots(len(TRACKS) + 1, 1, sharex=True, squeeze=False)[:, 0]
-    for ax, kind in zip(axes, TRACKS, strict=False):
+    axes = figure.subplots(len(tracks) + 1, 1, sharex=True, squeeze=False)[:, 0]
+    for ax, kind in zip(axes, tracks, strict=False):
         _draw_track(ax, kind, seen, context)
     times = [s.time_s for s in seen]
     axes[-1].step(times, [s.people for s in seen], where="mid", color="#465466")
@@ -78,7 +79,7 @@ def timeline(report: Report, *, plan: Plan | None = None, profile: Profile | Non
 def overlay(
     report: Report, pictures: Pictures | None = None, *, profile: Profile | None = None
 ) -> Figure:
-    """Image, first frame and best start with skeleton, shot frame, neck line and face box.
+    """Image, first frame and best start with skeleton, shot frame, neck or head line and face box.
 
     Raises:
         EvidenceMissing: the report carries no evidence. DependencyMissing: no matplotlib.
@@ -186,7 +187,7 @@ def _draw_body(ax: Axes, drawing: Drawing, paint: str) -> None:
         for bone in bones:
             ax.plot([bone.x1, bone.x2], [bone.y1, bone.y2], style, color=paint, linewidth=2.0)
     ax.plot(*drawing.joints_xy.T, "o", color="white", markeredgecolor=paint, markersize=4)
-    ax.axhline(drawing.neck_xy[1], color="white", linewidth=1.0)
+    ax.axhline(drawing.anchor_xy[1], color="white", linewidth=1.0)
     _draw_box(ax, drawing.shot_frame, edgecolor=paint, linestyle="--", linewidth=1.2)
     if drawing.face is not None:
         style = "-" if drawing.face_is_sure else ":"

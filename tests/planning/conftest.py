@@ -28,7 +28,7 @@ def _constraints(
         keep_with_margin=Box(*(margin or keep)),
         grid=grid,
         is_shown=is_shown,
-        neck_xy=neck,
+        anchor_xy=neck,
         closed_edges=frozenset(closed.split()),
         **more,
     )

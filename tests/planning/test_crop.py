@@ -60,7 +60,7 @@ def test_every_joint_is_kept_with_a_little_room(make: Any) -> None:
     assert found.keep.right > 460
     assert found.keep.bottom > 1075
     assert found.keep.top < 260
-    assert found.neck_xy == pytest.approx((360.0, 350.0), abs=0.1)
+    assert found.anchor_xy == pytest.approx((360.0, 350.0), abs=0.1)
     assert found.closed_edges == frozenset()
 
 
@@ -77,7 +77,7 @@ def test_the_window_of_a_clip_holds_every_sample(make: Any) -> None:
     assert found.keep.left < 150
     assert found.keep.right > 600
     # The template is the first sample.
-    assert found.neck_xy == pytest.approx((250.0, 350.0), abs=0.1)
+    assert found.anchor_xy == pytest.approx((250.0, 350.0), abs=0.1)
 
 
 def test_joints_that_are_not_seen_are_not_kept(make: Any) -> None:
@@ -116,7 +116,7 @@ def test_content_is_whole_px_inwards() -> None:
 
 def test_what_is_unknown_is_kept_nearly_whole(make: Any) -> None:
     found = of_image(make, None)
-    assert found.neck_xy is None
+    assert found.anchor_xy is None
     assert found.keep == pytest.approx(Box(21.6, 38.4, 698.4, 1241.6))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wan_prep.evidence import Face, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Size, view_angles
-from wan_prep.measures import frame_height_m, neck_xy, subject_in_frame, zoom_ratio
+from wan_prep.measures import anchor_xy, frame_height_m, subject_in_frame, zoom_ratio
 from wan_prep.media.types import Form
 from wan_prep.planning.foresee import (
     bytes_per_px,
@@ -232,8 +232,8 @@ def test_zoom_and_placement_follow_the_window(
     one, two = (subject_in_frame(e, e.first.subject) for e in (before, after))
     assert zoom_ratio(two, one) == pytest.approx(1280 / height, rel=1e-4)
     assert frame_height_m(two) == pytest.approx(frame_height_m(one) * height / 1280, rel=1e-4)
-    x, y = neck_xy(one) * SIZE - (left, top)
-    assert neck_xy(two) == pytest.approx(np.array([x / width, y / height]), abs=2e-5)
+    x, y = anchor_xy(one) * SIZE - (left, top)
+    assert anchor_xy(two) == pytest.approx(np.array([x / width, y / height]), abs=2e-5)
 
 
 # ---- files

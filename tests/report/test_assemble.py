@@ -152,6 +152,7 @@ SEEN = {
     "shot": SHOT,
     "frame_height_m": MAYBE_NUMBER,
     "neck_xy": PLACE,
+    "head_xy": PLACE,
     "headroom": MAYBE_NUMBER,
     "cut_edges": TEXTS,
     "yaw_deg": MAYBE_NUMBER,

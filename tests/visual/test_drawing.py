@@ -14,8 +14,8 @@ SIZE = Size(360, 640)  # half of the adult's 720 x 1280
 def test_the_adult(make: Any) -> None:
     # Hips at (360, 600), 500 px a metre: shoulders 250 px above, 100 px to each side.
     drawn = draw(make.framed(), SIZE)
-    assert drawn.neck_xy == pytest.approx((180.0, 175.0), abs=0.01)
-    assert drawn.neck_share == pytest.approx((0.5, 175 / 640), abs=1e-4)
+    assert drawn.anchor_xy == pytest.approx((180.0, 175.0), abs=0.01)
+    assert drawn.anchor_share == pytest.approx((0.5, 175 / 640), abs=1e-4)
     assert drawn.shot == "full"
     assert tuple(drawn.face) == pytest.approx((0.42 * 360, 0.14 * 640, 0.58 * 360, 0.23 * 640))
     assert drawn.face_is_sure
@@ -68,8 +68,10 @@ def test_black_bars_count_for_nothing(make: Any) -> None:
     content = Box(0.0, 0.1, 1.0, 0.9)
     drawn = draw(make.framed(content=content), SIZE)
     assert tuple(drawn.content) == pytest.approx((0.0, 64.0, 360.0, 576.0))
-    assert drawn.neck_xy == pytest.approx((180.0, 175.0), abs=0.01), "a place in the whole picture"
-    assert drawn.neck_share[1] == pytest.approx((175 - 64) / 512, abs=1e-4)
+    assert drawn.anchor_xy == pytest.approx((180.0, 175.0), abs=0.01), (
+        "a place in the whole picture"
+    )
+    assert drawn.anchor_share[1] == pytest.approx((175 - 64) / 512, abs=1e-4)
 
 
 def test_canvas_and_fit() -> None:

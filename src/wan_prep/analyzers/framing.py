@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from wan_prep.analyzers.spans import in_words
 from wan_prep.findings import (
@@ -12,6 +13,7 @@ from wan_prep.findings import (
     Applicability,
     Fix,
     Inconclusive,
+    Judged,
     NotApplicable,
     PairContext,
     Rule,
@@ -19,7 +21,7 @@ from wan_prep.findings import (
     believed,
     by_tolerance,
 )
-from wan_prep.measures import SHOT_WORDS, Measures, cuts, headroom
+from wan_prep.measures import SHOT_WORDS, Measures, comparable, cuts, headroom
 
 _CROP = Fix(applicability=Applicability.SAFE, title="crop both to one framing")
 _RETAKE = Fix(
@@ -52,11 +54,14 @@ def at_first(
                 "not measured: no body is recognised in the first frame", fix=_SHOW_BODY
             )
         answer = judge(context.first, context)
-        if measure is None:
+        if measure is None or not isinstance(answer, Judged):
             return answer
         seen = context.first.confidence.get(measure)
         unknown = _unmeasured(
-            measure, "in the first frame", "{} are hardly visible there or in the image"
+            measure,
+            context.first,
+            "in the first frame",
+            "{} are hardly visible there or in the image",
         )
         return believed(answer, seen, context.profile, unknown)
 
@@ -74,28 +79,65 @@ def at_typical(
         if context.typical is None:
             return NotApplicable("no body is recognised in image and video")
         answer = judge(context.typical, context)
-        if measure is None:
+        if measure is None or not isinstance(answer, Judged):
             return answer
         seen = context.typical.confidence.get(measure)
-        unknown = _unmeasured(measure, "over the whole clip", "{} are visible in too few frames")
+        unknown = _unmeasured(
+            measure, context.typical, "over the whole clip", "{} are visible in too few frames"
+        )
         return believed(answer, seen, context.profile, replace(unknown, required=False))
 
     return check
 
 
-_WHAT_IS_SEEN = {
-    "zoom_ratio": ("the person's size", "joints"),
-    "offset": ("placement", "neck and shoulders"),
-    "view_angle": ("the direction of view", "shoulders and hips"),
-    "pose_angle": ("pose", "arms and legs"),
+class _Words(NamedTuple):
+    """How messages speak of what is compared. is_seen: what must be visible, by measure."""
+
+    person_stands: str
+    person_is: str
+    body: str
+    unsized: str
+    undirected: str
+    is_seen: dict[str, str]
+
+
+_BODIES = _Words(
+    person_stands="the person stands",
+    person_is="the person is",
+    body="the body",
+    unsized="too few joints are visible",
+    undirected="the torso is hardly visible",
+    is_seen={
+        "zoom_ratio": "joints",
+        "offset": "neck and shoulders",
+        "view_angle": "shoulders and hips",
+        "pose_angle": "arms and legs",
+    },
+)
+_HEADS = _Words(
+    person_stands="the head is",
+    person_is="the head is",
+    body="the head",
+    unsized="a face is not recognised",
+    undirected="a face is not recognised",
+    is_seen=dict.fromkeys(("zoom_ratio", "offset", "view_angle"), "faces"),
+)
+_MEASURES = {
+    "zoom_ratio": "the person's size",
+    "offset": "placement",
+    "view_angle": "the direction of view",
+    "pose_angle": "pose",
 }
-"""Of each measure: what it is called, and what must be visible to take it."""
 
 
-def _unmeasured(measure: str, where: str, why: str) -> Inconclusive:
-    what, parts = _WHAT_IS_SEEN[measure]
+def _words(measures: Measures) -> _Words:
+    return _HEADS if measures.by_head else _BODIES
+
+
+def _unmeasured(name: str, measures: Measures, where: str, why: str) -> Inconclusive:
+    parts = _words(measures).is_seen[name]
     return Inconclusive(
-        f"{what} {where} could not be measured: {why.format(parts)}",
+        f"{_MEASURES[name]} {where} could not be measured: {why.format(parts)}",
         fix=Fix(
             applicability=Applicability.MANUAL,
             title=f"use a picture and a clip that show {parts} clearly",
@@ -114,14 +156,14 @@ def typical_zoom(measures: Measures, context: PairContext) -> Answer:
 def _zoom(measures: Measures, context: PairContext, tolerance_name: str, when: str) -> Answer:
     ratio = measures.zoom_ratio
     if ratio is None:
-        return Inconclusive("the person's size could not be compared: too few joints are visible")
+        return Inconclusive(f"the person's size could not be compared: {_words(measures).unsized}")
     tolerance = context.tolerance(tolerance_name)
     larger = "image" if ratio > 1 else "video"
     factor = max(ratio, 1.0 / ratio)
     return by_tolerance(
         tolerance,
         abs(math.log(ratio)),
-        f"the person is {factor:.2f} times larger in the {larger} {when}",
+        f"{_words(measures).person_is} {factor:.2f} times larger in the {larger} {when}",
         shown=ratio,
         limit=math.exp(math.copysign(tolerance.fine, ratio - 1.0)),
         unit="ratio",
@@ -148,8 +190,8 @@ def placement(measures: Measures, context: PairContext) -> Answer:
     return by_tolerance(
         context.tolerance("placement"),
         distance,
-        f"the person stands {' and '.join(where) or 'elsewhere'} in the image than in the first "
-        f"frame{room}",
+        f"{_words(measures).person_stands} {' and '.join(where) or 'elsewhere'} in the image than "
+        f"in the first frame{room}",
         fix=_CROP,
     )
 
@@ -164,7 +206,7 @@ def shot(measures: Measures, context: PairContext) -> Answer:
     doubt = ""
     if shots.image == shots.video:
         doubt = " too, but part of it is hardly visible in one of them"
-    return by_tolerance(
+    answer = by_tolerance(
         context.tolerance("shot"),
         distance,
         f"the image shows {SHOT_WORDS[shots.image]}, the first frame "
@@ -176,6 +218,14 @@ def shot(measures: Measures, context: PairContext) -> Answer:
             title="use a picture that shows as much of the body as the video",
         ),
     )
+    if not (measures.by_head and distance):
+        return answer
+    unknown = Inconclusive(
+        "how much of the body is in the picture could not be told: nothing but a head is "
+        "recognised where there is room for a body",
+        fix=_SHOW_BODY,
+    )
+    return believed(answer, measures.confidence.get("shot"), context.profile, unknown)
 
 
 def _listed(labels: tuple[str, ...], most: int = 4) -> str:
@@ -187,24 +237,25 @@ def _listed(labels: tuple[str, ...], most: int = 4) -> str:
 def view(measures: Measures, context: PairContext) -> Answer:
     if measures.view_angle is None or measures.yaw is None or measures.pitch is None:
         return Inconclusive(
-            "the direction of view could not be measured: the torso is hardly visible"
+            f"the direction of view could not be measured: {_words(measures).undirected}"
         )
     return by_tolerance(
         context.tolerance("view"),
         measures.view_angle,
-        f"image and first frame show the body from different sides, {measures.view_angle:.0f} deg "
-        f"apart ({abs(measures.yaw):.0f} deg around, {abs(measures.pitch):.0f} deg up or down)",
+        f"image and first frame show {_words(measures).body} from different sides, "
+        f"{measures.view_angle:.0f} deg apart ({abs(measures.yaw):.0f} deg around, "
+        f"{abs(measures.pitch):.0f} deg up or down)",
         fix=_RETAKE,
     )
 
 
 def tilt(measures: Measures, context: PairContext) -> Answer:
     if measures.roll is None:
-        return Inconclusive("tilt could not be measured: the torso is hardly visible")
+        return Inconclusive(f"tilt could not be measured: {_words(measures).undirected}")
     return by_tolerance(
         context.tolerance("roll"),
         abs(measures.roll),
-        f"the body leans {abs(measures.roll):.0f} deg more to the "
+        f"{_words(measures).body} leans {abs(measures.roll):.0f} deg more to the "
         f"{'right' if measures.roll > 0 else 'left'} in the image than in the first frame"
         f"{_whose_roll(measures)}",
         fix=_STRAIGHTEN,
@@ -220,11 +271,11 @@ def _whose_roll(measures: Measures) -> str:
     return f"; about {abs(camera):.0f} deg of it come from a tilted camera"
 
 
-def cut_off(_measures: Measures, context: PairContext) -> Answer:
+def cut_off(measures: Measures, context: PairContext) -> Answer:
     image, video = context.image_subject, context.template_subject
     if image is None or video is None:
         return Inconclusive("not measured: no body is recognised in image and first frame")
-    here, there = cuts(image), cuts(video)
+    here, there = (cuts(side) for side in comparable(image, video))
     differing = {edge: here[edge] - there[edge] for edge in sorted(here)}
     tolerance = context.tolerance("cut_edges")
     said = [
@@ -238,7 +289,7 @@ def cut_off(_measures: Measures, context: PairContext) -> Answer:
     return by_tolerance(
         tolerance,
         sum(abs(more) for more in differing.values()),
-        "image and first frame cut the body off at different edges: "
+        f"image and first frame cut {_words(measures).body} off at different edges: "
         f"{', '.join(said) or 'each a little'}",
         unit="edges",
         fix=_CROP,

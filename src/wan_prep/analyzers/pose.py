@@ -6,6 +6,7 @@ import math
 
 from wan_prep.analyzers.framing import at_first, at_typical
 from wan_prep.findings import (
+    HEADS_ONLY,
     PASSED,
     Answer,
     Applicability,
@@ -27,6 +28,8 @@ _RETAKE = Fix(
 
 
 def pose(measures: Measures, context: PairContext) -> Answer:
+    if measures.by_head:
+        return HEADS_ONLY
     if measures.pose_angle is None:
         return Inconclusive(
             "pose could not be compared: no arm or leg is visible in both image and first frame"
@@ -42,6 +45,8 @@ def pose(measures: Measures, context: PairContext) -> Answer:
 
 
 def typical_pose(measures: Measures, context: PairContext) -> Answer:
+    if measures.by_head:
+        return HEADS_ONLY
     if measures.pose_angle is None:
         return NotApplicable("no arm or leg is visible in image and video")
     return by_tolerance(
@@ -72,6 +77,8 @@ _PARTS = {
 
 
 def proportions(measures: Measures, context: PairContext) -> Answer:
+    if measures.by_head:
+        return HEADS_ONLY
     if not measures.proportions:
         return Inconclusive(
             "proportions could not be compared: no body part is seen from the front in both",

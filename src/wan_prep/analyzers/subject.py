@@ -11,6 +11,7 @@ import numpy as np
 from wan_prep.analyzers.spans import Spans, in_words, spans_in_words, spans_where, times_in_words
 from wan_prep.evidence import Evidence, Observation, Subject
 from wan_prep.findings import (
+    HEADS_ONLY,
     PASSED,
     Answer,
     Applicability,
@@ -177,6 +178,8 @@ def template_hidden(context: PairContext) -> Answer:
     framed = context.template_subject
     if framed is None:
         return NotApplicable("the first frame shows nobody")
+    if context.by_head:
+        return HEADS_ONLY
     inside = sight_in(framed.content, framed.subject.keypoints_xy)
     shown = {name: float(min(inside[near], inside[far])) for name, (near, far) in LIMBS.items()}
     # A limb on the frame's edge weighs as much as the part of it that lies inside.
@@ -218,6 +221,8 @@ def template_turned(context: PairContext) -> Answer:
     framed = context.template_subject
     if framed is None:
         return NotApplicable("the first frame shows nobody")
+    if context.by_head:
+        return HEADS_ONLY
     if framed.subject.view_matrix is None:
         return Inconclusive(
             "which way the body faces in the first frame could not be measured: the torso is "

@@ -163,7 +163,8 @@ def _distance(
     assert source.subject is not None
     assert written.subject is not None
     planned = _mapped(source.subject.keypoints_xy, source_size, geometry)
-    seen = ((planned >= 0) & (planned <= 1)).all(axis=1) & (source.subject.visibility >= VISIBLE)
+    inside = ((planned >= 0) & (planned <= 1)).all(axis=1)
+    seen = inside & (source.subject.visibility >= VISIBLE) & written.subject.is_located
     if not seen.any():
         return None
     off_px = (planned - written.subject.keypoints_xy)[seen] * size

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Subject
 from wan_prep.geometry import Box, Floats, Size, bounding_box
-from wan_prep.measures import cut_edges, face_px, inside, subject_in_frame, trusted
+from wan_prep.measures import (
+    SubjectInFrame,
+    anchor_in_picture,
+    cut_edges,
+    face_px,
+    inside,
+    room_for_body,
+    subject_in_frame,
+    trusted,
+)
 from wan_prep.planning.model import Window
 from wan_prep.pose.body import SHOTS, Shot, midpoint
 from wan_prep.pose.skeleton import HEAD, HIPS, JOINT_COUNT, KNEES, SHOULDERS, Joint
@@ -35,6 +44,8 @@ _HANDS = (
     (Joint.LEFT_WRIST, (Joint.LEFT_INDEX, Joint.LEFT_PINKY)),
     (Joint.RIGHT_WRIST, (Joint.RIGHT_INDEX, Joint.RIGHT_PINKY)),
 )
+# Width of the shoulders in widths of the head, arms included (adults: 0.45 m, 0.155 m).
+_SHOULDERS_IN_HEADS = 3.0
 # An edge counts as cutting the body where it does so in this share of the samples or more.
 _CUT_SHARE = 0.2
 # What each shot class shows that the one before it does not.
@@ -72,10 +83,11 @@ class CropConstraints:
     keep_with_margin: the same with hair, finger tips and a margin; held where there is room.
     grid: the multiple of px at which windows begin, 2 for a clip.
     is_shown: whether the result shows this medium's picture.
-    neck_xy: the neck in the first sample, which is where the person stands; None without one.
+    anchor_xy: where the person is in the first sample: the neck, or the middle of the face where
+        heads are compared; None without one.
     has_bars: whether the picture has black bars.
     closed_edges: names of the edges beyond which nothing can be added: those that cut the body,
-        and all of them where the picture has bars.
+        the lower one under a head without one, and all of them where the picture has bars.
     face_px: side of a square as large as the face's box; None where no face is known.
     """
 
@@ -84,33 +96,44 @@ class CropConstraints:
     keep_with_margin: Box
     grid: int
     is_shown: bool
-    neck_xy: tuple[float, float] | None = None
+    anchor_xy: tuple[float, float] | None = None
     has_bars: bool = False
     closed_edges: frozenset[str] = frozenset()
     face_px: float | None = None
 
 
 def image_constraints(
-    image: Evidence, profile: Profile, *, is_shown: bool, joints: Mask = EVERY_JOINT
+    image: Evidence,
+    profile: Profile,
+    *,
+    is_shown: bool,
+    joints: Mask = EVERY_JOINT,
+    by_head: bool = False,
 ) -> CropConstraints:
     """Those of the reference image.
 
-    joints: the ones that must stay in the picture where they are seen.
+    joints: the ones that must stay in the picture where they are seen. by_head: the other medium
+    shows nothing but a head, which this one's head is aligned with.
 
     Raises:
         ValueError: evidence of an unreadable file.
     """
     first = image.first
     subjects = [first.subject] if first is not None and first.subject is not None else []
-    return _constraints(image, subjects, profile, grid=1, is_shown=is_shown, joints=joints)
+    return _constraints(image, subjects, profile, 1, is_shown, joints, by_head)
 
 
 def video_constraints(
-    video: Evidence, profile: Profile, *, is_shown: bool, joints: Mask = EVERY_JOINT
+    video: Evidence,
+    profile: Profile,
+    *,
+    is_shown: bool,
+    joints: Mask = EVERY_JOINT,
+    by_head: bool = False,
 ) -> CropConstraints:
     """Those of the clip: one window for all its samples. Arguments and errors as for the image."""
     subjects = [o.subject for o in video.found if o.subject is not None]
-    return _constraints(video, subjects, profile, grid=2, is_shown=is_shown, joints=joints)
+    return _constraints(video, subjects, profile, 2, is_shown, joints, by_head)
 
 
 def joints_of(shot: Shot) -> Mask:
@@ -127,10 +150,10 @@ def _constraints(
     evidence: Evidence,
     subjects: Sequence[Subject],
     profile: Profile,
-    *,
     grid: int,
     is_shown: bool,
     joints: Mask,
+    by_head: bool,
 ) -> CropConstraints:
     info = evidence.info
     if info is None:
@@ -152,7 +175,7 @@ def _constraints(
         keep_with_margin=_kept(evidence, subjects, joints, content, margin, with_margin=True),
         grid=grid,
         is_shown=is_shown,
-        neck_xy=None if template is None else _neck_xy(template, size),
+        anchor_xy=None if template is None else _anchor_px(evidence, template, by_head),
         has_bars=has_bars,
         closed_edges=_EDGES if has_bars else frozenset(_cut_in_most(evidence, subjects)),
         face_px=_face_px(subjects, size),
@@ -210,12 +233,24 @@ def _body_px(
     boxes = [bounding_box(np.array(points)) if points else subject.box.scaled(*size)]
     if subject.face is not None:
         boxes.append(subject.face.box.scaled(*size))
+    if subject.is_head:
+        boxes.append(_head_and_more(where).scaled(*size))
     box = union(boxes)
     crown = min(box.top, subject.crown_y * size.height)
     grow = margin * max(box.width, box.bottom - crown)
     # Hair and hats reach above the crown, which is derived from the face.
     above = max(grow, _head_px(subject, size) / 3.0) if with_margin else grow
     return Box(box.left - grow, crown - above, box.right + grow, box.bottom + grow)
+
+
+def _head_and_more(where: SubjectInFrame) -> Box:
+    """The box of a head, as fractions; with all below it where that may be an unrecognised body,
+    as wide as shoulders are."""
+    box = where.subject.box
+    if room_for_body(where) < 0.5:
+        return box
+    beside = (_SHOULDERS_IN_HEADS - 1.0) / 2.0 * box.width
+    return Box(box.left - beside, box.top, box.right + beside, where.content.bottom)
 
 
 def _finger_tips_px(subject: Subject, seen: Mask, size: Size) -> Iterator[Floats]:
@@ -231,14 +266,20 @@ def _head_px(subject: Subject, size: Size) -> float:
     return max(0.0, float(mouth[1]) - subject.crown_y) * size.height
 
 
-def _neck_xy(subject: Subject, size: Size) -> tuple[float, float]:
-    x, y = midpoint(subject.keypoints_xy, (Joint.LEFT_SHOULDER, Joint.RIGHT_SHOULDER)) * size
+def _anchor_px(evidence: Evidence, subject: Subject, by_head: bool) -> tuple[float, float]:
+    where = subject_in_frame(evidence, subject)
+    x, y = anchor_in_picture(where.head if by_head else where) * where.size
     return float(x), float(y)
 
 
 def _cut_in_most(evidence: Evidence, subjects: Sequence[Subject]) -> set[str]:
     """Edges that cut the body in `_CUT_SHARE` of the samples or more."""
-    cuts = [edge for s in subjects for edge in cut_edges(subject_in_frame(evidence, s))]
+    cuts = [
+        edge
+        for s in subjects
+        # Under a head without a body something of one is in the picture, down to its lower edge.
+        for edge in {*cut_edges(subject_in_frame(evidence, s)), *(["bottom"] if s.is_head else [])}
+    ]
     return {edge for edge in set(cuts) if cuts.count(edge) >= _CUT_SHARE * len(subjects)}
 
 
@@ -433,7 +474,7 @@ def max_window_height(constraints: CropConstraints, shape: Size) -> float:
     added around a whole body, and not in the medium that the result shows.
     """
     may_grow = (
-        constraints.neck_xy is not None
+        constraints.anchor_xy is not None
         and not constraints.closed_edges
         and not constraints.is_shown
     )
@@ -473,30 +514,30 @@ def position_range(constraints: CropConstraints, axis: int, size: int) -> tuple[
     return None
 
 
-def neck_fraction_range(
+def anchor_fraction_range(
     constraints: CropConstraints, axis: int, positions: tuple[int, int], size: int
 ) -> tuple[float, float]:
-    """The least and the greatest fraction of a window of this size at which the neck can stand,
+    """The least and the greatest fraction of a window of this size at which the anchor can stand,
     when the window begins at one of the `positions` (first, last)."""
-    if constraints.neck_xy is None:
+    if constraints.anchor_xy is None:
         return (-math.inf, math.inf)
-    neck = constraints.neck_xy[axis]
-    return ((neck - positions[1]) / size, (neck - positions[0]) / size)
+    anchor = constraints.anchor_xy[axis]
+    return ((anchor - positions[1]) / size, (anchor - positions[0]) / size)
 
 
-def neck_fraction_of_content(constraints: CropConstraints, axis: int) -> float:
-    """The fraction of the content at which the neck stands; the middle where nobody is known."""
-    if constraints.neck_xy is None:
+def anchor_fraction_of_content(constraints: CropConstraints, axis: int) -> float:
+    """The fraction of the content at which the anchor stands; the middle where nobody is known."""
+    if constraints.anchor_xy is None:
         return 0.5
     low, high = _ends(constraints.content, axis)
-    return (constraints.neck_xy[axis] - low) / (high - low)
+    return (constraints.anchor_xy[axis] - low) / (high - low)
 
 
-def neck_fraction(constraints: CropConstraints, axis: int, window: Window) -> float:
-    """The fraction of the window at which the neck stands."""
-    assert constraints.neck_xy is not None
+def anchor_fraction(constraints: CropConstraints, axis: int, window: Window) -> float:
+    """The fraction of the window at which the anchor stands."""
+    assert constraints.anchor_xy is not None
     first, size = (window.left, window.width) if axis == 0 else (window.top, window.height)
-    return (constraints.neck_xy[axis] - first) / size
+    return (constraints.anchor_xy[axis] - first) / size
 
 
 def position_for(
@@ -506,13 +547,13 @@ def position_for(
     size: int,
     fraction: float,
 ) -> int:
-    """The one of the `positions` (first, last) at which the neck stands nearest to this fraction of
-    a window of this size; nearest to the middle of the content where nobody is known."""
-    if constraints.neck_xy is None:
+    """The one of the `positions` (first, last) at which the anchor stands nearest to this fraction
+    of a window of this size; nearest to the middle of the content where nobody is known."""
+    if constraints.anchor_xy is None:
         low, high = _ends(constraints.content, axis)
         wanted = (low + high - size) / 2.0
     else:
-        wanted = constraints.neck_xy[axis] - fraction * size
+        wanted = constraints.anchor_xy[axis] - fraction * size
     grid = constraints.grid
     return min(max(round(wanted / grid) * grid, positions[0]), positions[1])
 

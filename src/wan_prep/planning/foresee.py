@@ -7,7 +7,6 @@ Pure.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Face, Observation, Subject
-from wan_prep.geometry import UNIT_BOX, Box, Floats, Size
+from wan_prep.geometry import UNIT_BOX, Box, Floats, Size, axis_turn, wrap_deg
 from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.planning.model import Geometry
 from wan_prep.planning.options import ImageFormat
@@ -217,7 +216,7 @@ def subject_through(subject: Subject, geometry: Geometry, size: Size) -> Subject
     points = moved_points(subject.keypoints_xy, geometry, size)
     world, view = subject.world_xyz, subject.view_matrix
     if geometry.rotate_deg:
-        turn = _turn(geometry.rotate_deg)
+        turn = axis_turn(2, geometry.rotate_deg)
         world = world @ turn.T
         view = None if view is None else turn @ view
     return subject.changed(
@@ -240,18 +239,12 @@ def moved_points(points_xy: Floats, geometry: Geometry, size: Size) -> Floats:
     points = np.asarray(points_xy)
     if geometry.rotate_deg:
         middle = np.array([size.width / 2.0, size.height / 2.0])
-        px = (points * size - middle) @ _turn(geometry.rotate_deg)[:2, :2].T + middle
+        px = (points * size - middle) @ axis_turn(2, geometry.rotate_deg)[:2, :2].T + middle
         points = px / size
     window = geometry.window
     # Computed in fractions, so that a window over the whole picture changes no digit.
     corner = (window.left / size.width, window.top / size.height)
     return np.asarray((points - corner) * (size.width / window.width, size.height / window.height))
-
-
-def _turn(degrees: float) -> Floats:
-    """(3, 3) clockwise turn in the picture: x right, y down."""
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _content(content: Box, geometry: Geometry, size: Size) -> Box:
@@ -310,7 +303,8 @@ def _face(face: Face, geometry: Geometry, size: Size) -> Face | None:
     if before.clipped(UNIT_BOX).area < before.area / 2.0:
         return None
     span = None if face.span_px is None else round(face.span_px * _scale(geometry), 3)
-    return face.changed(box=Box(*(round(v, 5) for v in box)), span_px=span)
+    roll = None if face.roll_deg is None else wrap_deg(face.roll_deg + geometry.rotate_deg)
+    return face.changed(box=Box(*(round(v, 5) for v in box)), span_px=span, roll_deg=roll)
 
 
 def _crown_y(subject: Subject, points: Floats, geometry: Geometry, size: Size) -> float:

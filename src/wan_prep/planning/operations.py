@@ -453,7 +453,7 @@ def _offered_crop(change: PlannedChange, cutting: JudgedFraming) -> PlanStep:
         about="pair",
         applicability=Applicability.UNSAFE,
         applied=False,
-        title="crop closer, to what both show of the body",
+        title="crop closer, to what both show of the person",
         reason=f"{cutting.score:.0f} points are expected instead of {change.framing.score:.0f}, "
         "but visible joints are cut off",
     )

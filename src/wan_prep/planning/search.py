@@ -25,15 +25,15 @@ from wan_prep.planning.crop import (
     EVERY_JOINT,
     CropConstraints,
     ScaledWindow,
+    anchor_fraction,
+    anchor_fraction_of_content,
+    anchor_fraction_range,
     covered_area,
     fixed_points,
     image_constraints,
     joints_of,
     lost_margin,
     max_window_height,
-    neck_fraction,
-    neck_fraction_of_content,
-    neck_fraction_range,
     position_for,
     position_range,
     scaled_windows,
@@ -221,11 +221,13 @@ def _constraints(
     ):
         keep_image = joints_of(shot_class(context.template_subject))
         keep_video = joints_of(shot_class(context.image_subject))
-    shows_image = context.mode == "animate"
+    shows_image, profile, by_head = context.mode == "animate", context.profile, context.by_head
     return (
-        image_constraints(context.image, context.profile, is_shown=shows_image, joints=keep_image),
+        image_constraints(
+            context.image, profile, is_shown=shows_image, joints=keep_image, by_head=by_head
+        ),
         video_constraints(
-            context.video, context.profile, is_shown=not shows_image, joints=keep_video
+            context.video, profile, is_shown=not shows_image, joints=keep_video, by_head=by_head
         ),
     )
 
@@ -359,10 +361,11 @@ def roll_correction_deg(context: PairContext) -> float | None:
     """Degrees, clockwise, that bring a tilted image in line with an upright clip.
 
     None where there is nothing to turn, where it is the person who leans and not the camera, and
-    where the picture has bars, which would be turned with it.
+    where the picture has bars, which would be turned with it. A head alone may lean: nothing beside
+    it tells where the camera's vertical is.
     """
     image, template = context.image_subject, context.template_subject
-    if image is None or template is None or context.image.content != UNIT_BOX:
+    if image is None or template is None or context.image.content != UNIT_BOX or context.by_head:
         return None
     views = image.subject.view_matrix, template.subject.view_matrix
     if views[0] is None or views[1] is None:
@@ -525,10 +528,10 @@ class _WindowSearch:
     ) -> tuple[int, int]:
         """Where the image's and the clip's window begin, so that the person stands at one fraction
         of both: where the composed medium has it if both can, as near as they get otherwise."""
-        here = neck_fraction_range(self.image, axis, ranges[0], sizes[0])
-        there = neck_fraction_range(self.video, axis, ranges[1], sizes[1])
+        here = anchor_fraction_range(self.image, axis, ranges[0], sizes[0])
+        there = anchor_fraction_range(self.video, axis, ranges[1], sizes[1])
         low, high = max(here[0], there[0]), min(here[1], there[1])
-        wanted = neck_fraction_of_content(self._composed, axis)
+        wanted = anchor_fraction_of_content(self._composed, axis)
         wanted = min(max(wanted, low), high) if low <= high else (low + high) / 2.0
         return (
             position_for(self.image, axis, ranges[0], sizes[0], wanted),
@@ -539,7 +542,7 @@ class _WindowSearch:
     def _composed(self) -> CropConstraints:
         """The medium whose composition is kept: the one the result shows, if it shows anybody."""
         shown, other = (self.image, self.video) if self.image.is_shown else (self.video, self.image)
-        return other if shown.neck_xy is None else shown
+        return other if shown.anchor_xy is None else shown
 
     # ---- costs, in units of the score's logarithm
 
@@ -567,10 +570,11 @@ class _WindowSearch:
             if zooms.typical is not None:
                 typical = zoom * zooms.typical / zooms.first
                 cost += self._loss("framing", "WP307", "typical_zoom", abs(math.log(typical)))
-        if self.image.neck_xy is not None and self.video.neck_xy is not None:
+        if self.image.anchor_xy is not None and self.video.anchor_xy is not None:
             apart = math.hypot(
                 *(
-                    neck_fraction(self.image, axis, image) - neck_fraction(self.video, axis, video)
+                    anchor_fraction(self.image, axis, image)
+                    - anchor_fraction(self.video, axis, video)
                     for axis in (0, 1)
                 )
             )

@@ -74,9 +74,7 @@ def render_fixed(plan: Plan, before: Report, reports: Sequence[Report], console:
     )
     table = Table.grid(padding=(0, 2))
     for name in _FAMILIES:
-        table.add_row(
-            f"  {name}", _share(getattr(before.scores, name)), _share(getattr(after.scores, name))
-        )
+        table.add_row(f"  {name}", before.family_words(name), after.family_words(name))
     console.print(table)
     for k, report in enumerate(reports[1:], start=2):
         console.print(f"  part {k}: {report.score:.1f}, {_words(report.verdict)}")
@@ -100,7 +98,3 @@ def render_fixed(plan: Plan, before: Report, reports: Sequence[Report], console:
 
 def _words(verdict: str) -> str:
     return verdict.replace("_", " ")
-
-
-def _share(score: float | None) -> str:
-    return "unknown" if score is None else f"{100 * score:.0f}"

@@ -16,14 +16,15 @@ from wan_prep.geometry import view_angles
 from wan_prep.measures import (
     Measures,
     SubjectInFrame,
+    anchor_xy,
     aspect_gap,
     cut_edges,
     face_px,
     frame_height_m,
     headroom,
-    neck_xy,
     shot_class,
     subject_in_frame,
+    view_matrix,
 )
 from wan_prep.profile import Mode, Profile, Resolution
 from wan_prep.report.model import (
@@ -42,7 +43,15 @@ from wan_prep.report.model import (
     VideoFacts,
     VideoSubject,
 )
-from wan_prep.report.scoring import Result, best_start, effects, evaluate, family_scores, overall
+from wan_prep.report.scoring import (
+    Result,
+    best_start,
+    effects,
+    evaluate,
+    families_asked,
+    family_scores,
+    overall,
+)
 from wan_prep.sizing import output_size, segments
 
 
@@ -109,7 +118,7 @@ def build_report(
         verdict=_verdict(r.finding.severity for r in found if r.finding is not None)
         if context.readable
         else "not_ready",  # whatever was asked of the pair, there is nothing to submit
-        score=overall(scores, mode, profile, {rule.family for rule in rules}),
+        score=overall(scores, mode, profile, families_asked(results, mode, profile)),
         score_at_best_start=None if best is None else best.score,
         scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
         image=image_facts(image),
@@ -210,11 +219,12 @@ def _subject_of(evidence: Evidence) -> SubjectInFrame | None:
 
 def _seen(s: SubjectInFrame) -> dict[str, object]:
     """What is reported of one subject, alike for image and video."""
-    neck, view, face = neck_xy(s), s.subject.view_matrix, s.subject.face
+    view, face = view_matrix(s), s.subject.face
+    x, y = (round(float(share), 4) for share in anchor_xy(s))
     return {
         "shot": shot_class(s),
         "frame_height_m": _rounded(frame_height_m(s)),
-        "neck_xy": (round(float(neck[0]), 4), round(float(neck[1]), 4)),
+        "head_xy" if s.subject.is_head else "neck_xy": (x, y),
         "headroom": round(headroom(s), 4),
         "cut_edges": cut_edges(s),
         "yaw_deg": None if view is None else round(view_angles(view).yaw, 2),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from wan_prep.analyzers import RULES
 from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
 from wan_prep.measures import Measures
 from wan_prep.pose.body import Shot
-from wan_prep.profile import Mode, Resolution
+from wan_prep.profile import Family, Mode, Resolution
 from wan_prep.writing import refuse_replacing, write_text
 
 Verdict = Literal["ready", "risky", "not_ready"]
@@ -41,7 +42,7 @@ class PoseModelId(_ReportModel):
 
 
 class Scores(_ReportModel):
-    """0 … 1 each; None where nothing of the family could be measured."""
+    """0 … 1 each; None where nothing of the family could be measured, or nothing of it applies."""
 
     media: float | None
     aspect: float | None
@@ -89,13 +90,16 @@ class VideoFacts(_ReportModel):
 
 
 class ImageSubject(_ReportModel):
-    """face_px: side of the face's box in px of the upright picture in its own size;
+    """neck_xy: the middle between the shoulders; None for a head alone, which has the middle of its
+    face as head_xy. yaw_deg: of the torso, or of a head alone.
+    face_px: side of the face's box in px of the upright picture in its own size;
     face_confidence: 1 from a face network, at most 0.3 where only the head is known."""
 
     found: bool
     shot: Shot | None = None
     frame_height_m: float | None = None
     neck_xy: tuple[float, float] | None = None
+    head_xy: tuple[float, float] | None = None
     headroom: float | None = None
     cut_edges: tuple[str, ...] = ()
     yaw_deg: float | None = None
@@ -113,6 +117,7 @@ class VideoSubject(_ReportModel):
     shot: Shot | None = None
     frame_height_m: float | None = None
     neck_xy: tuple[float, float] | None = None
+    head_xy: tuple[float, float] | None = None
     headroom: float | None = None
     cut_edges: tuple[str, ...] = ()
     yaw_deg: float | None = None
@@ -188,6 +193,18 @@ class Report(_ReportModel):
     def warnings(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.severity is Severity.WARNING)
 
+    def family_words(self, family: str) -> str:
+        """A family's score of 100, or why it has none: unknown, or not asked as nothing of it
+        applies."""
+        score = getattr(self.scores, family)
+        if score is not None:
+            return f"{100 * score:.0f}"
+        codes = {rule.code for rule in RULES if rule.family == family}
+        is_read = self.image.width is not None and self.video.width is not None
+        is_open = any(f.code in codes and f.status == "inconclusive" for f in self.findings)
+        is_moot = is_read and not is_open and not codes.isdisjoint(self.not_applicable)
+        return "not asked" if is_moot else "unknown"
+
     def evidence(self) -> tuple[Evidence, Evidence]:
         """(image, video) evidence.
 
@@ -203,10 +220,7 @@ class Report(_ReportModel):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        scores = ", ".join(
-            f"{family} {'unknown' if score is None else round(100 * score)}"
-            for family, score in self.scores
-        )
+        scores = ", ".join(f"{family} {self.family_words(family)}" for family in get_args(Family))
         rows = [
             ("pair", f"{inert(self.image.path)} driven by {inert(self.video.path)}"),
             ("scores", inert(scores)),

@@ -110,6 +110,19 @@ def _family(
     return math.exp(-min(loss, 50.0))
 
 
+def families_asked(results: Sequence[Result], mode: Mode, profile: Profile) -> set[Family]:
+    """The families that the overall score is made of: all that were asked, without those whose
+    questions do not arise for what the pair shows."""
+    weighty = [r for r in results if profile.check_weight(mode, r.rule.code) > 0]
+    moot = {r.rule.family for r in weighty if _is_moot(r)}
+    open_ = {r.rule.family for r in weighty if not _is_moot(r)}
+    return {r.rule.family for r in results} - (moot - open_)
+
+
+def _is_moot(result: Result) -> bool:
+    return isinstance(result.answer, NotApplicable) and result.answer.by_nature
+
+
 def _weight(result: Result, mode: Mode, profile: Profile) -> float:
     """With which weight an answer enters its family; 0 for what was neither measured nor due."""
     answer = result.answer
@@ -181,7 +194,6 @@ class PairScorer:
         repaired: Collection[Family] = (),
     ) -> None:
         self._mode, self._profile = context.mode, context.profile
-        self._asked = {rule.family for rule in rules}
         self._repaired = repaired
         self._at_start = [rule for rule in rules if rule.at_start]
         self._settled = evaluate(context, [rule for rule in rules if not rule.at_start])
@@ -191,7 +203,8 @@ class PairScorer:
         results = [*self._settled, *evaluate(candidate, self._at_start)]
         scores = family_scores(results, self._mode, self._profile)
         scores.update(dict.fromkeys(self._repaired, 1.0))
-        return overall(scores, self._mode, self._profile, self._asked)
+        asked = families_asked(results, self._mode, self._profile)
+        return overall(scores, self._mode, self._profile, asked)
 
 
 def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart | None:

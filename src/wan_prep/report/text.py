@@ -131,7 +131,7 @@ def _scores(report: Report) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for family, score in report.scores:
         bar = "" if score is None else "█" * round(score * 20)
-        value = "unknown" if score is None else f"{100 * score:5.1f}"
+        value = report.family_words(family) if score is None else f"{100 * score:5.1f}"
         table.add_row(Text(family), Text(value, justify="right"), Text(bar, style=_shade(score)))
     return Padding(table, (0, 0, 0, 2))
 
@@ -213,16 +213,18 @@ def render_inspection(inspection: Inspection, console: Console, *, verbose: bool
     if not subject.found:
         table.add_row("nobody was recognised")
     if subject.shot is not None:
+        place = subject.head_xy or subject.neck_xy
+        whole = "body" if subject.head_xy is None else "head"
         rows = [
             ("shot", subject.shot),
             ("frame shows", _or_dash(subject.frame_height_m, "{:.2f} m from top to bottom")),
             (
-                "neck at",
-                "–" if subject.neck_xy is None else "{:.0%}, {:.0%}".format(*subject.neck_xy),
+                "neck at" if subject.head_xy is None else "head at",
+                "–" if place is None else "{:.0%}, {:.0%}".format(*place),
             ),
             ("room above the head", _or_dash(subject.headroom, "{:.0%}")),
             ("cut off at", ", ".join(subject.cut_edges) or "no edge"),
-            ("body turned", _or_dash(subject.yaw_deg, "{:+.0f}°")),
+            (f"{whole} turned", _or_dash(subject.yaw_deg, "{:+.0f}°")),
             ("face", _or_dash(subject.face_px, "{:.0f} px across")),
             ("face turned", _or_dash(subject.face_yaw_deg, "{:+.0f}°")),
         ]

@@ -117,11 +117,11 @@ def _annotated_frame(
 
 def _facts(here: SubjectInFrame, drawing: Drawing) -> tuple[str, ...]:
     height_m, face = frame_height_m(here), here.subject.face
-    x, y = drawing.neck_share
+    x, y = drawing.anchor_share
     said = [SHOT_WORDS[drawing.shot]]
     if height_m is not None:
         said.append(f"the frame shows {height_m:.2f} m from top to bottom")
-    said.append(f"neck at {x:.0%}, {y:.0%}")
+    said.append(f"{drawing.anchor_name} at {x:.0%}, {y:.0%}")
     if face is None:
         said.append("no face in the frame")
     else:

@@ -10,10 +10,12 @@ import numpy as np
 from wan_prep.geometry import Box, Floats, Size
 from wan_prep.measures import (
     SubjectInFrame,
+    anchor_xy,
+    comparable,
     frame_height_m,
     inside,
-    neck_xy,
     shot_class,
+    view_matrix,
     zoom_ratio,
 )
 from wan_prep.pose.body import VISIBLE, Shot
@@ -38,15 +40,17 @@ class Drawing:
     seen: tuple[Bone, ...]
     """Bones between joints that are seen."""
     guessed: tuple[Bone, ...]
-    """Bones with an end that is not seen."""
+    """Bones with an end that is not seen, but located."""
     joints_xy: Floats
     """(N, 2) joints that are seen."""
     shot: Shot
     shot_frame: Box
     """Box around the visible part of the body."""
-    neck_xy: tuple[float, float]
-    neck_share: tuple[float, float]
-    """The neck as fractions of the content's width and height."""
+    anchor_name: str
+    """What tells where the person is: the neck, or a head alone."""
+    anchor_xy: tuple[float, float]
+    anchor_share: tuple[float, float]
+    """The anchor as fractions of the content's width and height."""
     face: Box | None
     face_is_sure: bool
     content: Box
@@ -68,10 +72,13 @@ def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None
     seen: list[Bone] = []
     guessed: list[Bone] = []
     for near, far in SKELETON_LINES:
+        if not (framed.subject.is_located[near] and framed.subject.is_located[far]):
+            continue
         (x1, y1), (x2, y2) = points[near].tolist(), points[far].tolist()
         kind = seen if visible[near] and visible[far] else guessed
         kind.append(Bone(x1, y1, x2, y2))
-    neck = neck_xy(framed)
+    seen += _face_axes(framed, size)
+    anchor = anchor_xy(framed)
     content = framed.content.scaled(size.width, size.height)
     face = framed.subject.face
     return Drawing(
@@ -81,11 +88,12 @@ def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None
         joints_xy=points[visible & drawn],
         shot=shot_class(framed),
         shot_frame=framed.subject.box.scaled(size.width, size.height),
-        neck_xy=(
-            content.left + float(neck[0]) * content.width,
-            content.top + float(neck[1]) * content.height,
+        anchor_name="head" if framed.subject.is_head else "neck",
+        anchor_xy=(
+            content.left + float(anchor[0]) * content.width,
+            content.top + float(anchor[1]) * content.height,
         ),
-        neck_share=(float(neck[0]), float(neck[1])),
+        anchor_share=(float(anchor[0]), float(anchor[1])),
         face=None if face is None else face.box.scaled(size.width, size.height),
         face_is_sure=face is not None and face.is_sure,
         content=content,
@@ -93,17 +101,32 @@ def draw(framed: SubjectInFrame, size: Size, other: SubjectInFrame | None = None
     )
 
 
+def _face_axes(framed: SubjectInFrame, size: Size) -> list[Bone]:
+    """Of a head alone: from the middle of its face up to the forehead, and where the face looks,
+    each half as long as the face is tall, foreshortened as seen. None where it is not recognised.
+    """
+    view, face = view_matrix(framed), framed.subject.face
+    if not framed.subject.is_head or view is None or face is None:
+        return []
+    x, y = face.box.center[0] * size.width, face.box.center[1] * size.height
+    half = face.box.height * size.height / 2.0
+    return [
+        Bone(x, y, x + half * float(axis[0]), y + half * float(axis[1]))
+        for axis in (view[:, 1], view[:, 2])
+    ]
+
+
 def _frame_of(other: SubjectInFrame, here: SubjectInFrame, content: Box) -> Box | None:
-    """The other frame, scaled and moved so that the two necks and the two scales agree."""
+    """The other frame, scaled and moved so that the two anchors and the two scales agree."""
     ratio = zoom_ratio(here, other)
     if ratio is None or frame_height_m(here) is None:
         return None
     height = content.height * ratio
     shape = (other.size.width * other.content.width) / (other.size.height * other.content.height)
     width = height * shape
-    (x, y), (neck_x, neck_y) = neck_xy(here), neck_xy(other)
-    left = content.left + float(x) * content.width - float(neck_x) * width
-    top = content.top + float(y) * content.height - float(neck_y) * height
+    (x, y), (there_x, there_y) = (anchor_xy(side) for side in comparable(here, other))
+    left = content.left + float(x) * content.width - float(there_x) * width
+    top = content.top + float(y) * content.height - float(there_y) * height
     return Box(left, top, left + width, top + height)
 
 

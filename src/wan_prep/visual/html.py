@@ -98,6 +98,7 @@ def _pair_page(
         "report": report,
         "plan": plan,
         "annotated_frames": annotated_frames,
+        "place_lines": _place_lines(annotated_frames),
         "overlay": overlay("Image over first frame", report, context, annotated_frames),
         "rows": measured.rows(report, context),
         "limbs": measured.limbs(report, context),
@@ -110,6 +111,12 @@ def _pair_page(
         "names": {code: rule.name for code, rule in BY_CODE.items()},
         "rate": figures.service.usd_per_s[report.resolution],
     }
+
+
+def _place_lines(annotated_frames: tuple[AnnotatedFrame, ...]) -> str:
+    """What the lines over the pictures mark: `neck line`, `head line` or both."""
+    names = {s.drawing.anchor_name for s in annotated_frames if s.drawing is not None}
+    return f"{' and '.join(sorted(names, reverse=True)) or 'neck'} line"
 
 
 def _picture_rows(

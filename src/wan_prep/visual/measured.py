@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wan_prep.analyzers import BY_CODE
-from wan_prep.findings import Judged, NotApplicable, PairContext, Severity
+from wan_prep.findings import HEADS_ONLY, Judged, NotApplicable, PairContext, Severity
 from wan_prep.measures import SHOT_WORDS, Measures, display_aspect
 from wan_prep.profile import Profile, Tolerance
 from wan_prep.report.model import Report
@@ -33,7 +33,8 @@ class Row:
     """Its value over the clip and at the best start; empty if it is no measure over time."""
     tolerance: str
     state: str
-    """fine, info, warning, error, unknown (could not be measured) or unasked (not checked)."""
+    """fine, info, warning, error, unknown (could not be measured) or unasked (not checked, or the
+    question does not arise)."""
     gauge: float | None
     """0 (a perfect match) … 1 (worthless); None where there is no score."""
 
@@ -246,7 +247,7 @@ def rows(report: Report, context: PairContext) -> tuple[Row, ...]:
         return Row(
             code=code,
             name=name,
-            words=words,
+            words="heads are compared" if _is_moot(result) else words,
             over_time=over_time,
             tolerance=tolerance_words(limit, profile, form, BY_CODE[code].cap),
             state=_state(result),
@@ -280,8 +281,12 @@ _CODES = (
 )
 
 
+def _is_moot(result: Result | None) -> bool:
+    return result is not None and result.answer == HEADS_ONLY
+
+
 def _state(result: Result | None) -> str:
-    if result is None:
+    if result is None or _is_moot(result):
         return "unasked"
     if result.finding is None:
         return "unknown" if isinstance(result.answer, NotApplicable) else "fine"

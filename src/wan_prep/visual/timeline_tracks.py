@@ -114,6 +114,12 @@ TRACKS = (
 )
 
 
+def tracks_of(context: PairContext) -> tuple[TrackKind, ...]:
+    """The tracks of a pair's timeline: of heads none for the pose."""
+    are_heads = context.typical is not None and context.typical.by_head
+    return tuple(kind for kind in TRACKS if not (are_heads and kind.tolerance == "pose"))
+
+
 def timeline(
     report: Report, context: PairContext, thumbnails: Sequence[Still], plan: Plan | None
 ) -> Timeline | None:
@@ -129,7 +135,7 @@ def timeline(
     return Timeline(
         axis=axis,
         ticks=tuple((axis.share(t), f"{t:g} s") for t in axis.ticks_s()),
-        tracks=tuple(_track(m, seen, axis, context) for m in TRACKS),
+        tracks=tuple(_track(m, seen, axis, context) for m in tracks_of(context)),
         cells=cells(seen, axis),
         said=tuple(_said(s) for s in seen),
         people_most=max(1, *(s.people for s in seen)),
