@@ -1,4 +1,5 @@
-"""Accuracy of the measurements: the seven things that must hold and a clip in every dress.
+"""Accuracy of the measurements: the seven things that must hold, a clip in every dress, and
+everyone: heads, companions, characters.
 
     python benchmarks/accuracy.py [--only 1,3] [--json FILE]
 
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from _everyone import characters, companions, heads
 from _media import DATA, PAIRS, Lab, Row
 from _people import absence, right_person, same_clip, view
 from _transforms import known_transforms, ordering
@@ -31,6 +33,9 @@ ITEMS: dict[str, Callable[[Lab], list[Row]]] = {
     "6": absence,
     "7": bad_pairs,
     "8": same_clip,
+    "9": heads,
+    "10": companions,
+    "11": characters,
 }
 
 
