@@ -46,6 +46,8 @@ FACE_NEVER_PX = 10.0
 # Least share of a head box inside the picture for its face to be looked for
 # (docs/calibration.md).
 _HEAD_LEAST_SHARE = 0.3
+# Share of the picture from which on a head fills it, however much lies outside.
+_HEAD_FILLS = 0.5
 
 # The animation model crops faces around 68 points: jaw line, brows, eyes, nose and mouth. These of
 # the 468 mesh points bound the same region (docs/calibration.md). The forehead is left out; nose
@@ -186,7 +188,8 @@ def find_face(
     """
     head = bodies.head_box(body)
     frame = Box(0.0, 0.0, float(body.size.width), float(body.size.height))
-    if head.clipped(frame).area < _HEAD_LEAST_SHARE * head.area:
+    shown = head.clipped(frame).area
+    if shown < _HEAD_LEAST_SHARE * head.area and shown < _HEAD_FILLS * frame.area:
         return None
     by_head = bodies.face_by_head(body.keypoints_xy)
     face_px = math.sqrt(by_head.area)
