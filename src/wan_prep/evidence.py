@@ -25,6 +25,7 @@ from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_TINY, is_recognised
+from wan_prep.pose.choice import LARGEST, Person
 
 DECIMALS = 5
 """A hundred-thousandth of a picture is a fiftieth of a pixel; rounding makes JSON round trips
@@ -165,6 +166,8 @@ class Evidence(_Value):
     """None where the file cannot be read; `defects` says why."""
     defects: tuple[Defect, ...] = ()
     pose_model: ModelId | None = None
+    person: Person = LARGEST
+    """Whom it was looked at for: the subject is this person, or nobody."""
     content: Box = UNIT_BOX
     """The picture without its black bars, as fractions."""
     start: Fraction = Fraction(0)
@@ -200,6 +203,14 @@ class Evidence(_Value):
         return tuple(o for o in self.observations if o.subject is not None)
 
     @property
+    def bystanders(self) -> tuple[Box, ...]:
+        """The people in the picture where the one asked for is not: most of those who are in one
+        picture without a subject. Empty where somebody is found or nobody was asked for."""
+        if self.person.is_largest or self.found:
+            return ()
+        return max((o.others for o in self.observations), key=len, default=())
+
+    @property
     def span(self) -> Fraction:
         """Length in s of the part that counts; 0 for a still."""
         info = self.video_info
@@ -219,6 +230,8 @@ class Evidence(_Value):
             rows.append(("cuts", ", ".join(f"{float(t):.2f} s" for t in self.cuts) or "none"))
         if self.observations:
             rows.append(("person found in", f"{len(self.found)} of {len(self.observations)}"))
+            if not self.person.is_largest:
+                rows.append(("looked at for", f"the person {inert(str(self.person))}"))
             others = max(len(o.others) for o in self.observations)
             rows.append(("other people", f"at most {others}" if others else "none"))
         return card(f"<b>Evidence of the {self.kind}</b> {inert(self.path)}", table(rows))

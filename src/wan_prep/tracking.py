@@ -16,12 +16,20 @@ from itertools import islice
 import numpy as np
 
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
 from wan_prep.pose.inference import infer_followed
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
 from wan_prep.pose.track import choose_subject, facing_steadily, isolated
-from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with_transitions
+from wan_prep.pose.window import (
+    WindowSample,
+    confirm,
+    find_faces,
+    refine_meant,
+    repair,
+    with_transitions,
+)
 from wan_prep.sampling import SampledFrame
 
 WINDOW = 12
@@ -48,6 +56,7 @@ def track_subject(
     estimator: PoseEstimator,
     *,
     looks: int,
+    person: PersonChoice = LARGEST,
     full_look_every: int = 1,
     others_every: int = 1,
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
@@ -56,6 +65,7 @@ def track_subject(
     """The subject and the other people of every sample of a clip, in the order of time.
 
     looks: how many looks at the subject of each sample are taken for its consensus.
+    person: whom to follow; everybody else is among the others.
     full_look_every: whole pictures are searched in every so many samples only; between them one
     body is followed, as long as it is alone and plausible.
     others_every: other people are looked for in every so many samples, and wherever a neighbouring
@@ -83,20 +93,23 @@ def track_subject(
                 break
             repair(history[-1:], held, estimator)
             confirm(history[-1:], held, estimator, looks, is_start=not history)
-            held = with_transitions(history[-1:], held, estimator)
+            # The person one means is told apart from the first sample on.
+            before = history[-1:] if person.is_largest else history
+            refine_meant(before, held, estimator, looks, person)
+            held = with_transitions(before, held, estimator, person)
             find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
             visit.has_others = len(history[-1].sample.candidates) > 1
-    return with_steady_facing(_chosen(history))
+    return with_steady_facing(_chosen(history, person))
 
 
-def _chosen(history: list[WindowSample]) -> list[TrackedSample]:
+def _chosen(history: list[WindowSample], person: PersonChoice) -> list[TrackedSample]:
     """Every sample with the subject chosen over the whole clip.
 
     A subject seen in one sample only, and in neither of its neighbours, needs a recognised face.
     """
     samples = [h.sample for h in history]
-    chosen = choose_subject(samples)
+    chosen = choose_subject(samples, person)
     seen = [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
     own = [i for i, h in enumerate(history) if not h.between]
     for k in isolated([samples[i] for i in own], [chosen[i] for i in own]):

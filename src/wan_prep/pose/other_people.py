@@ -17,6 +17,7 @@ from wan_prep.geometry import Box, Size
 from wan_prep.pose import body as bodies
 from wan_prep.pose import inference
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import (
@@ -50,8 +51,12 @@ def nobody_expected(_candidate: Candidate) -> bool:
     return False
 
 
-def people_in_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[Body]]:
+def people_in_still(
+    rgb: Rgb, estimator: PoseEstimator, person: PersonChoice = LARGEST
+) -> tuple[Body | None, list[Body]]:
     """(main person, others) of a still; the main person refined and with its face.
+
+    The main person is the one asked for; None where there are people, but not that one.
 
     A body that few of the closer looks find again is dropped: the network sees a person in almost
     every look, but one in a cat only now and then.
@@ -66,8 +71,13 @@ def people_in_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, li
     people = [main, *confirmed_others(rgb, main.body, others, estimator)]
     regions = still_regions(inference.size_of(rgb))
     people += find_others(rgb, [p.body for p in people], regions, estimator)
-    if (index := _prominent(people)) and (better := _refined(rgb, people[index], estimator)):
-        people[0], people[index] = better, people[0]
+    index = choose_subject([TrackSample(Fraction(0), 0, people)], person)[0]
+    if index is None and not person.is_largest:
+        return None, [other.body for other in people]
+    if index:
+        better = _refined(rgb, people[index], estimator)
+        if better is not None or not person.is_largest:
+            people[0], people[index] = better or people[index], people[0]
     body = people[0].body
     body = body.with_face(inference.find_face(rgb, body, estimator, thoroughly=True))
     (facing,) = facing_steadily([(Fraction(0), body)])

@@ -3,6 +3,9 @@
 The subject is the path through the candidates with the least cost, found by dynamic programming.
 It is prominent (large, central) and continuous (place, size and clothes change no faster than a
 person's do); being out of the picture is a state of its own.
+
+Where somebody else was asked for, everybody is told apart from sample to sample, and that person is
+the subject, however prominent others are.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ from functools import cached_property
 
 import numpy as np
 
-from wan_prep.geometry import Floats, view_angle_deg, view_angles, wrap_deg
+from wan_prep.geometry import Box, Floats, view_angle_deg, view_angles, wrap_deg
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST, PersonChoice
 
 # Costs are in nats: a cost of 1 makes a path e times less likely. docs/calibration.md says what the
 # figures rest on.
@@ -36,6 +40,8 @@ COLOUR_SLACK = 22.0  # CIELAB distance of the same clothes in two samples
 # For somebody found only while others were masked out: of two people of like size, the one whom the
 # network finds first stays the main one. The other one has to be 1.65 times as large.
 BESIDE_COST = 0.25
+# For somebody who was out of sight longer than this, s, the place says little: clothes must agree.
+REMEMBERED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -112,13 +118,19 @@ def _transition(a: Candidate | None, b: Candidate | None, seconds: float, cut: b
     return move_cost(a, b, seconds)
 
 
-def choose_subject(samples: Sequence[TrackSample]) -> list[int | None]:
+def choose_subject(
+    samples: Sequence[TrackSample], person: PersonChoice = LARGEST
+) -> list[int | None]:
     """For each sample the index of the subject among its candidates, or None.
 
     Viterbi's algorithm over candidates and absence: the least sum of `prominence` and `move_cost`.
+    person: whom to follow instead of the most prominent one: whoever this is in the first sample
+    that shows such a person, by identity in all others.
     """
     if not samples:
         return []
+    if not person.is_largest:
+        return _followed(samples, person)
     costs: list[list[float]] = []
     came_from: list[list[int]] = []
     previous: TrackSample | None = None
@@ -152,6 +164,96 @@ def choose_subject(samples: Sequence[TrackSample]) -> list[int | None]:
         index if index < len(sample.candidates) else None
         for index, sample in zip(path, samples, strict=True)
     ]
+
+
+def _followed(samples: Sequence[TrackSample], person: PersonChoice) -> list[int | None]:
+    """For each sample the index of the one person meant, or None where they are not seen."""
+    numbers = identities(samples)
+    for sample, present in zip(samples, numbers, strict=True):
+        index = person.index_among([_share_box(c.body) for c in sample.candidates])
+        if index is not None:
+            meant = present[index]
+            return [here.index(meant) if meant in here else None for here in numbers]
+    return [None] * len(samples)
+
+
+def _share_box(body: Body) -> Box:
+    return bodies.body_box(body).scaled(1.0 / body.size.width, 1.0 / body.size.height)
+
+
+@dataclass(frozen=True)
+class _LastSeen:
+    candidate: Candidate
+    time: Fraction
+    scene: int
+
+
+def identities(samples: Sequence[TrackSample]) -> list[list[int]]:
+    """For each sample a number for each of its candidates; one number is one person.
+
+    Everybody seen so far is held against everybody in the sample, together, so that nobody takes
+    the place of somebody who is still there. Who is unlike all of them is somebody new.
+    """
+    seen: list[_LastSeen] = []
+    result = []
+    for sample in samples:
+        numbers = _recognised(sample, seen)
+        for k, candidate in enumerate(sample.candidates):
+            last = _LastSeen(candidate, sample.time, sample.scene)
+            if (number := numbers.get(k)) is None:
+                numbers[k] = len(seen)
+                seen.append(last)
+            else:
+                seen[number] = last
+        result.append([numbers[k] for k in range(len(sample.candidates))])
+    return result
+
+
+def _recognised(sample: TrackSample, seen: Sequence[_LastSeen]) -> dict[int, int]:
+    """{index of a candidate: number of the person} with the least sum of costs.
+
+    Nobody is recognised at more than CONTINUOUS_COST. To be somebody new costs as much again, and
+    to come back APPEAR_COST: so who left takes nobody for themselves who was there all the time.
+    """
+    is_alone = len(seen) == len(sample.candidates) == 1
+    latest = max((last.time for last in seen), default=sample.time)
+    likely = [
+        {
+            number: cost + APPEAR_COST * (last.time < latest)
+            for number, last in enumerate(seen)
+            if (cost := _recognition_cost(last, sample, candidate, is_alone)) < CONTINUOUS_COST
+        }
+        for candidate in sample.candidates
+    ]
+
+    def best(k: int, taken: frozenset[int]) -> tuple[float, dict[int, int]]:
+        if k == len(likely):
+            return 0.0, {}
+        rest_cost, rest = best(k + 1, taken)
+        least = (2.0 * CONTINUOUS_COST + rest_cost, rest)
+        for number in likely[k].keys() - taken:
+            rest_cost, rest = best(k + 1, taken | {number})
+            cost = likely[k][number] + rest_cost
+            if cost < least[0]:
+                least = (cost, {k: number, **rest})
+        return least
+
+    return best(0, frozenset())[1]
+
+
+def _recognition_cost(
+    last: _LastSeen, sample: TrackSample, candidate: Candidate, is_alone: bool
+) -> float:
+    """Cost of the candidate being the person last seen so; is_alone: there is nobody else.
+
+    Over a cut, and after a long absence, unknown clothes tell nobody apart.
+    """
+    seconds = float(sample.time - last.time)
+    cut = sample.scene != last.scene
+    unknown = last.candidate.colour is None or candidate.colour is None
+    if unknown and not is_alone and (cut or seconds > REMEMBERED_S):
+        return BREAK_COST
+    return _transition(last.candidate, candidate, seconds, cut)
 
 
 def isolated(samples: Sequence[TrackSample], chosen: Sequence[int | None]) -> list[int]:

@@ -17,6 +17,7 @@ from typing import Protocol
 from wan_prep.geometry import Box, Size
 from wan_prep.pose import inference
 from wan_prep.pose.body import FaceBox
+from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.other_people import confirmed_others, find_others, still_regions
 from wan_prep.pose.search import (
@@ -122,12 +123,12 @@ def _around(seen: Candidate, factor: float, size: Size) -> Box:
 class _WindowTrack:
     """Samples in the order of time, with the candidate that is chosen as the subject of each."""
 
-    def __init__(self, held: list[WindowSample]) -> None:
-        self.held = held
+    def __init__(self, held: list[WindowSample], person: PersonChoice = LARGEST) -> None:
+        self.held, self._person = held, person
         self.choose()
 
     def choose(self) -> None:
-        self._chosen = choose_subject([h.sample for h in self.held])
+        self._chosen = choose_subject([h.sample for h in self.held], self._person)
 
     def subject(self, i: int) -> Candidate | None:
         index = self._chosen[i]
@@ -246,14 +247,40 @@ def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
         line.put(0, replace(subject, body=body), line.others(0))
 
 
+def refine_meant(
+    before: list[WindowSample],
+    held: list[WindowSample],
+    estimator: PoseEstimator,
+    looks: int,
+    person: PersonChoice,
+) -> None:
+    """Give the person one means the looks that a subject gets, once everybody is known.
+
+    before: all samples so far, since that person is told apart from the first one on.
+    Candidates of `held` are changed in place; with nobody asked for, nothing is.
+    """
+    if person.is_largest:
+        return
+    line = _WindowTrack([*before, *held], person)
+    for i in range(len(before), len(line.held)):
+        subject = line.subject(i)
+        if subject is not None and subject.body.looks == 1:
+            wanted = REFERENCE_LOOKS if i == 0 else looks
+            body = refine(line.held[i].rgb, subject.body, estimator, wanted)
+            line.put(i, replace(subject, body=body), line.others(i))
+
+
 def with_transitions(
-    before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator
+    before: list[WindowSample],
+    held: list[WindowSample],
+    estimator: PoseEstimator,
+    person: PersonChoice = LARGEST,
 ) -> list[WindowSample]:
     """The samples, with those intermediate frames that tell when the subject appears or disappears.
 
     They are found by bisection: of n frames between two samples about log2(n) are looked at.
     """
-    line = _WindowTrack([*before, *held])
+    line = _WindowTrack([*before, *held], person)
     result: list[WindowSample] = []
     for i in range(len(before), len(line.held)):
         h = line.held[i]
