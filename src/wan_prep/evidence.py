@@ -25,7 +25,7 @@ from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_TINY, is_recognised
-from wan_prep.pose.choice import LARGEST, Person
+from wan_prep.pose.choice import LARGEST, Person, PersonChoice
 
 DECIMALS = 5
 """A hundred-thousandth of a picture is a fiftieth of a pixel; rounding makes JSON round trips
@@ -155,6 +155,21 @@ class Observation(_Value):
     others: tuple[Box, ...] = ()
     """Other people, as fractions of the picture"""
 
+    @property
+    def place(self) -> PersonChoice | None:
+        """The choice by place that means this subject and none of the others; None without one."""
+        if self.subject is None:
+            return None
+        box = self.subject.box.clipped(UNIT_BOX)
+        steps = (0.5, 0.3, 0.7, 0.1, 0.9)
+        places = [
+            PersonChoice.at(box.left + x * box.width, box.top + y * box.height)
+            for y in steps
+            for x in steps
+        ]
+        everybody = [box, *self.others]
+        return next((p for p in places if p.index_among(everybody) == 0), places[0])
+
 
 class Evidence(_Value):
     """What was seen in one file."""
@@ -201,6 +216,13 @@ class Evidence(_Value):
     def found(self) -> tuple[Observation, ...]:
         """The observations that have a subject."""
         return tuple(o for o in self.observations if o.subject is not None)
+
+    def person_at(self, time: Fraction) -> PersonChoice:
+        """The same person where they are next to this time, in s, for another look at the file."""
+        if self.person.is_largest:
+            return self.person
+        nearest = min(self.found, key=lambda o: abs(o.time - time), default=None)
+        return (None if nearest is None else nearest.place) or self.person
 
     @property
     def bystanders(self) -> tuple[Box, ...]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import (
     Box,
+    CrowdedBox,
     Floats,
     Size,
     angle_between_deg,
@@ -71,6 +72,20 @@ class SubjectInFrame:
     def parts(self) -> dict[str, Part]:
         """`body_parts`, taken once: the image is measured against every sample of the clip."""
         return body_parts(self)
+
+
+def larger_others(evidence: Evidence, left_over_max: float) -> tuple[CrowdedBox, ...]:
+    """Whoever takes more of the picture than the subject beside them, in every sample; fractions.
+
+    left_over_max: how much of each may stay in a picture, as a share of the subject's area.
+    """
+    return tuple(
+        CrowdedBox(box, left_over_max * o.subject.box.area)
+        for o in evidence.found
+        if o.subject is not None
+        for box in o.others
+        if box.area > o.subject.box.area
+    )
 
 
 class ShotPair(BaseModel):

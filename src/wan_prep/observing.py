@@ -271,11 +271,12 @@ def observe_video_at(
     """
     open_check(path)
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
+    whom = person_at or (lambda _time: person)
     try:
         info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
         meter = BarDetector()
         by_index = {
-            index: _looked_at(frame, estimator, meter, (person_at or (lambda _: person))(frame.time))
+            index: _looked_at(frame, estimator, meter, whom(frame.time))
             for index, frame in each_frame_at(path, info, times)
         }
     except MediaUnreadable as exc:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,12 +34,10 @@ def test_a_choice_is_read_back_as_it_is_written(choice: PersonChoice) -> None:
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_choice_or_a_plain_refusal(text: str) -> None:
-    try:
+    choice = None
+    with contextlib.suppress(WanPrepError):  # and nothing else
         choice = PersonChoice.parse(text)
-    except WanPrepError as refusal:
-        assert str(refusal).startswith("person ")
-    else:
-        assert PersonChoice.parse(str(choice)) == choice
+    assert choice is None or PersonChoice.parse(str(choice)) == choice
 
 
 @pytest.mark.parametrize(

@@ -467,5 +467,10 @@ def test_who_enters_later_is_followed_from_there_and_back(person: Any) -> None:
 
 def test_everybody_has_a_number(person: Any) -> None:
     a, b, c = person(200.0), person(640.0, 250.0, BLUE), person(1080.0, 250.0, GREEN)
-    assert identities(line([a, b], [b, a], [c, b], [b, a, c])) == [[0, 1], [1, 0], [2, 1], [1, 0, 2]]
+    assert identities(line([a, b], [b, a], [c, b], [b, a, c])) == [
+        [0, 1],
+        [1, 0],
+        [2, 1],
+        [1, 0, 2],
+    ]
     assert identities([]) == []

@@ -15,8 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Subject
-from wan_prep.geometry import Box, Floats, Size, bounding_box
-from wan_prep.measures import cut_edges, face_px, inside, subject_in_frame, trusted
+from wan_prep.geometry import (
+    Box,
+    CrowdedBox,
+    Floats,
+    Size,
+    bounding_box,
+    box_leaving_out,
+)
+from wan_prep.measures import (
+    cut_edges,
+    face_px,
+    inside,
+    larger_others,
+    subject_in_frame,
+    trusted,
+)
 from wan_prep.planning.model import Window
 from wan_prep.pose.body import SHOTS, Shot, midpoint
 from wan_prep.pose.skeleton import HEAD, HIPS, JOINT_COUNT, KNEES, SHOULDERS, Joint
@@ -46,6 +60,7 @@ _ADDED_BY: dict[Shot, tuple[Joint, ...]] = {
     "full": (),
 }
 _EDGES_OF_AXIS = (("left", "right"), ("top", "bottom"))
+_EDGE_NAMES = Box._fields
 _EDGES = frozenset(edge for edges in _EDGES_OF_AXIS for edge in edges)
 EVERY_JOINT: Mask = np.ones(JOINT_COUNT, dtype=np.bool_)
 # How much larger than needed a window is tried, for a person who is too large in the picture.
@@ -76,6 +91,8 @@ class CropConstraints:
     has_bars: whether the picture has black bars.
     closed_edges: names of the edges beyond which nothing can be added: those that cut the body,
         and all of them where the picture has bars.
+    shut_out: names of the edges beyond which somebody is that must not be seen: whoever is larger
+        than the person asked for. Nothing ever reaches beyond these.
     face_px: side of a square as large as the face's box; None where no face is known.
     """
 
@@ -87,6 +104,7 @@ class CropConstraints:
     neck_xy: tuple[float, float] | None = None
     has_bars: bool = False
     closed_edges: frozenset[str] = frozenset()
+    shut_out: frozenset[str] = frozenset()
     face_px: float | None = None
 
 
@@ -255,6 +273,52 @@ def union(boxes: Sequence[Box]) -> Box:
     """The smallest box around all of them."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return Box(min(left), min(top), max(right), max(bottom))
+
+
+def without_larger_people(
+    constraints: CropConstraints, evidence: Evidence, profile: Profile
+) -> CropConstraints | None:
+    """Those of the same medium without whoever is larger than the person asked for.
+
+    None where no window over all samples leaves them out, and where there is nobody to leave out:
+    the main person, who is meant where nobody was asked for, is told apart by more than size.
+    """
+    info = evidence.info
+    assert info is not None
+    if evidence.person.is_largest:
+        return None
+    larger = larger_others(evidence, profile.limit("left_over_max"))
+    crowd = [
+        CrowdedBox(box.scaled(info.width, info.height), area_max * info.width * info.height)
+        for box, area_max in larger
+    ]
+    if not crowd:
+        return None
+    for keep in (constraints.keep_with_margin, constraints.keep):
+        room = box_leaving_out(constraints.content, keep, crowd)
+        if room is None:
+            continue
+        grid = constraints.grid
+        content = Box(
+            math.ceil(room.left / grid) * grid,
+            math.ceil(room.top / grid) * grid,
+            math.floor(room.right / grid) * grid,
+            math.floor(room.bottom / grid) * grid,
+        )
+        shut_out = {
+            name
+            for name, new, old in zip(_EDGE_NAMES, content, constraints.content, strict=True)
+            if new != old
+        }
+        return replace(
+            constraints,
+            content=content,
+            keep=constraints.keep.clipped(content),
+            keep_with_margin=constraints.keep_with_margin.clipped(content),
+            closed_edges=constraints.closed_edges | shut_out,
+            shut_out=frozenset(shut_out),
+        )
+    return None
 
 
 def without_empty_corners(

@@ -14,6 +14,7 @@ from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
 from wan_prep.measures import Measures
 from wan_prep.pose.body import Shot
+from wan_prep.pose.choice import LARGEST, Person
 from wan_prep.profile import Mode, Resolution
 from wan_prep.writing import refuse_replacing, write_text
 
@@ -89,10 +90,12 @@ class VideoFacts(_ReportModel):
 
 
 class ImageSubject(_ReportModel):
-    """face_px: side of the face's box in px of the upright picture in its own size;
+    """person: whom the picture was looked at for;
+    face_px: side of the face's box in px of the upright picture in its own size;
     face_confidence: 1 from a face network, at most 0.3 where only the head is known."""
 
     found: bool
+    person: Person = LARGEST
     shot: Shot | None = None
     frame_height_m: float | None = None
     neck_xy: tuple[float, float] | None = None
@@ -109,6 +112,7 @@ class VideoSubject(_ReportModel):
     """As at the first frame, where the person is in it; presence and people over the clip."""
 
     found: bool
+    person: Person = LARGEST
     presence: float
     shot: Shot | None = None
     frame_height_m: float | None = None
