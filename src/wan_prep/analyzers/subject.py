@@ -194,12 +194,14 @@ def _others(observations: Iterable[Observation], which: str, context: PairContex
             worst, share, when = ratio, max(big), float(o.time)
     if worst == 0:
         return PASSED
+    whom = (context.image if which == "image" else context.video).person
+    main = "the main person" if whom.is_largest else f"the one asked for ({whom})"
     people = "another person is" if count == 1 else f"{count} other people are"
     at = "" if which == "image" else f" (most at {when:.2f} s)"
     return by_tolerance(
         context.tolerance("other_person"),
         worst,
-        f"{people} in the {which}, up to {worst:.0%} as large as the main person and {share:.0%} "
+        f"{people} in the {which}, up to {worst:.0%} as large as {main} and {share:.0%} "
         f"of the frame{at}; the model expects one",
         fix=Fix(applicability=Applicability.UNSAFE, title="crop to the main person"),
     )

@@ -14,9 +14,9 @@ import typer
 
 from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format
 from wan_prep.errors import WanPrepError
-from wan_prep.pose.choice import PersonChoice
 
 if TYPE_CHECKING:
+    from wan_prep.pose.choice import PersonChoice
     from wan_prep.profile import Profile
     from wan_prep.settings import Settings
 
@@ -180,6 +180,8 @@ class JudgingOptions:
             ProfileError: settings or profile are not valid.
             WanPrepError: an option says nothing that can be.
         """
+        from wan_prep.pose.choice import PersonChoice
+
         settings = settings_here()
 
         def person_in(own: str | None, set_for_it: PersonChoice | None) -> PersonChoice:
