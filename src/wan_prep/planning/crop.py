@@ -298,13 +298,7 @@ def without_larger_people(
         room = box_leaving_out(constraints.content, keep, crowd)
         if room is None:
             continue
-        grid = constraints.grid
-        content = Box(
-            math.ceil(room.left / grid) * grid,
-            math.ceil(room.top / grid) * grid,
-            math.floor(room.right / grid) * grid,
-            math.floor(room.bottom / grid) * grid,
-        )
+        content = content_px(room, Size(1, 1), constraints.grid)
         shut_out = {
             name
             for name, new, old in zip(_EDGE_NAMES, content, constraints.content, strict=True)
