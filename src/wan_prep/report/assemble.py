@@ -249,7 +249,7 @@ def video_subject(video: Evidence) -> VideoSubject:
             "found": bool(video.found),
             "person": video.person,
             "presence": round(presence_share(video), 4),
-            "people_max": max(people, default=0) if video.found else 0,
+            "people_max": max(people, default=0) if video.found or video.bystanders else 0,
             "absent_s": tuple((round(a, 3), round(b, 3)) for a, b in absent_spans(video)),
             "face_seen": round(len(seen) / len(faces), 4) if faces else None,
             **(_seen(found) if found is not None else {}),
