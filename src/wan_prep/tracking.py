@@ -21,7 +21,7 @@ from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
 from wan_prep.pose.inference import infer_followed
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
-from wan_prep.pose.track import choose_subject, facing_steadily, isolated
+from wan_prep.pose.track import PersonTrack, choose_subject, facing_steadily, isolated
 from wan_prep.pose.window import (
     WindowSample,
     confirm,
@@ -75,7 +75,7 @@ def track_subject(
     The first sample, the model's template, is refined and searched for others like a still.
     """
     history: list[WindowSample] = []  # without pictures
-    coming = iter(samples)
+    coming, track = iter(samples), PersonTrack(person)
     # Faces are found beside the bodies of the next window, on another core.
     with (
         _FirstLook(estimator, full_look_every, others_every) as visit,
@@ -93,10 +93,9 @@ def track_subject(
                 break
             repair(history[-1:], held, estimator)
             confirm(history[-1:], held, estimator, looks, is_start=not history)
-            # The person one means is told apart from the first sample on.
-            before = history[-1:] if person.is_largest else history
-            refine_meant(before, held, estimator, looks, person)
-            held = with_transitions(before, held, estimator, person)
+            refine_meant(held, estimator, looks, track, is_start=not history)
+            held = with_transitions(history[-1:], held, estimator, track)
+            track.settle([h.sample for h in held])
             find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
             visit.has_others = len(history[-1].sample.candidates) > 1

@@ -13,6 +13,7 @@ from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.track import (
     BREAK_COST,
     Candidate,
+    PersonTrack,
     TrackSample,
     choose_subject,
     facing_steadily,
@@ -474,3 +475,27 @@ def test_everybody_has_a_number(person: Any) -> None:
         [1, 0, 2],
     ]
     assert identities([]) == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("who", ["left", "right", "2", "0.5,0.5"])
+def test_window_by_window_the_same_person_is_chosen(person: Any, size: int, who: str) -> None:
+    """Two people cross, and somebody comes; what is chosen twice changes nothing."""
+    frames = [
+        [person(200.0 + 120.0 * k, 200.0), person(1080.0 - 120.0 * k, 210.0, BLUE)]
+        for k in range(8)
+    ]
+    frames[3].append(person(640.0, 320.0, GREEN))
+    samples = line(*frames)
+    track = PersonTrack(PersonChoice.parse(who))
+    chosen: list[int | None] = []
+    for k in range(0, len(samples), size):
+        window = samples[k : k + size]
+        assert track.choose(window) == track.choose(window)
+        # With the last sample of the window before, as `pose.window` looks at them.
+        assert track.choose([*samples[max(0, k - 1) : k], *window])[-len(window) :] == (
+            track.choose(window)
+        )
+        chosen += track.choose(window)
+        track.settle(window)
+    assert chosen == choose_subject(samples, track.person)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -62,6 +62,16 @@ class Candidate:
     def prominence(self) -> float:
         return prominence(self.body) + BESIDE_COST * self.beside
 
+    # What every comparison with another sample's candidates asks for.
+
+    @cached_property
+    def px_per_m(self) -> float | None:
+        return bodies.px_per_m(self.body)
+
+    @cached_property
+    def neck_xy(self) -> Floats:
+        return bodies.neck_xy(self.body)
+
 
 @dataclass
 class TrackSample:
@@ -85,12 +95,12 @@ def move_cost(a: Candidate, b: Candidate, seconds: float) -> float:
     """Cost 0 … BREAK_COST of `a` and, `seconds` later, `b` being the same person."""
     # The samples of one clip may differ in size: b's px are converted to a's.
     enlarge = a.body.size.width / b.body.size.width
-    scale_a, scale_b = bodies.px_per_m(a.body), bodies.px_per_m(b.body)
+    scale_a, scale_b = a.px_per_m, b.px_per_m
     if scale_a is None or scale_b is None:
         scale_a = scale_b = _size_px(a.body)
     else:
         scale_b *= enlarge
-    neck_a, neck_b = bodies.neck_xy(a.body), bodies.neck_xy(b.body) * enlarge
+    neck_a, neck_b = a.neck_xy, b.neck_xy * enlarge
     distance_m = float(np.linalg.norm(neck_b - neck_a)) / math.sqrt(scale_a * scale_b)
     place = distance_m / (SLACK_M + WALK_M_PER_S * seconds)
     scale = abs(math.log(scale_b / scale_a)) / (SCALE_SLACK + SCALE_PER_S * seconds)
@@ -130,7 +140,7 @@ def choose_subject(
     if not samples:
         return []
     if not person.is_largest:
-        return _followed(samples, person)
+        return PersonTrack(person).choose(samples)
     costs: list[list[float]] = []
     came_from: list[list[int]] = []
     previous: TrackSample | None = None
@@ -166,15 +176,39 @@ def choose_subject(
     ]
 
 
-def _followed(samples: Sequence[TrackSample], person: PersonChoice) -> list[int | None]:
-    """For each sample the index of the one person meant, or None where they are not seen."""
-    numbers = identities(samples)
-    for sample, present in zip(samples, numbers, strict=True):
-        index = person.index_among([_share_box(c.body) for c in sample.candidates])
-        if index is not None:
-            meant = present[index]
-            return [here.index(meant) if meant in here else None for here in numbers]
-    return [None] * len(samples)
+class PersonTrack:
+    """Chooses the person one means window by window: who was seen before is remembered."""
+
+    def __init__(self, person: PersonChoice = LARGEST) -> None:
+        self.person = person
+        self._seen: list[_LastSeen] = []
+        self._meant: int | None = None
+        """The number of the person one means, once they were seen."""
+
+    def choose(self, samples: Sequence[TrackSample]) -> list[int | None]:
+        """As `choose_subject` does, in samples that follow those that are settled."""
+        if self.person.is_largest:
+            return choose_subject(samples)
+        _, chosen = self._followed(samples, list(self._seen))
+        return chosen
+
+    def settle(self, samples: Sequence[TrackSample]) -> None:
+        """Remember who is in these samples, which will not change any more."""
+        if not self.person.is_largest:
+            self._meant, _ = self._followed(samples, self._seen)
+
+    def _followed(
+        self, samples: Sequence[TrackSample], seen: list[_LastSeen]
+    ) -> tuple[int | None, list[int | None]]:
+        """(the number of the person one means, their index in each sample); None where they are
+        not seen. Adds to `seen`."""
+        numbers, meant = identities(samples, seen), self._meant
+        for sample, present in zip(samples, numbers, strict=True):
+            if meant is None:
+                boxes = [_share_box(c.body) for c in sample.candidates]
+                index = self.person.index_among(boxes)
+                meant = None if index is None else present[index]
+        return meant, [here.index(meant) if meant in here else None for here in numbers]
 
 
 def _share_box(body: Body) -> Box:
@@ -188,13 +222,17 @@ class _LastSeen:
     scene: int
 
 
-def identities(samples: Sequence[TrackSample]) -> list[list[int]]:
+def identities(
+    samples: Sequence[TrackSample], seen: list[_LastSeen] | None = None
+) -> list[list[int]]:
     """For each sample a number for each of its candidates; one number is one person.
 
     Everybody seen so far is held against everybody in the sample, together, so that nobody takes
     the place of somebody who is still there. Who is unlike all of them is somebody new.
+
+    seen: everybody seen before, by number; brought up to date.
     """
-    seen: list[_LastSeen] = []
+    seen = [] if seen is None else seen
     result = []
     for sample in samples:
         numbers = _recognised(sample, seen)
@@ -226,13 +264,17 @@ def _recognised(sample: TrackSample, seen: Sequence[_LastSeen]) -> dict[int, int
         for candidate in sample.candidates
     ]
 
+    wanted_from = [frozenset[int]().union(*likely[k:]) for k in range(len(likely) + 1)]
+
+    @cache  # in a crowd most choices come back to the same ones
     def best(k: int, taken: frozenset[int]) -> tuple[float, dict[int, int]]:
+        """Of the candidates from the k-th on, while some numbers are taken."""
         if k == len(likely):
             return 0.0, {}
-        rest_cost, rest = best(k + 1, taken)
+        rest_cost, rest = best(k + 1, taken & wanted_from[k + 1])
         least = (2.0 * CONTINUOUS_COST + rest_cost, rest)
-        for number in likely[k].keys() - taken:
-            rest_cost, rest = best(k + 1, taken | {number})
+        for number in sorted(likely[k].keys() - taken):
+            rest_cost, rest = best(k + 1, (taken | {number}) & wanted_from[k + 1])
             cost = likely[k][number] + rest_cost
             if cost < least[0]:
                 least = (cost, {k: number, **rest})

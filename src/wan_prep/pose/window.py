@@ -17,7 +17,6 @@ from typing import Protocol
 from wan_prep.geometry import Box, Size
 from wan_prep.pose import inference
 from wan_prep.pose.body import FaceBox
-from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.other_people import confirmed_others, find_others, still_regions
 from wan_prep.pose.search import (
@@ -32,6 +31,7 @@ from wan_prep.pose.search import (
 from wan_prep.pose.track import (
     CONTINUOUS_COST,
     Candidate,
+    PersonTrack,
     TrackSample,
     choose_subject,
     jumps,
@@ -123,12 +123,12 @@ def _around(seen: Candidate, factor: float, size: Size) -> Box:
 class _WindowTrack:
     """Samples in the order of time, with the candidate that is chosen as the subject of each."""
 
-    def __init__(self, held: list[WindowSample], person: PersonChoice = LARGEST) -> None:
-        self.held, self._person = held, person
+    def __init__(self, held: list[WindowSample], track: PersonTrack | None = None) -> None:
+        self.held, self._track = held, track or PersonTrack()
         self.choose()
 
     def choose(self) -> None:
-        self._chosen = choose_subject([h.sample for h in self.held], self._person)
+        self._chosen = self._track.choose([h.sample for h in self.held])
 
     def subject(self, i: int) -> Candidate | None:
         index = self._chosen[i]
@@ -248,25 +248,25 @@ def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
 
 
 def refine_meant(
-    before: list[WindowSample],
     held: list[WindowSample],
     estimator: PoseEstimator,
     looks: int,
-    person: PersonChoice,
+    track: PersonTrack,
+    *,
+    is_start: bool,
 ) -> None:
     """Give the person one means the looks that a subject gets, once everybody is known.
 
-    before: all samples so far, since that person is told apart from the first one on.
     Candidates of `held` are changed in place; with nobody asked for, nothing is.
     """
-    if person.is_largest:
+    if track.person.is_largest:
         return
-    line = _WindowTrack([*before, *held], person)
-    for i in range(len(before), len(line.held)):
+    line = _WindowTrack(held, track)
+    for i, h in enumerate(held):
         subject = line.subject(i)
         if subject is not None and subject.body.looks == 1:
-            wanted = REFERENCE_LOOKS if i == 0 else looks
-            body = refine(line.held[i].rgb, subject.body, estimator, wanted)
+            wanted = REFERENCE_LOOKS if is_start and i == 0 else looks
+            body = refine(h.rgb, subject.body, estimator, wanted)
             line.put(i, replace(subject, body=body), line.others(i))
 
 
@@ -274,13 +274,13 @@ def with_transitions(
     before: list[WindowSample],
     held: list[WindowSample],
     estimator: PoseEstimator,
-    person: PersonChoice = LARGEST,
+    track: PersonTrack,
 ) -> list[WindowSample]:
     """The samples, with those intermediate frames that tell when the subject appears or disappears.
 
     They are found by bisection: of n frames between two samples about log2(n) are looked at.
     """
-    line = _WindowTrack([*before, *held], person)
+    line = _WindowTrack([*before, *held], track)
     result: list[WindowSample] = []
     for i in range(len(before), len(line.held)):
         h = line.held[i]
