@@ -499,3 +499,10 @@ def test_window_by_window_the_same_person_is_chosen(person: Any, size: int, who:
         chosen += track.choose(window)
         track.settle(window)
     assert chosen == choose_subject(samples, track.person)
+
+
+def test_an_arm_before_the_body_makes_nobody_else_of_it(person: Any) -> None:
+    """For one sample the torso has other colours, in the same place and scale."""
+    other = person(900.0, 250.0, BLUE)
+    frames = [[person(300.0), other], [person(310.0, 250.0, GREEN), other], [person(300.0), other]]
+    assert choose_subject(line(*frames), LEFT) == [0, 0, 0]

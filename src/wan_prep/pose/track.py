@@ -40,6 +40,10 @@ COLOUR_SLACK = 22.0  # CIELAB distance of the same clothes in two samples
 # For somebody found only while others were masked out: of two people of like size, the one whom the
 # network finds first stays the main one. The other one has to be 1.65 times as large.
 BESIDE_COST = 0.25
+# Where all are told apart together, the same person may cost more from one sample to the next: an
+# arm before the body gives it other colours, which alone cost up to 3.
+HELD_COST = 3.5
+NEW_COST = 4.0  # to be somebody not seen before; more than to be anybody who was
 # For somebody who was out of sight longer than this, s, the place says little: clothes must agree.
 REMEMBERED_S = 2.0
 
@@ -250,16 +254,18 @@ def identities(
 def _recognised(sample: TrackSample, seen: Sequence[_LastSeen]) -> dict[int, int]:
     """{index of a candidate: number of the person} with the least sum of costs.
 
-    Nobody is recognised at more than CONTINUOUS_COST. To be somebody new costs as much again, and
-    to come back APPEAR_COST: so who left takes nobody for themselves who was there all the time.
+    Whoever was in the sample before is recognised at up to HELD_COST, others at CONTINUOUS_COST.
+    To come back costs APPEAR_COST more, and to be somebody new more than that: so who left takes
+    nobody for themselves who was there all the time.
     """
     is_alone = len(seen) == len(sample.candidates) == 1
     latest = max((last.time for last in seen), default=sample.time)
     likely = [
         {
-            number: cost + APPEAR_COST * (last.time < latest)
+            number: cost + (APPEAR_COST if last.time < latest else 0.0)
             for number, last in enumerate(seen)
-            if (cost := _recognition_cost(last, sample, candidate, is_alone)) < CONTINUOUS_COST
+            if (cost := _recognition_cost(last, sample, candidate, is_alone))
+            < (CONTINUOUS_COST if last.time < latest or last.scene != sample.scene else HELD_COST)
         }
         for candidate in sample.candidates
     ]
@@ -272,7 +278,7 @@ def _recognised(sample: TrackSample, seen: Sequence[_LastSeen]) -> dict[int, int
         if k == len(likely):
             return 0.0, {}
         rest_cost, rest = best(k + 1, taken & wanted_from[k + 1])
-        least = (2.0 * CONTINUOUS_COST + rest_cost, rest)
+        least = (NEW_COST + rest_cost, rest)
         for number in sorted(likely[k].keys() - taken):
             rest_cost, rest = best(k + 1, (taken | {number}) & wanted_from[k + 1])
             cost = likely[k][number] + rest_cost
