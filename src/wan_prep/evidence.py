@@ -163,7 +163,7 @@ class Observation(_Value):
         box = self.subject.box.clipped(UNIT_BOX)
         steps = (0.5, 0.3, 0.7, 0.1, 0.9)
         places = [
-            PersonChoice.at(box.left + x * box.width, box.top + y * box.height)
+            PersonChoice.at(round(box.left + x * box.width, 3), round(box.top + y * box.height, 3))
             for y in steps
             for x in steps
         ]
