@@ -33,6 +33,7 @@ from wan_prep.planning.options import PlanOptions
 from wan_prep.pose import body as bodies
 from wan_prep.pose import mediapipe
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import default_profile
 from wan_prep.report.model import Report
@@ -370,11 +371,11 @@ class SeenOnce:
         load, network = mediapipe.MediapipeEstimator, self._network
         observe_image, observe_video = observing.observe_image, observing.observe_video
 
-        def image(path: Any, estimator: Any, profile: Any) -> Evidence:
+        def image(path: Any, estimator: Any, profile: Any, *, person: Any = LARGEST) -> Evidence:
             def look() -> Evidence:
-                return observe_image(path, estimator, profile)
+                return observe_image(path, estimator, profile, person=person)
 
-            return self._seen((sha256_of(Path(path)), estimator.sha256), path, look)
+            return self._seen((sha256_of(Path(path)), person, estimator.sha256), path, look)
 
         def video(opened: Any, estimator: Any, **named: Any) -> Evidence:
             def look() -> Evidence:
@@ -382,7 +383,8 @@ class SeenOnce:
 
             if opened.info is None or opened.is_long:
                 return look()
-            key = (opened.info.sha256, opened.start, opened.end, estimator.sha256)
+            person = named.get("person", LARGEST)
+            key = (opened.info.sha256, opened.start, opened.end, person, estimator.sha256)
             return self._seen(key, opened.path, look)
 
         patch.setattr(observing, "observe_image", image)

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 from wan_prep.geometry import (
     FACING,
+    UNIT_BOX,
     Box,
+    CrowdedBox,
     Size,
     ViewAngles,
     angle_between_deg,
     bounding_box,
+    box_leaving_out,
     nearest_rotation,
     ray_rotation,
     rotation_angle_deg,
@@ -346,3 +349,64 @@ def test_any_view_comes_back_from_its_angles(view: np.ndarray) -> None:
 
 def test_no_angles_face_the_camera() -> None:
     np.testing.assert_array_equal(view_from_angles(ViewAngles(0.0, 0.0, 0.0)), FACING)
+
+
+# ------------------------------------------------------------------ leaving somebody out
+
+KEEP = Box(0.4, 0.4, 0.6, 0.8)
+
+
+def out(*boxes: Box, area_max: float = 0.02) -> Box | None:
+    return box_leaving_out(UNIT_BOX, KEEP, [CrowdedBox(box, area_max) for box in boxes])
+
+
+def test_with_nobody_to_leave_out_all_stays() -> None:
+    assert out() == UNIT_BOX
+
+
+@pytest.mark.parametrize(
+    ("other", "room"),
+    [
+        (Box(0.0, 0.1, 0.3, 0.9), Box(0.3, 0.0, 1.0, 1.0)),
+        (Box(0.7, 0.1, 0.9, 0.9), Box(0.0, 0.0, 0.7, 1.0)),
+        (Box(0.2, 0.0, 0.9, 0.3), Box(0.0, 0.3, 1.0, 1.0)),
+        (Box(0.0, 0.85, 1.0, 1.0), Box(0.0, 0.0, 1.0, 0.85)),
+        # Both the right and the lower edge would do: the one that leaves more.
+        (Box(0.7, 0.9, 1.0, 1.0), Box(0.0, 0.0, 1.0, 0.9)),
+    ],
+)
+def test_somebody_at_one_side_is_cut_off_there(other: Box, room: Box) -> None:
+    assert out(other) == room
+
+
+def test_people_at_several_sides_are_all_cut_off() -> None:
+    room = out(Box(0.0, 0.0, 0.2, 1.0), Box(0.1, 0.2, 0.3, 1.0), Box(0.8, 0.0, 1.0, 1.0))
+    assert room == Box(0.3, 0.0, 0.8, 1.0)
+
+
+def test_of_somebody_who_touches_little_may_stay() -> None:
+    """0.05 of the width of what is kept, over 0.4 of the height: 0.02 of the picture."""
+    beside = Box(0.0, 0.0, 0.45, 1.0)
+    assert out(beside, area_max=0.0201 + 0.03) == Box(0.4, 0.0, 1.0, 1.0)
+    assert out(beside, area_max=0.019) is None
+
+
+def test_who_surrounds_what_is_kept_cannot_be_left_out() -> None:
+    assert out(UNIT_BOX) is None
+
+
+boxes = st.tuples(*[st.floats(0.0, 1.0)] * 4).map(
+    lambda v: Box(min(v[0], v[1]), min(v[2], v[3]), max(v[0], v[1]), max(v[2], v[3]))
+)
+
+
+@given(st.lists(boxes, max_size=6), boxes, st.floats(0.0, 0.2))
+def test_whatever_is_left_holds_what_is_kept_and_nobody_else(
+    crowd: list[Box], keep: Box, area_max: float
+) -> None:
+    room = box_leaving_out(UNIT_BOX, keep, [CrowdedBox(box, area_max) for box in crowd])
+    if room is None:
+        assert any(box.clipped(keep).area > 0.0 for box in crowd)
+    else:
+        assert keep.clipped(room) == keep
+        assert all(box.clipped(room).area <= area_max for box in crowd)

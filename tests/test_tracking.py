@@ -19,6 +19,7 @@ from wan_prep.geometry import Box, Size
 from wan_prep.observing import intermediate_interval
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import Proposal, RawFace, RawPose
 from wan_prep.pose.people import find_people, people_in_still
 from wan_prep.pose.search import (
@@ -1193,3 +1194,48 @@ def test_spares_far_from_any_change_are_let_go(person: Any) -> None:
     )
     assert len(result.seen) > 3 * WINDOW
     assert max(alive) <= 5 * (AHEAD + 2 + 4)
+
+
+# ------------------------------------------------------------------ the person one means
+
+
+@pytest.mark.parametrize(("who", "x", "other"), [("largest", 170, 50), ("left", 50, 170)])
+def test_a_still_is_looked_at_for_the_person_one_means(
+    person: Any, who: str, x: int, other: int
+) -> None:
+    estimator = OneEyed(lambda n, r: [person(170.0), person(50.0, 55.0)])
+    body, others = people_in_still(painted(1), estimator, PersonChoice.parse(who))
+    assert body is not None
+    assert (neck_x(body), middles(others)) == (x, [other])
+    assert body.looks == 10
+    assert body.face is not None
+
+
+def test_of_two_people_nobody_is_the_third(person: Any) -> None:
+    estimator = OneEyed(lambda n, r: [person(170.0), person(50.0, 55.0)])
+    body, others = people_in_still(painted(1), estimator, PersonChoice(number=3))
+    assert (body, middles(others)) == (None, [50, 170])
+
+
+def test_the_person_one_means_is_followed_over_the_edge_of_a_window(person: Any) -> None:
+    """The network answers with the larger one alone; the smaller one walks, and leaves at last."""
+    last = WINDOW + 4
+
+    def answer(number: int, region: Box) -> list[Body]:
+        small = [person(30.0 + 3.0 * number, 50.0)] if number <= last else []
+        return [person(190.0), *small]
+
+    numbers = list(range(1, last + 4))
+    result = track_subject(
+        clip(numbers),
+        OneEyed(answer),
+        interval_s=HALF,
+        looks=3,
+        others_every=1,
+        person=PersonChoice("left"),
+    )
+    xs = [neck_x(s.subject) for s in result.seen]
+    assert xs == [30 + 3 * n for n in numbers if n <= last] + [None] * 3
+    assert [middles(s.others) for s in result.seen] == [[190]] * len(numbers)
+    # The template's looks, and those of a subject in all others.
+    assert [s.subject.looks for s in result.seen if s.subject] == [10] + [3] * (last - 1)

@@ -25,6 +25,7 @@ from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.types import Form, ImageInfo, VideoInfo
 from wan_prep.pose.body import HEAD_TINY, is_recognised
+from wan_prep.pose.choice import LARGEST, Person, PersonChoice
 from wan_prep.pose.skeleton import HEAD, JOINT_COUNT
 
 DECIMALS = 5
@@ -168,6 +169,21 @@ class Observation(_Value):
     others_confidence: tuple[float, ...] = ()
     """0 … 1 for each of `others`: 1 where two networks agree, less where one alone sees them"""
 
+    @property
+    def place(self) -> PersonChoice | None:
+        """The choice by place that means this subject and none of the others; None without one."""
+        if self.subject is None:
+            return None
+        box = self.subject.box.clipped(UNIT_BOX)
+        steps = (0.5, 0.3, 0.7, 0.1, 0.9)
+        places = [
+            PersonChoice.at(round(box.left + x * box.width, 3), round(box.top + y * box.height, 3))
+            for y in steps
+            for x in steps
+        ]
+        everybody = [box, *self.others]
+        return next((p for p in places if p.index_among(everybody) == 0), places[0])
+
 
 class Evidence(_Value):
     """What was seen in one file."""
@@ -179,6 +195,8 @@ class Evidence(_Value):
     """None where the file cannot be read; `defects` says why."""
     defects: tuple[Defect, ...] = ()
     pose_model: ModelId | None = None
+    person: Person = LARGEST
+    """Whom it was looked at for: the subject is this person, or nobody."""
     content: Box = UNIT_BOX
     """The picture without its black bars, as fractions."""
     start: Fraction = Fraction(0)
@@ -213,6 +231,21 @@ class Evidence(_Value):
         """The observations that have a subject."""
         return tuple(o for o in self.observations if o.subject is not None)
 
+    def person_at(self, time: Fraction) -> PersonChoice:
+        """The same person where they are next to this time, in s, for another look at the file."""
+        if self.person.is_largest:
+            return self.person
+        nearest = min(self.found, key=lambda o: abs(o.time - time), default=None)
+        return (None if nearest is None else nearest.place) or self.person
+
+    @property
+    def bystanders(self) -> tuple[Box, ...]:
+        """The people in the picture where the one asked for is not: most of those who are in one
+        picture without a subject. Empty where somebody is found or nobody was asked for."""
+        if self.person.is_largest or self.found:
+            return ()
+        return max((o.others for o in self.observations), key=len, default=())
+
     @property
     def span(self) -> Fraction:
         """Length in s of the part that counts; 0 for a still."""
@@ -233,6 +266,8 @@ class Evidence(_Value):
             rows.append(("cuts", ", ".join(f"{float(t):.2f} s" for t in self.cuts) or "none"))
         if self.observations:
             rows.append(("person found in", f"{len(self.found)} of {len(self.observations)}"))
+            if not self.person.is_largest:
+                rows.append(("looked at for", f"the person {inert(str(self.person))}"))
             others = max(len(o.others) for o in self.observations)
             rows.append(("other people", f"at most {others}" if others else "none"))
         return card(f"<b>Evidence of the {self.kind}</b> {inert(self.path)}", table(rows))

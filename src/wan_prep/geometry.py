@@ -8,6 +8,7 @@ camera coordinates.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -248,6 +249,37 @@ class Box(NamedTuple):
         shared = self.clipped(other).area
         union = self.area + other.area - shared
         return shared / union if union > 0 else 0.0
+
+
+class CrowdedBox(NamedTuple):
+    """A box that is to be left out of a picture, and the most of its area that may stay."""
+
+    box: Box
+    area_max: float
+
+
+def box_leaving_out(content: Box, keep: Box, crowd: Sequence[CrowdedBox]) -> Box | None:
+    """A large box inside `content` that holds all of `keep` and leaves the crowd out.
+
+    One by one, those of whom most is seen are cut off by the edge that leaves least of them, and
+    then the largest box. None where even `keep` shows too much of somebody.
+    """
+    room, waiting = content, list(crowd)
+    while waiting:
+        seen = [one.box.clipped(room) for one in waiting]
+        most = max(range(len(waiting)), key=lambda k: seen[k].area)
+        one, shown = waiting.pop(most), seen[most]
+        if shown.area <= 0.0:
+            break
+        cut = (
+            room._replace(left=max(room.left, min(shown.right, keep.left))),
+            room._replace(top=max(room.top, min(shown.bottom, keep.top))),
+            room._replace(right=min(room.right, max(shown.left, keep.right))),
+            room._replace(bottom=min(room.bottom, max(shown.top, keep.bottom))),
+        )
+        room = min(cut, key=lambda box: (one.box.clipped(box).area, -box.area))
+    is_out = all(one.box.clipped(room).area <= one.area_max for one in crowd)
+    return room if is_out else None
 
 
 UNIT_BOX = Box(0.0, 0.0, 1.0, 1.0)

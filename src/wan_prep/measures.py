@@ -20,6 +20,7 @@ from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import (
     UNIT_BOX,
     Box,
+    CrowdedBox,
     Floats,
     Size,
     ViewAngles,
@@ -97,6 +98,20 @@ class SubjectInFrame:
     def head(self) -> SubjectInFrame:
         """The same person as if nothing but the head were in the picture."""
         return self if self.subject.is_head else replace(self, subject=_head_of(self.subject))
+
+
+def larger_others(evidence: Evidence, left_over_max: float) -> tuple[CrowdedBox, ...]:
+    """Whoever takes more of the picture than the subject beside them, in every sample; fractions.
+
+    left_over_max: how much of each may stay in a picture, as a share of the subject's area.
+    """
+    return tuple(
+        CrowdedBox(box, left_over_max * o.subject.box.area)
+        for o in evidence.found
+        if o.subject is not None
+        for box in o.others
+        if box.area > o.subject.box.area
+    )
 
 
 class ShotPair(BaseModel):

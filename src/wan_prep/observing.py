@@ -25,6 +25,7 @@ from wan_prep.media.stillness import FreezeDetector, FreezeLimits
 from wan_prep.media.types import VideoInfo
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, Rgb
 from wan_prep.pose.people import people_in_still
 from wan_prep.pose.track import OtherPerson
@@ -64,8 +65,14 @@ def _no_progress(_share: float) -> None:
     return None
 
 
-def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) -> Evidence:
-    """The evidence of a still picture.
+def observe_image(
+    path: str | Path,
+    estimator: PoseEstimator,
+    profile: Profile,
+    *,
+    person: PersonChoice = LARGEST,
+) -> Evidence:
+    """The evidence of a still picture, looked at for this person.
 
     Raises:
         InputPathError: the path cannot be opened as a file.  What is wrong *in* the file
@@ -78,17 +85,18 @@ def observe_image(path: str | Path, estimator: PoseEstimator, profile: Profile) 
         info = probe_image(path, max_pixels=max_pixels)
         full = read_image(path, info, max_pixels=max_pixels)
     except MediaUnreadable as exc:
-        return _unreadable("image", path, model, exc)
+        return _unreadable("image", path, model, exc, person)
     meter = BarDetector()
     rgb = _fitted(full, WORK_SIDE_PX)
     meter.add(rgb)
-    body, more = people_in_still(rgb, estimator)
+    body, more = people_in_still(rgb, estimator, person)
     subject = None if body is None else _subject(body, info.width)
     return Evidence(
         kind="image",
         path=_shown(path),
         info=info,
         pose_model=model,
+        person=person,
         content=_content(meter),
         observations=(Observation(time=Fraction(0), subject=subject, **_others(more)),),
     )
@@ -190,15 +198,20 @@ def intermediate_interval(info: VideoInfo, interval: Fraction) -> Fraction:
 
 
 def observe_video(
-    video: VideoReader, estimator: PoseEstimator, *, progress: Progress = _no_progress
+    video: VideoReader,
+    estimator: PoseEstimator,
+    *,
+    person: PersonChoice = LARGEST,
+    progress: Progress = _no_progress,
 ) -> Evidence:
     """The evidence of a clip, or of the part of it that was opened.
 
-    Samples are at most `LONGEST_INTERVAL` apart.  progress: called with the share done, 0 … 1.
+    Samples are at most `LONGEST_INTERVAL` apart.  person: whom to follow.  progress: called with
+    the share done, 0 … 1.
     """
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
     if video.info is None:
-        return _unreadable("video", video.path, model, video.defect)
+        return _unreadable("video", video.path, model, video.defect, person)
     meter = BarDetector()
     shown = 0
 
@@ -212,6 +225,7 @@ def observe_video(
         seen = track_subject(
             video.samples,
             estimator,
+            person=person,
             looks=min(LOOKS_MOST, max(1, int(LOOKS_WANTED * video.interval / video.span))),
             full_look_every=LONG_FULL_LOOK_EVERY if video.is_long else 1,
             others_every=LONG_OTHERS_EVERY
@@ -221,14 +235,15 @@ def observe_video(
             on_progress=lambda time: progress(float((time - video.start) / video.span)),
         )
     except MediaUnreadable as exc:
-        return _unreadable("video", video.path, model, exc)
+        return _unreadable("video", video.path, model, exc, person)
     if not seen:
         nothing = MediaUnreadable("no_frames", "not one frame of it decodes")
-        return _unreadable("video", video.path, model, nothing)
+        return _unreadable("video", video.path, model, nothing, person)
     evidence = _video_evidence(
         video.path, video.info, model, seen, meter, start=video.start, end=video.end
     )
     return evidence.changed(
+        person=person,
         cuts=tuple(video.samples.cuts),
         still=video.still.spans(video.stop),
         sample_interval=video.interval,
@@ -239,26 +254,35 @@ def observe_video(
 
 
 def observe_video_at(
-    path: str | Path, estimator: PoseEstimator, times: Sequence[Fraction], profile: Profile
+    path: str | Path,
+    estimator: PoseEstimator,
+    times: Sequence[Fraction],
+    profile: Profile,
+    *,
+    person: PersonChoice = LARGEST,
+    person_at: Callable[[Fraction], PersonChoice] | None = None,
 ) -> Evidence:
     """The evidence of the frames displayed at exactly these times (s), in the order asked.
 
-    Each frame is looked at like a still and keeps its own time; front and back are then decided
-    over all of them. One picture is in memory at a time.
+    Each frame is looked at like a still, for this person, and keeps its own time; front and back
+    are then decided over all of them. One picture is in memory at a time.
+
+    person_at: whom the frame of a time is looked at for, where the person is known to move.
     """
     open_check(path)
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
+    whom = person_at or (lambda _time: person)
     try:
         info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
         meter = BarDetector()
         by_index = {
-            index: _looked_at(frame, estimator, meter)
+            index: _looked_at(frame, estimator, meter, whom(frame.time))
             for index, frame in each_frame_at(path, info, times)
         }
     except MediaUnreadable as exc:
-        return _unreadable("video", path, model, exc)
+        return _unreadable("video", path, model, exc, person)
     seen = _with_steady_facing_by_time([by_index[index] for index in range(len(times))])
-    return _video_evidence(path, info, model, seen, meter)
+    return _video_evidence(path, info, model, seen, meter).changed(person=person)
 
 
 def _with_steady_facing_by_time(seen: list[TrackedSample]) -> list[TrackedSample]:
@@ -269,10 +293,12 @@ def _with_steady_facing_by_time(seen: list[TrackedSample]) -> list[TrackedSample
     return [back[i] for i in range(len(seen))]
 
 
-def _looked_at(frame: DecodedFrame, estimator: PoseEstimator, meter: BarDetector) -> TrackedSample:
+def _looked_at(
+    frame: DecodedFrame, estimator: PoseEstimator, meter: BarDetector, person: PersonChoice
+) -> TrackedSample:
     rgb = frame.rgb(WORK_SIDE_PX)
     meter.add(rgb)
-    subject, others = people_in_still(rgb, estimator)
+    subject, others = people_in_still(rgb, estimator, person)
     return TrackedSample(frame.time, 0, subject, tuple(others), repaired=False)
 
 
@@ -313,12 +339,22 @@ def _shown(path: str | Path) -> str:
 
 
 def _unreadable(
-    kind: str, path: str | Path, model: ModelId, exc: MediaUnreadable | None
+    kind: str,
+    path: str | Path,
+    model: ModelId,
+    exc: MediaUnreadable | None,
+    person: PersonChoice,
 ) -> Evidence:
     exc = exc or MediaUnreadable("corrupt", "it cannot be read")
     defect = Defect(kind=exc.kind, message=str(exc))
     return Evidence.model_validate(
-        {"kind": kind, "path": _shown(path), "pose_model": model, "defects": (defect,)}
+        {
+            "kind": kind,
+            "path": _shown(path),
+            "pose_model": model,
+            "person": person,
+            "defects": (defect,),
+        }
     )
 
 

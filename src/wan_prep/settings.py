@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wan_prep.errors import ProfileError
+from wan_prep.pose.choice import LARGEST, Person
 from wan_prep.profile import Mode, Resolution
 
 
@@ -23,6 +24,9 @@ class Settings(BaseModel):
     strict: bool = False
     profile: Path | None = None
     pose_model: Path | None = None
+    person: Person = LARGEST
+    image_person: Person | None = None
+    video_person: Person | None = None
 
 
 def find_settings(folder: Path) -> Settings:

@@ -16,14 +16,22 @@ from itertools import islice
 import numpy as np
 
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
 from wan_prep.pose.heads import as_seen, find_head, region_around, whole_regions
 from wan_prep.pose.inference import infer_followed, size_of
 from wan_prep.pose.people import MOST_OTHERS, find_persons_head
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
-from wan_prep.pose.track import OtherPerson, choose_subject, facing_steadily, isolated
-from wan_prep.pose.window import WindowSample, confirm, find_faces, repair, with_transitions
+from wan_prep.pose.track import OtherPerson, PersonTrack, choose_subject, facing_steadily, isolated
+from wan_prep.pose.window import (
+    WindowSample,
+    confirm,
+    find_faces,
+    refine_meant,
+    repair,
+    with_transitions,
+)
 from wan_prep.sampling import SampledFrame
 
 WINDOW = 12
@@ -50,6 +58,7 @@ def track_subject(
     estimator: PoseEstimator,
     *,
     looks: int,
+    person: PersonChoice = LARGEST,
     full_look_every: int = 1,
     others_every: int = 1,
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
@@ -58,6 +67,7 @@ def track_subject(
     """The subject and the other people of every sample of a clip, in the order of time.
 
     looks: how many looks at the subject of each sample are taken for its consensus.
+    person: whom to follow; everybody else is among the others.
     full_look_every: whole pictures are searched in every so many samples only; between them one
     body is followed, as long as it is alone and plausible.
     others_every: other people are looked for in every so many samples, and wherever a neighbouring
@@ -67,7 +77,7 @@ def track_subject(
     The first sample, the model's template, is refined and searched for others like a still.
     """
     history: list[WindowSample] = []  # without pictures
-    coming = iter(samples)
+    coming, track = iter(samples), PersonTrack(person)
     # Faces are found beside the bodies of the next window, on another core.
     with (
         _FirstLook(estimator, full_look_every, others_every) as visit,
@@ -85,21 +95,23 @@ def track_subject(
                 break
             repair(history[-1:], held, estimator)
             confirm(history[-1:], held, estimator, looks, is_start=not history)
-            held = with_transitions(history[-1:], held, estimator)
+            refine_meant(held, estimator, looks, track, is_start=not history)
+            held = with_transitions(history[-1:], held, estimator, track)
+            track.settle([h.sample for h in held])
             find_faces(held, beside, estimator, is_start=not history)
             history += [replace(h, rgb=_NO_PICTURE) for h in held]
             last = history[-1].sample
-            visit.has_others = len(last.candidates) > 1 or bool(last.bystanders)
-    return with_steady_facing(_chosen(history))
+            visit.has_others = len(last.candidates) > 1 or bool(last.unmeasured)
+    return with_steady_facing(_chosen(history, person))
 
 
-def _chosen(history: list[WindowSample]) -> list[TrackedSample]:
+def _chosen(history: list[WindowSample], person: PersonChoice) -> list[TrackedSample]:
     """Every sample with the subject chosen over the whole clip.
 
     A subject seen in one sample only, and in neither of its neighbours, needs a recognised face.
     """
     samples = [h.sample for h in history]
-    chosen = choose_subject(samples)
+    chosen = choose_subject(samples, person)
     seen = [_seen(h, index) for h, index in zip(history, chosen, strict=True)]
     own = [i for i, h in enumerate(history) if not h.between]
     for k in isolated([samples[i] for i in own], [chosen[i] for i in own]):
@@ -189,6 +201,6 @@ def _seen(h: WindowSample, index: int | None) -> TrackedSample:
         time=h.sample.time,
         scene=h.sample.scene,
         subject=subject,
-        others=(*measured, *h.sample.bystanders)[:MOST_OTHERS],
+        others=(*measured, *h.sample.unmeasured)[:MOST_OTHERS],
         repaired=h.repaired,
     )

@@ -9,12 +9,14 @@ import pytest
 from wan_prep.analyzers.subject import absent_share, absent_spans
 from wan_prep.findings import Applicability, NotApplicable, Severity
 from wan_prep.geometry import Box
+from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import default_profile
 
 SCORES = {name: t.score for name, t in default_profile().tolerances.items()}
 OF_VIDEO = ["WP502", "WP503", "WP504", "WP506", "WP507", "WP512", "WP513"]
 OF_IMAGE = ["WP501", "WP505"]
+LEFT = {"person": PersonChoice("left")}
 
 
 @pytest.mark.parametrize("code", [*OF_IMAGE, *OF_VIDEO])
@@ -196,6 +198,92 @@ def test_the_models_own_rule_takes_the_largest(make: Any) -> None:
     assert finding.span_s is None  # two moments are no span
     smaller = {k: [beside(0.95, make)] for k in (2, 3)}
     assert make.result("WP507", make.pair(video=make.video(others=smaller))).finding is None
+
+
+# ------------------------------------------------------------------ the person one means
+
+
+def test_where_nobody_was_asked_for_it_is_not_asked_whether_they_are_there(make: Any) -> None:
+    larger = [beside(1.2, make)]
+    pair = make.pair(make.image(others=larger), make.video(others={0: larger}))
+    for code in ("WP515", "WP516", "WP517"):
+        assert isinstance(make.result(code, pair).answer, NotApplicable)
+
+
+def test_who_was_asked_for_and_is_there_passes(make: Any) -> None:
+    smaller = [beside(0.8, make)]
+    pair = make.pair(
+        make.image(others=smaller, evidence=LEFT), make.video(others={0: smaller}, evidence=LEFT)
+    )
+    for code in ("WP515", "WP516", "WP517", "WP507"):
+        result = make.result(code, pair)
+        assert (result.score, result.finding) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "instead_of", "kind"), [("WP515", "WP501", "image"), ("WP516", "WP502", "video")]
+)
+def test_who_was_asked_for_and_is_not_there_is_an_error(
+    make: Any, code: str, instead_of: str, kind: str
+) -> None:
+    two = [beside(1.0, make), beside(0.5, make)]
+    third = {"person": PersonChoice(number=3)}
+    pair = make.pair(
+        make.image(None, others=two, evidence=third),
+        make.video([None] * 4, others={1: two[:1], 2: two}, evidence=third),
+    )
+    finding = make.result(code, pair).finding
+    assert (finding.severity, finding.status) == (Severity.ERROR, "fail")
+    said = f"there are only 2 people in the {kind}; person 3 was asked for"
+    assert (finding.message, finding.measured) == (said, 2)
+    assert finding.fix.applicability is Applicability.MANUAL
+    assert isinstance(make.result(instead_of, pair).answer, NotApplicable)
+
+
+def test_where_nobody_is_at_all_nobody_in_particular_is_missing(make: Any) -> None:
+    pair = make.pair(make.image(None, evidence=LEFT), make.video([None] * 4, evidence=LEFT))
+    for code in ("WP515", "WP516", "WP517"):
+        assert isinstance(make.result(code, pair).answer, NotApplicable)
+    assert make.result("WP502", pair).finding.message == "nobody is recognised in the video"
+
+
+def test_part_of_the_clip_without_the_one_asked_for_is_said_so(make: Any) -> None:
+    pair = make.pair(video=make.video([None, *["adult"] * 15], evidence=LEFT))
+    for code in ("WP503", "WP504"):
+        message = make.result(code, pair).finding.message
+        assert "the person asked for (left) is not seen in" in message
+    message = make.result("WP301", pair).finding.message
+    assert message == "not measured: the person asked for (left) is not seen in the first frame"
+
+
+def test_the_model_takes_the_largest_whoever_was_asked_for(make: Any) -> None:
+    """Seconds 1 to 2 and from 4 on of 8; the corner can be cut off."""
+    larger = [Box(0.7, 0.0, 1.0, 1.0)]
+    video = make.video(others=dict.fromkeys((2, 3, *range(8, 16)), larger), evidence=LEFT)
+    pair = make.pair(make.image(others=larger, evidence=LEFT), video)
+    assert make.subject().box.area < larger[0].area
+    finding = make.result("WP507", pair).finding
+    assert finding.severity is Severity.WARNING
+    assert finding.message == (
+        "the model takes the largest person of each picture, and not the one asked for (left): in "
+        "the video somebody else is larger at 1.0-2.0 s, 4.0-8.0 s"
+    )
+    assert (finding.measured, finding.fix.applicability) == (10, Applicability.SAFE)
+    finding = make.result("WP517", pair).finding
+    assert finding.severity is Severity.WARNING
+    assert finding.message.endswith("in the image somebody else is larger")
+    assert finding.fix.applicability is Applicability.SAFE
+
+
+def test_who_cannot_be_cut_off_is_left_to_a_person(make: Any) -> None:
+    around = [Box(0.1, 0.0, 0.9, 1.0)]
+    pair = make.pair(
+        make.image(others=around, evidence=LEFT), make.video(others={3: around}, evidence=LEFT)
+    )
+    for code in ("WP507", "WP517"):
+        fix = make.result(code, pair).finding.fix
+        assert fix.applicability is Applicability.MANUAL
+        assert fix.title == "use material in which the person asked for is the largest"
 
 
 # ------------------------------------------------------------------ the template

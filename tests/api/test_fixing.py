@@ -21,6 +21,7 @@ from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.report.model import Report
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
+DUET = Path(__file__).parents[3] / "shared/data/pairs/steadydancer_m1"
 IMAGE, VIDEO = FIXTURES / "reference.png", FIXTURES / "driving.mp4"
 
 pytestmark = [
@@ -219,3 +220,41 @@ def test_a_plan_needs_evidence_and_the_figures_it_was_made_with(tmp_path: Path) 
     own.write_text("[tolerances.zoom]\nfine = 0.5\n", "utf-8")
     with pytest.raises(wan_prep.WanPrepError, match="other figures"):
         wan_prep.plan(report, profile=wan_prep.load_profile(own))
+
+
+# ------------------------------------------------------------------ the person one means
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(not DUET.is_dir(), reason="the real media of ../shared/data are not here")
+def test_the_smaller_of_two_gets_a_pair_in_which_the_model_takes_her(
+    network: MediapipeEstimator, tmp_path: Path
+) -> None:
+    """He is larger in the image and in most of the clip; one window of each leaves him out."""
+    report = wan_prep.check(
+        DUET / "image.png", DUET / "video.mp4", person="left", end=2, estimator=network
+    )
+    assert {"WP507", "WP517"} <= {f.code for f in report.findings}
+    options = wan_prep.PlanOptions(end=Fraction(2))
+    plan = wan_prep.plan(report, options, estimator=network)
+    fixed = wan_prep.normalize(plan, tmp_path / "out", estimator=network)
+    assert not {"WP507", "WP517"} & {f.code for f in fixed.after.findings}
+    assert fixed.after.score > report.score + 20
+    assert fixed.after.verdict == "ready"
+    # Whoever looks at what was written finds her without being told.
+    untold = wan_prep.observe(fixed.image, estimator=network)
+    assert untold.first is not None
+    assert untold.first.subject is not None
+    written = fixed.after.evidence()[0].first
+    assert written is not None
+    assert written.subject is not None
+    assert untold.first.subject.box.iou(written.subject.box) > 0.9
+    # The plan that was saved knows whom it is about.
+    saved = Plan.load(fixed.folder / "plan.json")
+    assert (str(saved.image_person), str(saved.video_person), saved.before) == ("left",) * 2 + (
+        None,
+    )
+    again = wan_prep.normalize(saved, tmp_path / "again", estimator=network)
+    assert (digest(again.image), digest(again.video)) == (digest(fixed.image), digest(fixed.video))
+    assert again.after.score == fixed.after.score
+    assert again.before.subject.image.person == report.subject.image.person

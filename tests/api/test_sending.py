@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import wan_prep
+from wan_prep.api import judging
 from wan_prep.api.sending import prepared
 from wan_prep.errors import (
     ApiKeyError,
@@ -211,6 +212,42 @@ def test_the_report_of_a_folder_needs_no_second_check(
     ready = prepared(pair[0].parent, dry_run=True)
     assert (asked, ready.report and ready.report.verdict) == ([], "ready")
     assert ready.intent.total_usd == (Decimal("0.32"), Decimal("0.40"))
+
+
+@pytest.mark.parametrize(
+    ("said", "checked_for"),
+    [
+        ({}, None),
+        ({"video_person": "2"}, None),
+        ({"video_person": "right"}, ("largest", "right")),
+        ({"person": "left", "video_person": 2}, ("left", "2")),
+    ],
+)
+def test_a_report_counts_for_whom_it_was_made(
+    pair: tuple[Path, Path],
+    judged: Any,
+    report: Any,
+    make: Any,
+    publish: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    said: dict[str, Any],
+    checked_for: tuple[str, str] | None,
+) -> None:
+    judged("risky")
+    image, video = ({"path": "x", "sha256": sha256(c).hexdigest()} for c in (b"image", b"video"))
+    subject = {"image": {"found": True}, "video": {"found": True, "presence": 1.0, "person": "2"}}
+    saved = report("ready", image=image, video=video, subject=subject, video_evidence=make.video())
+    saved.save(pair[0].parent / "report.json")
+    publish(pair[0].parent)
+    check, asked = judging.check, list[tuple[str, str]]()
+
+    def watched(*files: Any, **options: Any) -> Any:
+        asked.append((str(options["image_person"]), str(options["video_person"])))
+        return check(*files, **options)
+
+    monkeypatch.setattr(judging, "check", watched)
+    prepared(pair[0].parent, dry_run=True, **said)
+    assert asked == ([] if checked_for is None else [checked_for])
 
 
 def test_a_folder_with_another_file_than_fix_wrote_is_refused(

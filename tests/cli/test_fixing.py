@@ -122,6 +122,9 @@ def saved(tmp_path: Path, a_plan: Callable[..., Plan]) -> Path:
         ("--pad-color", "#ffffff"),
         ("--image-format", "jpeg"),
         ("--background", "#000000"),
+        ("--person", "left"),
+        ("--image-person", "2"),
+        ("--video-person", "0.5,0.5"),
     ],
     ids=lambda option: option[0],
 )

@@ -12,6 +12,7 @@ from wan_prep import api
 from wan_prep.analyzers import RULES
 from wan_prep.cli import run
 from wan_prep.evidence import Evidence
+from wan_prep.pose.choice import LARGEST
 from wan_prep.profile import default_profile
 
 Capture = pytest.CaptureFixture[str]
@@ -36,8 +37,48 @@ def test_options_reach_the_library(answer: Any, report: Any) -> None:
     assert asked == {
         "image": "-a", "video": "b c", "mode": "replace", "resolution": "720p", "start": 0.5,
         "end": 2.0, "select": ("WP3", "WP401"), "ignore": ("WP302",), "pose_model": "m.task",
-        "profile": default_profile(),
+        "profile": default_profile(), "image_person": LARGEST, "video_person": LARGEST,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "image", "video"),
+    [
+        ("", "largest", "largest"),
+        ("--person left", "left", "left"),
+        ("--person 2 --video-person 0.25,0.5", "2", "0.25,0.5"),
+        ("--image-person right", "right", "largest"),
+        ("--image-person largest --person center", "largest", "center"),
+    ],
+)
+def test_whom_one_means_reaches_the_library(
+    answer: Any, report: Any, options: str, image: str, video: str
+) -> None:
+    asked = answer(report())
+    assert run(["check", "-q", *options.split(), "a", "b"]) == 0
+    assert (str(asked["image_person"]), str(asked["video_person"])) == (image, video)
+
+
+@pytest.mark.parametrize("option", ["--person", "--image-person", "--video-person"])
+def test_who_cannot_be_meant_is_one_line(
+    answer: Any, report: Any, one_line: Any, option: str
+) -> None:
+    answer(report())
+    assert run(["check", "-q", option, "the one in red", "a", "b"]) == 2
+    assert "expected largest, left, right, center, a number from left to right" in one_line()
+
+
+def test_whom_one_means_may_be_set(answer: Any, report: Any, tmp_path: Path) -> None:
+    asked = answer(report())
+    own = tmp_path / "wan-prep.toml"
+    own.write_text('person = "left"\nvideo-person = 2\n', "utf-8")
+    for options, image, video in (
+        ([], "left", "2"),
+        (["--person", "right"], "right", "right"),
+        (["--image-person", "center"], "center", "2"),
+    ):
+        assert run(["check", "-q", *options, "a", "b"]) == 0
+        assert (str(asked["image_person"]), str(asked["video_person"])) == (image, video)
 
 
 def test_defaults_are_those_of_the_contract(answer: Any, report: Any) -> None:
@@ -104,7 +145,7 @@ def test_settings_are_found_from_a_folder_below(
 @pytest.mark.parametrize(
     "text",
     ["x = [", 'mode = "dance"', 'select = "WP1"', "nonsense = 1", "profile = 3",
-     'profile = "missing.toml"', "strict = 7", "\x00"],
+     'profile = "missing.toml"', "strict = 7", 'person = "me"', "\x00"],
 )  # fmt: skip
 def test_bad_settings_are_one_line_that_names_the_file(
     text: str, tmp_path: Path, answer: Any, report: Any, one_line: Any

@@ -130,10 +130,12 @@ def test_the_check_is_the_users_own(
     monkeypatch.setattr(judging, "check", watched)
     own = 'ignore = ["WP202"]\nresolution = "720p"\nmode = "replace"\n'
     (tmp_path / "wan-prep.toml").write_text(own, "utf-8")
-    assert run(["submit", *pair, "--dry-run", "--select", "WP2", "--pose-model", "m.task"]) == 0
+    assert run(["submit", *pair, "--dry-run", "--select", "WP2", "--pose-model", "m.task",
+                "--person", "left", "--video-person", "2"]) == 0  # fmt: skip
     assert (seen["select"], seen["ignore"]) == (("WP2",), ("WP202",))
     assert (seen["mode"], seen["resolution"]) == ("replace", "720p")
     assert seen["pose_model"] == "m.task"
+    assert (str(seen["image_person"]), str(seen["video_person"])) == ("left", "2")
 
 
 # ---- submit

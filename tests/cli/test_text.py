@@ -87,6 +87,17 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], g
     return out
 
 
+def test_whom_a_file_was_looked_at_for_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = shown(monkeypatch, capsys, report())
+    assert "looked at for" not in plain
+    subject = {"image": {"found": True}, "video": {"found": True, "presence": 1.0, "person": 2}}
+    out = shown(monkeypatch, capsys, report(subject=subject))
+    assert out.split() != plain.split()
+    assert "looked at for the person 2" in " ".join(out.split())
+
+
 @pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)

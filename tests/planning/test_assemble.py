@@ -15,6 +15,7 @@ from wan_prep.planning.foresee import foresee_image, foresee_video
 from wan_prep.planning.model import Plan
 from wan_prep.planning.options import PlanOptions
 from wan_prep.planning.search import rotation_only
+from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.profile import default_profile
 from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
@@ -359,3 +360,94 @@ def test_the_written_pair_needs_nothing_more(make: Any, check: Any, mode: Any) -
     plan = planned(check(image, video, mode=mode, resolution="480p"))
     again = planned(check(*written(plan, image, video), mode=mode, resolution="480p"))
     assert not again.changes_anything
+
+
+# ---- the person one means
+
+LEFT, WIDE = {"person": PersonChoice("left")}, (1280, 720)
+
+
+def duet(make: Any) -> tuple[Evidence, Evidence]:
+    """A man at the left, and a larger one at the right who sways, in image and clip."""
+    hero = person(make, 250.0, (340.0, 380.0), WIDE)
+    sways = [Box(left, 0.05, left + 0.35, 1.0) for left in (0.55, 0.6, 0.5, 0.58)]
+    assert sways[0].area > hero.box.area
+    size = {"width": 1280, "height": 720}
+    coded = {"coded_width": 1280, "coded_height": 720}
+    image = make.image(hero, others=sways[:1], evidence=LEFT, **size)
+    others = {k: [sways[k % 4]] for k in range(16)}
+    return image, make.video([hero] * 16, others=others, evidence=LEFT, **size, **coded)
+
+
+def larger_ones(seen: Evidence) -> list[Box]:
+    return [
+        box
+        for o in seen.observations
+        if o.subject is not None
+        for box in o.others
+        if box.area > o.subject.box.area
+    ]
+
+
+@pytest.mark.parametrize("mode", ["animate", "replace"])
+def test_whoever_is_larger_is_left_out_of_both_windows(check: Any, make: Any, mode: Any) -> None:
+    pair = duet(make)
+    assert all(larger_ones(one) for one in pair)
+    report = check(*pair, mode=mode)
+    assert {"WP507", "WP517"} <= {f.code for f in report.findings}
+    plan = planned(report)
+    image, video = written(plan, *pair)
+    assert (larger_ones(image), larger_ones(video)) == ([], [])
+    assert max(len(o.others) for o in (*image.observations, *video.observations)) == 0
+    for about, code in (("image", "WP517"), ("video", "WP507")):
+        step = by_title(plan, f"crop the {about} by")
+        assert (step.applied, step.applicability) == (True, Applicability.SAFE)
+        assert code in step.codes
+        assert "whoever is larger than the person asked for is left out" in step.reason
+    assert plan.foreseen.score > report.score
+    # In the written files the person is asked for by place, since left means nothing there.
+    for one in (image, video):
+        assert one.person.point_xy is not None
+        first = one.observations[0]
+        assert one.person.index_among([first.subject.box, *first.others]) == 0
+
+
+def test_nobody_is_left_out_where_nobody_was_asked_for(check: Any, make: Any) -> None:
+    pair = [one.changed(person=LARGEST) for one in duet(make)]
+    plan = planned(check(*pair))
+    assert not plan.changes_anything
+    assert (plan.image_person, plan.video_person) == (LARGEST, LARGEST)
+
+
+def test_whoever_cannot_be_left_out_is_left_to_a_person(check: Any, make: Any) -> None:
+    image, video = duet(make)
+    around = [Box(0.05, 0.0, 0.6, 1.0)]
+    seen = tuple(o.changed(others=around) for o in video.observations)
+    video = video.changed(observations=seen)
+    plan = planned(check(image, video))
+    step = next(s for s in plan.steps if "WP507" in s.codes)
+    assert (step.applicability, step.applied) == (Applicability.MANUAL, False)
+    assert "somebody else is larger at 0.0-8.0 s" in step.reason
+    # The image's can, all the same.
+    assert larger_ones(written(plan, image, video)[0]) == []
+
+
+def test_a_plan_says_whom_it_was_made_for(check: Any, make: Any, tmp_path: Any) -> None:
+    image, video = duet(make)
+    report = check(image, video.changed(person=PersonChoice.at(0.25, 0.5)))
+    report.save(tmp_path / "report.json")
+    loaded = Report.load(tmp_path / "report.json")
+    assert loaded == report
+    assert str(loaded.evidence()[0].person) == loaded.public_dict()["subject"]["image"]["person"]
+    plan = planned(loaded)
+    assert (str(plan.image_person), str(plan.video_person)) == ("left", "0.25,0.5")
+    (tmp_path / "plan.json").write_text(plan.public_json(), "utf-8")
+    again = Plan.load(tmp_path / "plan.json")
+    assert (again.image_person, again.video_person) == (plan.image_person, plan.video_person)
+    assert again.public_json() == plan.public_json()
+
+
+def test_a_plan_of_before_was_made_for_nobody_in_particular(check: Any, tmp_path: Any) -> None:
+    document = planned(check()).public_dict()
+    del document["image_person"], document["video_person"]
+    assert Plan.model_validate(document).image_person == LARGEST

@@ -31,8 +31,10 @@ from wan_prep.planning.crop import (
     video_constraints,
     window_heights,
     without_empty_corners,
+    without_larger_people,
 )
 from wan_prep.planning.model import Window
+from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.skeleton import Joint
 from wan_prep.profile import Resolution, default_profile
 from wan_prep.sizing import output_size
@@ -353,3 +355,36 @@ def test_areas_by_hand(constraints: Any) -> None:
     assert covered_area(picture, Window(left=2000, top=0, width=600, height=500)) == 1.0
     # 2:1 as the picture is; the least is 300 x 150 for the width and 600 x 300 for the height.
     assert window_heights(picture, Size(832, 416)) == (300, 500)
+
+
+# ---- somebody larger than the person asked for
+
+LEFT = {"person": PersonChoice("left")}
+AT_RIGHT = Box(0.7, 0.0, 1.0, 1.0)
+
+
+def lone(make: Any, others: dict[int, list[Box]], **evidence: Any) -> CropConstraints | None:
+    hero = make.subject(make.body(hips=(260.0, 600.0)))
+    video = make.video([hero] * 16, others=others, evidence=evidence)
+    return without_larger_people(video_constraints(video, PROFILE, is_shown=False), video, PROFILE)
+
+
+def test_whoever_is_larger_is_beyond_the_edge(make: Any) -> None:
+    """In one sample of sixteen; 0.7 of 720 px."""
+    found = lone(make, {5: [AT_RIGHT]}, **LEFT)
+    assert found is not None
+    assert found.content == Box(0, 0, 504, 1280)
+    assert found.shut_out == {"right"} <= found.closed_edges
+    # Nothing is added beyond that edge, though the picture goes on there.
+    assert position_range(found, 0, 700) == (-196, -196)
+    assert position_range(found, 0, 480)[1] == 24  # type: ignore[index]
+
+
+def test_nobody_is_left_out_who_is_smaller_or_where_nobody_was_asked_for(make: Any) -> None:
+    assert lone(make, {5: [AT_RIGHT]}) is None
+    assert lone(make, {5: [Box(0.8, 0.0, 1.0, 0.5)]}, **LEFT) is None
+    assert lone(make, {}, **LEFT) is None
+
+
+def test_nobody_is_left_out_who_stands_around_the_person(make: Any) -> None:
+    assert lone(make, {5: [Box(0.1, 0.0, 0.9, 1.0)]}, **LEFT) is None

@@ -76,6 +76,39 @@ def test_people_in_photographs(name: str, others: int, network: MediapipeEstimat
 
 @pytest.mark.shared_data
 @pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real media of ../shared/data are not here")
+@pytest.mark.parametrize(
+    ("who", "side"),
+    [("left", 0), ("right", 1), ("2", 1), ("0.4,0.6", 0), ("0.7,0.6", 1)],
+)
+def test_the_one_asked_for_of_two_at_night(
+    who: str, side: int, network: MediapipeEstimator
+) -> None:
+    """She stands at the left, he at the right, he is the larger; she waves, he reaches over."""
+    image = api.observe(SHARED / "pairs/steadydancer_m1/image.png", person=who, estimator=network)
+    video = api.observe(
+        SHARED / "pairs/steadydancer_m1/video.mp4", person=who, end=2, estimator=network
+    )
+    for seen in (image, video):
+        for o in seen.observations:
+            assert o.subject is not None
+            (other,) = o.others
+            assert (o.subject.box.center[0] > other.center[0]) == bool(side)
+
+
+@pytest.mark.shared_data
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real media of ../shared/data are not here")
+@pytest.mark.parametrize("who", ["3", "0.05,0.05"])
+def test_nobody_is_taken_for_one_who_is_not_there(who: str, network: MediapipeEstimator) -> None:
+    seen = api.observe(SHARED / "pairs/steadydancer_m1/image.png", person=who, estimator=network)
+    assert (seen.found, len(seen.bystanders)) == ((), 2)
+
+
+@pytest.mark.shared_data
+@pytest.mark.model
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real media of ../shared/data are not here")
 def test_two_people_full_body_at_night(network: MediapipeEstimator) -> None:
     seen = api.observe(SHARED / "pairs/steadydancer_m1/video.mp4", end=3, estimator=network)

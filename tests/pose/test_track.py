@@ -9,12 +9,15 @@ import pytest
 from wan_prep.geometry import Box, view_angles
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body, FaceBox
+from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.track import (
     BREAK_COST,
     Candidate,
+    PersonTrack,
     TrackSample,
     choose_subject,
     facing_steadily,
+    identities,
     isolated,
     jumps,
     move_cost,
@@ -369,3 +372,137 @@ def test_a_body_without_a_view_says_nothing(make: Any) -> None:
     front = turning(make, *[0.0] * 9)
     track = [(t, nothing if k in (3, 5) else b) for k, (t, b) in enumerate(flipped(front, 4))]
     assert_untouched(facing_steadily(track), track)
+
+
+# ------------------------------------------------------------------ somebody who was asked for
+
+GREEN = np.array([60.0, -40.0, 30.0])
+LEFT, RIGHT = PersonChoice("left"), PersonChoice("right")
+
+
+def test_nobody_asked_for_in_no_samples(person: Any) -> None:
+    assert choose_subject([], LEFT) == []
+    assert choose_subject(line([], []), LEFT) == [None, None]
+
+
+def test_the_one_asked_for_is_followed_however_small(person: Any) -> None:
+    large, small = person(640.0, 250.0), person(200.0, 120.0, BLUE)
+    frames = [[large, small], [small, large], [large, small]]
+    assert choose_subject(line(*frames), LEFT) == [1, 0, 1]
+    assert choose_subject(line(*frames), RIGHT) == [0, 1, 0]
+    assert choose_subject(line(*frames), PersonChoice.at(0.15, 0.5)) == [1, 0, 1]
+
+
+def test_two_people_who_cross_stay_who_they_are(person: Any) -> None:
+    """They meet in the middle, where one hides the other for one sample."""
+    frames = [
+        [person(200.0 + 120.0 * k, 200.0), person(1080.0 - 120.0 * k, 210.0, BLUE)]
+        for k in range(8)
+    ]
+    frames[4] = frames[4][1:]
+    assert choose_subject(line(*frames), LEFT) == [0, 0, 0, 0, None, 0, 0, 0]
+    assert choose_subject(line(*frames), RIGHT) == [1, 1, 1, 1, 0, 1, 1, 1]
+
+
+def test_a_larger_passer_by_does_not_take_over(person: Any) -> None:
+    """Somebody twice as large walks by, right over the one asked for, who is hidden meanwhile."""
+    here = person(300.0, 150.0)
+    frames = [
+        [here, person(800.0)],
+        [here, person(1200.0, 320.0, BLUE), person(800.0)],
+        [here, person(700.0, 320.0, BLUE), person(800.0)],
+        [person(320.0, 320.0, BLUE), person(800.0)],
+        [person(60.0, 320.0, BLUE), here, person(800.0)],
+        [here, person(800.0)],
+    ]
+    assert choose_subject(line(*frames), LEFT) == [0, 0, 0, None, 1, 0]
+
+
+@pytest.mark.parametrize("other", [RED, BLUE, None])
+def test_where_the_one_asked_for_leaves_nobody_takes_the_place(person: Any, other: Any) -> None:
+    """Whatever the other one wears, who is there all the time and walks to the very same place."""
+    frames = [[person(300.0), person(900.0, 250.0, other)]] * 3
+    frames += [[person(900.0 - 100.0 * k, 250.0, other)] for k in range(7)]
+    assert choose_subject(line(*frames), LEFT) == [0] * 3 + [None] * 7
+
+
+def test_who_comes_back_is_known_by_the_clothes(person: Any) -> None:
+    away = [[person(900.0, 250.0, BLUE)]] * 12
+    both = [person(300.0), person(900.0, 250.0, BLUE)]
+    assert choose_subject(line(both, *away, both), LEFT) == [0, *[None] * 12, 0]
+    somebody_else = [person(300.0, 250.0, GREEN), both[1]]
+    assert choose_subject(line(both, *away, somebody_else), LEFT) == [0, *[None] * 13]
+    unknown = [person(300.0, 250.0, None), both[1]]
+    assert choose_subject(line(both, *away, unknown), LEFT) == [0, *[None] * 13]
+
+
+def test_over_a_cut_only_the_clothes_count(person: Any) -> None:
+    before = [[person(300.0), person(900.0, 250.0, BLUE)]] * 2
+    after = [[person(200.0, 300.0, BLUE), person(1000.0, 120.0)]] * 2
+    chosen = choose_subject(line(*before, *after, scenes=(0, 0, 1, 1)), LEFT)
+    assert chosen == [0, 0, 1, 1]
+    alone = [[person(640.0, 300.0, BLUE)]] * 2
+    chosen = choose_subject(line(*before, *alone, scenes=(0, 0, 1, 1)), LEFT)
+    assert chosen == [0, 0, None, None]
+
+
+def test_over_a_cut_unknown_clothes_tell_nobody_apart(person: Any) -> None:
+    one, other = person(300.0, 250.0, None), person(900.0, 250.0, None)
+    chosen = choose_subject(line([one, other], [one, other], scenes=(0, 1)), LEFT)
+    assert chosen == [0, None]
+    assert choose_subject(line([one], [other], scenes=(0, 1)), LEFT) == [0, 0]  # nobody else is
+
+
+def test_who_does_not_exist_is_nobody(person: Any) -> None:
+    both = [person(300.0), person(900.0)]
+    assert choose_subject(line(both, both), PersonChoice(number=3)) == [None, None]
+    assert choose_subject(line(both, both), PersonChoice.at(0.95, 0.05)) == [None, None]
+
+
+def test_who_enters_later_is_followed_from_there_and_back(person: Any) -> None:
+    """The second from the left is the one who was there alone."""
+    here, comes = person(900.0), person(200.0, 250.0, BLUE)
+    chosen = choose_subject(line([here], [here], [comes, here]), PersonChoice(number=2))
+    assert chosen == [0, 0, 1]
+
+
+def test_everybody_has_a_number(person: Any) -> None:
+    a, b, c = person(200.0), person(640.0, 250.0, BLUE), person(1080.0, 250.0, GREEN)
+    assert identities(line([a, b], [b, a], [c, b], [b, a, c])) == [
+        [0, 1],
+        [1, 0],
+        [2, 1],
+        [1, 0, 2],
+    ]
+    assert identities([]) == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("who", ["left", "right", "2", "0.5,0.5"])
+def test_window_by_window_the_same_person_is_chosen(person: Any, size: int, who: str) -> None:
+    """Two people cross, and somebody comes; what is chosen twice changes nothing."""
+    frames = [
+        [person(200.0 + 120.0 * k, 200.0), person(1080.0 - 120.0 * k, 210.0, BLUE)]
+        for k in range(8)
+    ]
+    frames[3].append(person(640.0, 320.0, GREEN))
+    samples = line(*frames)
+    track = PersonTrack(PersonChoice.parse(who))
+    chosen: list[int | None] = []
+    for k in range(0, len(samples), size):
+        window = samples[k : k + size]
+        assert track.choose(window) == track.choose(window)
+        # With the last sample of the window before, as `pose.window` looks at them.
+        assert track.choose([*samples[max(0, k - 1) : k], *window])[-len(window) :] == (
+            track.choose(window)
+        )
+        chosen += track.choose(window)
+        track.settle(window)
+    assert chosen == choose_subject(samples, track.person)
+
+
+def test_an_arm_before_the_body_makes_nobody_else_of_it(person: Any) -> None:
+    """For one sample the torso has other colours, in the same place and scale."""
+    other = person(900.0, 250.0, BLUE)
+    frames = [[person(300.0), other], [person(310.0, 250.0, GREEN), other], [person(300.0), other]]
+    assert choose_subject(line(*frames), LEFT) == [0, 0, 0]

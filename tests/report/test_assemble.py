@@ -149,6 +149,7 @@ MEASURES = closed(
 )
 SEEN = {
     "found": {"type": "boolean"},
+    "person": {"type": "string"},
     "shot": SHOT,
     "frame_height_m": MAYBE_NUMBER,
     "neck_xy": PLACE,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from wan_prep.analyzers.spans import in_words
+from wan_prep.analyzers.spans import in_words, nobody_in_words
+from wan_prep.evidence import Evidence
 from wan_prep.findings import (
     Answer,
     Applicability,
@@ -48,11 +49,9 @@ def at_first(
         if not context.readable:
             return NotApplicable("a file cannot be read")
         if context.image_subject is None:
-            return Inconclusive("not measured: no body is recognised in the image", fix=_SHOW_BODY)
+            return _nobody(context.image, "the image")
         if context.first is None:
-            return Inconclusive(
-                "not measured: no body is recognised in the first frame", fix=_SHOW_BODY
-            )
+            return _nobody(context.video, "the first frame")
         answer = judge(context.first, context)
         if measure is None or not isinstance(answer, Judged):
             return answer
@@ -66,6 +65,12 @@ def at_first(
         return believed(answer, seen, context.profile, unknown)
 
     return check
+
+
+def _nobody(evidence: Evidence, where: str) -> Inconclusive:
+    is_other = not evidence.person.is_largest
+    who = nobody_in_words(evidence) if is_other else "no body is recognised"
+    return Inconclusive(f"not measured: {who} in {where}", fix=_SHOW_BODY)
 
 
 def at_typical(

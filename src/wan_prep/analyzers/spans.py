@@ -36,6 +36,13 @@ def spans_in_words(spans: Spans, most: int = 3) -> str:
     return said if len(spans) <= most else f"{said} and {len(spans) - most} more spans"
 
 
+def nobody_in_words(evidence: Evidence) -> str:
+    """Of a picture without a subject: nobody is there, or nobody whom it was looked at for."""
+    if evidence.person.is_largest:
+        return "nobody is recognised"
+    return f"the person asked for ({evidence.person}) is not seen"
+
+
 def in_words(names: Sequence[str]) -> str:
     """`top`, `top and left`, `top, left and right`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -8,7 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from wan_prep.analyzers.spans import Spans, in_words, spans_in_words, spans_where, times_in_words
+from wan_prep.analyzers.spans import (
+    Spans,
+    in_words,
+    nobody_in_words,
+    spans_in_words,
+    spans_where,
+    times_in_words,
+)
 from wan_prep.evidence import Evidence, Observation, Subject
 from wan_prep.findings import (
     HEADS_ONLY,
@@ -24,12 +31,22 @@ from wan_prep.findings import (
     Severity,
     by_tolerance,
 )
-from wan_prep.geometry import view_angles
+from wan_prep.geometry import bounding_box, box_leaving_out, view_angles
+from wan_prep.measures import larger_others
 from wan_prep.pose.body import ramp, sight, sight_in
 from wan_prep.pose.skeleton import LIMBS, Joint
+from wan_prep.profile import Profile
 
 _UNREADABLE = NotApplicable("a file cannot be read")
 _TRIM = Fix(applicability=Applicability.SAFE, title="trim to the part with the person in it")
+_SOMEBODY_ELSE = NotApplicable("there are people, but not the one asked for")
+_LEAVE_OUT = Fix(
+    applicability=Applicability.SAFE, title="crop so that whoever is larger is left out"
+)
+_ALONE = Fix(
+    applicability=Applicability.MANUAL,
+    title="use material in which the person asked for is the largest",
+)
 # Half the width of the range between stretched and foreshortened, in deg: the noise of one limb.
 _EDGE_DEG = 10.0
 
@@ -39,6 +56,8 @@ def person_in_image(context: PairContext) -> Answer:
         return _UNREADABLE
     if context.image_subject is not None:
         return PASSED
+    if context.image.bystanders:
+        return _SOMEBODY_ELSE
     return Inconclusive(
         "no human body is recognised in the image; stylised characters are often missed",
         fix=Fix(
@@ -52,6 +71,8 @@ def person_in_video(context: PairContext) -> Answer:
         return _UNREADABLE
     if context.video.found:
         return PASSED
+    if context.video.bystanders:
+        return _SOMEBODY_ELSE
     flaw = context.profile.flaws["no_person_in_video"]
     return Judged(
         score=flaw.score,
@@ -61,6 +82,38 @@ def person_in_video(context: PairContext) -> Answer:
         unit="frames with a person",
         source=flaw.source,
         fix=Fix(applicability=Applicability.MANUAL, title="choose a clip that shows a person"),
+    )
+
+
+def meant_person_in_image(context: PairContext) -> Answer:
+    return _meant_person(context.image, context)
+
+
+def meant_person_in_video(context: PairContext) -> Answer:
+    return _meant_person(context.video, context)
+
+
+def _meant_person(evidence: Evidence, context: PairContext) -> Answer:
+    """Somebody was asked for; nobody else is ever taken instead."""
+    if evidence.info is None:
+        return _UNREADABLE
+    if evidence.person.is_largest:
+        return NotApplicable("nobody in particular was asked for")
+    if evidence.found:
+        return PASSED
+    if not evidence.bystanders:
+        return NotApplicable(f"nobody is in the {evidence.kind}")
+    flaw = context.profile.flaws["person_asked_for_missing"]
+    return Judged(
+        score=flaw.score,
+        message=evidence.person.missing(evidence.bystanders, evidence.kind),
+        measured=len(evidence.bystanders),
+        unit="people",
+        source=flaw.source,
+        fix=Fix(
+            applicability=Applicability.MANUAL,
+            title="ask for somebody who is there, with --person, or use other material",
+        ),
     )
 
 
@@ -77,7 +130,7 @@ def presence(context: PairContext) -> Answer:
     judged = by_tolerance(
         tolerance,
         share,
-        f"nobody is recognised in {share:.0%} of the clip: {spans_in_words(spans)}",
+        f"{nobody_in_words(video)} in {share:.0%} of the clip: {spans_in_words(spans)}",
         fix=_TRIM,
         spans_s=spans,
     )
@@ -99,8 +152,7 @@ def late_entry(context: PairContext) -> Answer:
     flaw = context.profile.flaws["late_entry"]
     return Judged(
         score=flaw.score,
-        message="the first frame, which the model takes as its template, shows nobody; the "
-        f"person appears at {begins:.2f} s",
+        message=f"{_first_frame(context.video)}; the person appears at {begins:.2f} s",
         measured=begins,
         limit=0,
         unit="s",
@@ -108,6 +160,12 @@ def late_entry(context: PairContext) -> Answer:
         fix=_TRIM,
         spans_s=((float(context.video.start), begins),),
     )
+
+
+def _first_frame(video: Evidence) -> str:
+    if video.person.is_largest:
+        return "the first frame, which the model takes as its template, shows nobody"
+    return f"{nobody_in_words(video)} in the first frame, which the model takes as its template"
 
 
 def others_in_image(context: PairContext) -> Answer:
@@ -137,12 +195,14 @@ def _others(observations: Iterable[Observation], which: str, context: PairContex
             worst, share, when = ratio, max(big), float(o.time)
     if worst == 0:
         return PASSED
+    whom = (context.image if which == "image" else context.video).person
+    main = "the main person" if whom.is_largest else f"the one asked for ({whom})"
     people = "another person is" if count == 1 else f"{count} other people are"
     at = "" if which == "image" else f" (most at {when:.2f} s)"
     return by_tolerance(
         context.tolerance("other_person"),
         worst,
-        f"{people} in the {which}, up to {worst:.0%} as large as the main person and {share:.0%} "
+        f"{people} in the {which}, up to {worst:.0%} as large as {main} and {share:.0%} "
         f"of the frame{at}; the model expects one",
         fix=Fix(applicability=Applicability.UNSAFE, title="crop to the main person"),
     )
@@ -152,13 +212,11 @@ def largest_box(context: PairContext) -> Answer:
     """Simulates the model: per frame, independently, the largest box."""
     if not context.video.found:
         return NotApplicable("nobody is in the video")
-    times = [
-        float(o.time)
-        for o in context.video.found
-        if o.subject is not None and any(b.area > o.subject.box.area for b in o.others)
-    ]
+    times = [float(o.time) for o in context.video.found if _is_outgrown(o)]
     if not times:
         return PASSED
+    if not context.video.person.is_largest:
+        return _larger_than_meant(context.video, context)
     flaw = context.profile.flaws["largest_person_swap"]
     return Judged(
         score=flaw.score,
@@ -171,6 +229,49 @@ def largest_box(context: PairContext) -> Answer:
         fix=Fix(applicability=Applicability.UNSAFE, title="crop to the main person"),
         spans_s=tuple((t, t) for t in times[:20]),
     )
+
+
+def largest_in_image(context: PairContext) -> Answer:
+    """In the image the model takes the largest box, too, whoever was asked for."""
+    image = context.image
+    if image.person.is_largest:
+        return NotApplicable("nobody in particular was asked for")
+    if not image.found:
+        return NotApplicable("the person asked for is not in the image")
+    return _larger_than_meant(image, context)
+
+
+def _larger_than_meant(evidence: Evidence, context: PairContext) -> Judged:
+    spans = spans_where(evidence, _is_outgrown)
+    if not spans:
+        return PASSED
+    when = "" if evidence.kind == "image" else f" at {spans_in_words(spans)}"
+    flaw = context.profile.flaws["largest_person_swap"]
+    return Judged(
+        score=flaw.score,
+        message="the model takes the largest person of each picture, and not the one asked for "
+        f"({evidence.person}): in the {evidence.kind} somebody else is larger{when}",
+        measured=sum(_is_outgrown(o) for o in evidence.observations),
+        limit=0,
+        unit="samples",
+        source=flaw.source,
+        fix=_LEAVE_OUT if _may_be_left_out(evidence, context.profile) else _ALONE,
+        spans_s=() if evidence.kind == "image" else spans,
+    )
+
+
+def _is_outgrown(observation: Observation) -> bool:
+    """Whether somebody else takes more of the picture than the subject."""
+    subject = observation.subject
+    return subject is not None and any(b.area > subject.box.area for b in observation.others)
+
+
+def _may_be_left_out(evidence: Evidence, profile: Profile) -> bool:
+    """Whether one crop over all samples holds the subject and leaves out whoever is larger."""
+    boxes = np.array([o.subject.box for o in evidence.found if o.subject is not None])
+    keep = bounding_box(boxes.reshape(-1, 2)).clipped(evidence.content)
+    larger = larger_others(evidence, profile.limit("left_over_max"))
+    return box_leaving_out(evidence.content, keep, larger) is not None
 
 
 def template_hidden(context: PairContext) -> Answer:
@@ -318,5 +419,15 @@ RULES = (
         template_turned,
         cap=Severity.WARNING,
         at_start=True,
+    ),
+    Rule("WP515", "person-asked-for-not-in-image", "subject", "image", meant_person_in_image),
+    Rule("WP516", "person-asked-for-not-in-video", "subject", "video", meant_person_in_video),
+    Rule(
+        "WP517",
+        "largest-in-image-is-another",
+        "subject",
+        "image",
+        largest_in_image,
+        cap=Severity.WARNING,
     ),
 )

@@ -17,8 +17,9 @@ from wan_prep.api.showing import page
 from wan_prep.errors import NormalizeFailed, WanPrepError
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import About
-from wan_prep.planning.model import Geometry, Plan
+from wan_prep.planning.model import Geometry, Plan, Span
 from wan_prep.planning.options import PlanOptions
+from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Profile, default_profile
 from wan_prep.report.assemble import Selection, build_report
@@ -78,11 +79,12 @@ def plan(
     figures = profile or default_profile()
     _, video = report.evidence()
     with ExitStack() as stack:
-        observe_at = _looking_at(video.path, figures, stack, pose_model, estimator, progress)
+        observe_at = _looking_at(video, video.path, figures, stack, pose_model, estimator, progress)
         return make_plan(report, options, profile=figures, observe_at=observe_at)
 
 
 def _looking_at(
+    video: Evidence,
     path: str,
     figures: Profile,
     stack: ExitStack,
@@ -90,7 +92,8 @@ def _looking_at(
     estimator: PoseEstimator | None,
     progress: Progress,
 ) -> ObserveAt | None:
-    """Looks at frames of the clip; the network is loaded when it is first asked."""
+    """Looks at frames of the clip at `path`, for the person whom its evidence shows there; the
+    network is loaded when it is first asked."""
     if not Path(path).is_file():
         return None
     networks: list[PoseEstimator] = []
@@ -102,7 +105,8 @@ def _looking_at(
         if not networks:
             progress("looking for the best start", 0.0)
             networks.append(stack.enter_context(Estimating(estimator, pose_model, needed=True)))
-        return observe_video_at(path, networks[0], times, figures).observations
+        seen = observe_video_at(path, networks[0], times, figures, person_at=video.person_at)
+        return seen.observations
 
     return lambda times: seen_at(tuple(times))
 
@@ -162,12 +166,17 @@ def normalize(
                 resolution=plan.resolution,
                 start=plan.checked_from,
                 end=plan.checked_until,
+                image_person=plan.image_person,
+                video_person=plan.video_person,
                 ignore=plan.deselected,
                 profile=figures,
                 estimator=network,
                 progress=progress,
             )
-        observe_at = _looking_at(plan.video.source, figures, stack, pose_model, network, progress)
+        _, video = before.evidence()
+        observe_at = _looking_at(
+            video, plan.video.source, figures, stack, pose_model, network, progress
+        )
         attempts = _Attempts(plan, before, observe_at, figures)
         for attempt in attempts:
             with prepare(
@@ -318,18 +327,22 @@ def _checked_again(
 ) -> tuple[Report, ...]:
     """The reports of the written pair; its decode is also the proof that all of it decodes."""
     from wan_prep.observing import observe_image
+    from wan_prep.planning.foresee import foresee_image
 
     source_image, source_video = before.evidence()
     image = source_image
     if not plan.image.copy_bytes:
         progress("checking what was written", 0.0)
-        image = observe_image(prepared.image, network, figures)
+        assert plan.image.geometry is not None
+        person = foresee_image(source_image, plan.image.geometry, plan.image.format).person
+        image = observe_image(prepared.image, network, figures, person=person)
         _verify(source_image, image, plan.image.geometry, Fraction(0))
     reports = []
     for span, path in zip(plan.video.spans, prepared.videos, strict=True):
         video = source_video
         if not plan.video.copy_bytes or _is_part(source_video):
-            video = _observed_whole(path, network, figures, progress)
+            person = _person_in(plan, span, source_video, figures)
+            video = _observed_whole(path, network, figures, progress, person)
         if not plan.video.copy_bytes:
             _verify(source_video, video, plan.video.geometry, span.start)
         reports.append(
@@ -346,18 +359,35 @@ def _checked_again(
     return tuple(reports)
 
 
+def _person_in(plan: Plan, span: Span, video: Evidence, figures: Profile) -> PersonChoice:
+    """Whom the clip written of this span is looked at for: the same person, by place."""
+    from wan_prep.planning.foresee import foresee_video, part_of
+
+    geometry, fps = plan.video.geometry, plan.video.fps
+    if geometry is None or fps is None:
+        return part_of(video, span.start, span.end).person_at(span.start)
+    return foresee_video(video, geometry, span.start, span.end, fps, figures).person
+
+
 def _is_part(video: Evidence) -> bool:
     return video.start > 0 or video.end is not None
 
 
 def _observed_whole(
-    path: Path, network: PoseEstimator, figures: Profile, progress: Progress
+    path: Path,
+    network: PoseEstimator,
+    figures: Profile,
+    progress: Progress,
+    person: PersonChoice,
 ) -> Evidence:
     from wan_prep.observing import VideoReader, observe_video
 
     with VideoReader(path, figures, every_frame=True) as opened:
         return observe_video(
-            opened, network, progress=lambda share: progress("checking what was written", share)
+            opened,
+            network,
+            person=person,
+            progress=lambda share: progress("checking what was written", share),
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from wan_prep.errors import DependencyMissing, MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
+from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.assemble import Selection, build_report
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from wan_prep.observing import VideoReader
 
 PathLike = str | Path
+PersonLike = PersonChoice | str | int
+"""Whom a picture is looked at for: as on the command line, `left`, `2` or `0.3,0.5`."""
 Progress = Callable[[str, float], None]
 """Called with what is being done and its share done, 0 … 1."""
 
@@ -40,6 +43,9 @@ def check(
     resolution: Resolution = "480p",
     start: float | Fraction = 0,
     end: float | Fraction | None = None,
+    person: PersonLike | None = None,
+    image_person: PersonLike | None = None,
+    video_person: PersonLike | None = None,
     profile: Profile | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
@@ -52,6 +58,9 @@ def check(
     image, video: paths, or evidence from `observe`, which is not looked at again.
     start, end: the part of the clip that counts, in s from its first frame; `start` becomes the
         first frame. They apply to a path; evidence has its own.
+    person: whom to look at where there are several people: `largest` (the main one, the default),
+        `left`, `right`, `center`, a number from 1 from left to right, or `X,Y` in fractions of the
+        picture. image_person, video_person: in that file, instead. They apply to paths, too.
     estimator: another pose network behind the same protocol; it is not closed.
 
     What is wrong with the files or the pair is in the report's findings.
@@ -69,6 +78,13 @@ def check(
     if isinstance(select, str) or isinstance(ignore, str):
         raise WanPrepError("select and ignore take a list of codes, such as ['WP3']")
     selection = Selection(tuple(select), tuple(ignore)).validated()
+    persons = {
+        kind: _person_in(given, person if own is None else own)
+        for kind, given, own in (
+            ("image", image, image_person),
+            ("video", video, video_person),
+        )
+    }
     begin, stop = _part(start, end)
     if isinstance(video, Evidence) and (begin > 0 or stop is not None):
         raise WanPrepError(
@@ -96,10 +112,12 @@ def check(
         image_evidence = (
             image
             if isinstance(image, Evidence)
-            else _observed_image(image, network, figures, progress)
+            else _observed_image(image, network, figures, progress, persons["image"])
         )
         video_evidence = (
-            video if isinstance(video, Evidence) else _observed_video(opened, network, progress)
+            video
+            if isinstance(video, Evidence)
+            else _observed_video(opened, network, progress, persons["video"])
         )
     return build_report(
         image_evidence,
@@ -119,6 +137,7 @@ def observe(
     start: float | Fraction = 0,
     end: float | Fraction | None = None,
     at: Sequence[float | Fraction] | None = None,
+    person: PersonLike | None = None,
     profile: Profile | None = None,
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
@@ -128,6 +147,8 @@ def observe(
 
     kind: None decides by the content; an animation counts as a video then.
     at: look at the frames displayed at exactly these times instead of sampling the clip.
+    person: whom to look at where there are several people, as for `check`; the one chosen in the
+        first frame that shows them is followed through the clip. With `at` each frame stands alone.
 
     Raises:
         InputPathError: the path is missing or not a regular file.
@@ -136,6 +157,7 @@ def observe(
     """
     figures = profile or default_profile()
     begin, stop = _part(start, end)
+    meant = PersonChoice.of(person)
     _must_open(path)
     actual = kind or _kind_of(path, figures)
     if at is not None and actual == "image":
@@ -153,12 +175,27 @@ def observe(
         if times is not None:
             from wan_prep.observing import observe_video_at
 
-            seen = observe_video_at(path, network, times, figures)
+            seen = observe_video_at(path, network, times, figures, person=meant)
             _must_be_shown(times, seen)
             return seen
         if actual == "image":
-            return _observed_image(path, network, figures, progress)
-        return _observed_video(opened, network, progress)
+            return _observed_image(path, network, figures, progress, meant)
+        return _observed_video(opened, network, progress, meant)
+
+
+def _person_in(given: PathLike | Evidence, asked: PersonLike | None) -> PersonChoice:
+    """Whom this file is looked at for.
+
+    Raises:
+        WanPrepError: the choice cannot be read, or is not the one the evidence was made for.
+    """
+    person = PersonChoice.of(asked)
+    if not isinstance(given, Evidence) or asked is None or person == given.person:
+        return person
+    raise WanPrepError(
+        f"the evidence of {given.path} was looked at for the person {given.person}, and not for "
+        f"{person}; observe the file again: wan_prep.observe(path, person={str(person)!r})"
+    )
 
 
 def _opened(path: PathLike, profile: Profile, start: Fraction, end: Fraction | None) -> VideoReader:
@@ -168,22 +205,29 @@ def _opened(path: PathLike, profile: Profile, start: Fraction, end: Fraction | N
 
 
 def _observed_image(
-    path: PathLike, estimator: PoseEstimator, profile: Profile, progress: Progress
+    path: PathLike,
+    estimator: PoseEstimator,
+    profile: Profile,
+    progress: Progress,
+    person: PersonChoice,
 ) -> Evidence:
     from wan_prep.observing import observe_image
 
     progress("looking at the image", 0.0)
-    return observe_image(path, estimator, profile)
+    return observe_image(path, estimator, profile, person=person)
 
 
 def _observed_video(
-    opened: VideoReader | None, estimator: PoseEstimator, progress: Progress
+    opened: VideoReader | None, estimator: PoseEstimator, progress: Progress, person: PersonChoice
 ) -> Evidence:
     from wan_prep.observing import observe_video
 
     assert opened is not None
     return observe_video(
-        opened, estimator, progress=lambda share: progress("looking at the video", share)
+        opened,
+        estimator,
+        person=person,
+        progress=lambda share: progress("looking at the video", share),
     )
 
 

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 from wan_prep.api import judging
-from wan_prep.api.judging import PathLike, Progress, exact_s, quiet
+from wan_prep.api.judging import PathLike, PersonLike, Progress, exact_s, quiet
 from wan_prep.errors import GateRefused, MediaUnreadable, WanPrepError
+from wan_prep.pose.choice import PersonChoice
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
 from wan_prep.submission.environment import Connection
@@ -47,6 +48,9 @@ class SubmitOptions(TypedDict, total=False):
     profile: Profile | None
     select: Sequence[str]
     ignore: Sequence[str]
+    person: PersonLike | None
+    image_person: PersonLike | None
+    video_person: PersonLike | None
     pose_model: PathLike | None
     progress: Progress
 
@@ -101,8 +105,8 @@ def submit(
     resubmit: pay for the same work a second time.
     strict: refuse what has warnings, too.
     request: prompt, seed, mode, resolution (None for what the pair was prepared for), no_check,
-        duration (in s, where it is not measured here), profile, select, ignore, pose_model and
-        progress.
+        duration (in s, where it is not measured here), profile, select, ignore, person,
+        image_person, video_person, pose_model and progress.
 
     Raises:
         ApiKeyError, UploadNotAllowed: before anything is looked at.
@@ -172,6 +176,9 @@ def prepared(
     profile: Profile | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    person: PersonLike | None = None,
+    image_person: PersonLike | None = None,
+    video_person: PersonLike | None = None,
     pose_model: PathLike | None = None,
     progress: Progress = quiet,
 ) -> PreparedSubmission:
@@ -182,6 +189,8 @@ def prepared(
     duration: of the clip in s, where it is not measured here.
     dry_run: nothing is fetched, and neither key nor permission to upload is needed.
     select, ignore, pose_model: for the check; a report that is there already counts as it is.
+    person, image_person, video_person: for the check, as there; None for whom a report that is
+        there already was made for.
 
     Raises:
         InputPathError: a file or folder that is not there, or not what it must be.
@@ -216,7 +225,12 @@ def prepared(
             film, clip = _at_hand(intent.video, Path(scratch), figures, progress)
             intent = replace(intent, image=image, video=film)
             report = given.report
-            if report is None or not intent.fits(report):
+            persons = _persons(
+                report,
+                person if image_person is None else image_person,
+                person if video_person is None else video_person,
+            )
+            if report is None or not intent.fits(report) or persons != _persons(report):
                 report = judging.check(
                     picture,
                     clip,
@@ -225,6 +239,8 @@ def prepared(
                     profile=figures,
                     select=select,
                     ignore=ignore,
+                    image_person=persons[0],
+                    video_person=persons[1],
                     pose_model=pose_model,
                     progress=progress,
                 )
@@ -234,6 +250,17 @@ def prepared(
     warning = None if given.target is None else other_target(given.target, target)
     warnings = () if warning is None else (warning,)
     return PreparedSubmission(replace(intent, notes=intent.notes + warnings), report, warnings)
+
+
+def _persons(
+    report: Report | None, image: PersonLike | None = None, video: PersonLike | None = None
+) -> tuple[PersonChoice, PersonChoice]:
+    """Whom image and video are looked at for: who is named here, else whom the report speaks of."""
+    subject = None if report is None else report.subject
+    return (
+        PersonChoice.of(subject.image.person if image is None and subject else image),
+        PersonChoice.of(subject.video.person if video is None and subject else video),
+    )
 
 
 def _input(source: PathLike, kind: InputKind) -> Input:

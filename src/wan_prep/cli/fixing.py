@@ -15,6 +15,7 @@ from wan_prep.cli.options import (
     IntervalOptions,
     Judging,
     JudgingOptions,
+    PersonOptions,
     QuietOpt,
     VideoArg,
     spelled_out,
@@ -126,6 +127,7 @@ def plan(
     video: VideoArg,
     *,
     judging: JudgingOptions,
+    people: PersonOptions,
     interval: IntervalOptions,
     planning: PlanningOptions,
     format: FormatOpt = Format.text,  # the option's name
@@ -138,7 +140,7 @@ def plan(
     from wan_prep import api
 
     options = planning.over(interval)
-    asked = judging.with_settings()
+    asked = judging.with_settings(people)
     with Progress(quiet) as progress, api.network(asked.pose_model) as estimator:
         report = _checked(image, video, asked, estimator, progress)
         if not _is_readable(report):
@@ -176,6 +178,7 @@ def fix(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     judging: JudgingOptions,
+    people: PersonOptions,
     interval: IntervalOptions,
     planning: PlanningOptions,
     format: FormatOpt = Format.text,
@@ -194,7 +197,7 @@ def fix(
     if (plan is None) == (image is None or video is None) or (plan is not None and image):
         raise WanPrepError("give IMAGE and VIDEO, or --plan FILE alone")
     options = planning.over(interval)
-    asked = judging.with_settings()
+    asked = judging.with_settings(people)
     made = None if plan is None else Plan.load(plan)
     if made is not None:
         _must_agree(context, made, options, asked)
@@ -259,6 +262,8 @@ def _checked(
         video,
         mode=asked.mode,
         resolution=asked.resolution,
+        image_person=asked.image_person,
+        video_person=asked.video_person,
         profile=asked.profile,
         select=asked.select,
         ignore=asked.ignore,
@@ -285,6 +290,10 @@ def _must_agree(context: typer.Context, plan: Plan, options: PlanOptions, asked:
         differing.append("mode")
     if asked.resolution != plan.resolution:
         differing.append("resolution")
+    if asked.image_person != plan.image_person:
+        differing += ["image_person", "person"]
+    if asked.video_person != plan.video_person:
+        differing += ["video_person", "person"]
     selection = Selection(asked.select, asked.ignore).validated()
     if set(selection.deselected()) != set(plan.deselected):
         differing += ["select", "ignore"]

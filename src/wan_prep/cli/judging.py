@@ -12,6 +12,7 @@ from wan_prep.cli.options import (
     ImageArg,
     IntervalOptions,
     JudgingOptions,
+    PersonOptions,
     ProfileOpt,
     QuietOpt,
     VerboseOpt,
@@ -45,6 +46,7 @@ def check(
     video: VideoArg,
     *,
     judging: JudgingOptions,
+    people: PersonOptions,
     interval: IntervalOptions,
     html: HtmlOpt = None,
     format: FormatOpt = Format.text,  # the option's name
@@ -54,10 +56,11 @@ def check(
     """Judge a pair: verdict, scores, findings, cost.
 
     Example: wan-prep check hero.png dance.mp4 --mode replace --resolution 720p
+    Example: wan-prep check hero.png duet.mp4 --video-person left
     """
     from wan_prep import api
 
-    asked = judging.with_settings()
+    asked = judging.with_settings(people)
     if html is not None:
         sources = (image, video, judging.profile, judging.pose_model)
         refuse_replacing(html, [path for path in sources if path])
@@ -69,6 +72,8 @@ def check(
             resolution=asked.resolution,
             start=interval.start or 0,
             end=interval.end,
+            image_person=asked.image_person,
+            video_person=asked.video_person,
             profile=asked.profile,
             select=asked.select,
             ignore=asked.ignore,
@@ -98,7 +103,7 @@ def inspect(
 ) -> None:
     """Show what is seen in one file.
 
-    Example: wan-prep inspect dance.mp4 --at 0,2.5
+    Example: wan-prep inspect duet.mp4 --at 0,2.5 --person left
     """
     from wan_prep import api
     from wan_prep.report.assemble import Selection
@@ -112,6 +117,7 @@ def inspect(
             start=interval.start or 0,
             end=interval.end,
             at=None if at is None else times_of(at),
+            person=asked.person,
             profile=asked.profile,
             pose_model=asked.pose_model,
             progress=progress,

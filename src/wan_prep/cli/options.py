@@ -16,6 +16,7 @@ from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
+    from wan_prep.pose.choice import PersonChoice
     from wan_prep.profile import Profile
     from wan_prep.settings import Settings
 
@@ -111,6 +112,15 @@ PoseModelOpt = Annotated[
     str | None,
     typer.Option("--pose-model", metavar="FILE", help="Another pose landmarker bundle (.task)."),
 ]
+PersonOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--person",
+        metavar="WHO",
+        help="Whom to look at among several people: largest, left, right, center, a number from 1, "
+        "left to right, or X,Y in fractions of the picture, as 0.3,0.5. [default: largest]",
+    ),
+]
 HtmlOpt = Annotated[
     str | None, typer.Option("--html", metavar="FILE", help="Write the visual report as well.")
 ]
@@ -128,11 +138,28 @@ class Judging:
     ignore: tuple[str, ...]
     profile: Profile
     pose_model: str | Path | None
+    person: PersonChoice
+    image_person: PersonChoice
+    video_person: PersonChoice
     is_strict: bool
 
     def exit_code(self, verdict: str) -> int:
         is_bad = verdict == "not_ready" or (self.is_strict and verdict == "risky")
         return EXIT_FINDINGS if is_bad else EXIT_OK
+
+
+@dataclass(frozen=True)
+class PersonOptions:
+    """Whom the files of a pair are looked at for, where that differs from `--person`."""
+
+    image_person: Annotated[
+        str | None,
+        typer.Option("--image-person", metavar="WHO", help="As --person, for the image alone."),
+    ] = None
+    video_person: Annotated[
+        str | None,
+        typer.Option("--video-person", metavar="WHO", help="As --person, for the video alone."),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -144,10 +171,23 @@ class JudgingOptions:
     strict: StrictOpt = None
     profile: ProfileOpt = None
     pose_model: PoseModelOpt = None
+    person: PersonOpt = None
 
-    def with_settings(self) -> Judging:
-        """Raises ProfileError: settings or profile are not valid."""
+    def with_settings(self, people: PersonOptions = PersonOptions()) -> Judging:
+        """What is asked for, with the settings where nothing is said.
+
+        Raises:
+            ProfileError: settings or profile are not valid.
+            WanPrepError: an option says nothing that can be.
+        """
+        from wan_prep.pose.choice import PersonChoice
+
         settings = settings_here()
+
+        def person_in(own: str | None, set_for_it: PersonChoice | None) -> PersonChoice:
+            said = self.person if own is None else own
+            return PersonChoice.of(set_for_it or settings.person if said is None else said)
+
         return Judging(
             mode=self.mode.value if self.mode else settings.mode,
             resolution=self.resolution.value if self.resolution else settings.resolution,
@@ -155,6 +195,9 @@ class JudgingOptions:
             ignore=codes_of(self.ignore, settings.ignore),
             profile=profile_asked(self.profile, settings),
             pose_model=settings.pose_model if self.pose_model is None else self.pose_model,
+            person=person_in(None, None),
+            image_person=person_in(people.image_person, settings.image_person),
+            video_person=person_in(people.video_person, settings.video_person),
             is_strict=settings.strict if self.strict is None else self.strict,
         )
 

@@ -14,6 +14,7 @@ from wan_prep.cli.options import (
     FormatOpt,
     Judging,
     JudgingOptions,
+    PersonOptions,
     ProfileOpt,
     QuietOpt,
     VerboseOpt,
@@ -99,6 +100,7 @@ def submit(
     ] = None,
     *,
     judging: JudgingOptions,
+    people: PersonOptions,
     options: SubmissionOptions,
 ) -> None:
     """Check a pair, estimate its cost, and submit it.
@@ -113,9 +115,9 @@ def submit(
     from wan_prep.submission.client import Client
     from wan_prep.submission.intent import dollars
 
-    asked = judging.with_settings()
+    asked = judging.with_settings(people)
     most = None if options.max_cost is None else dollars(options.max_cost)
-    ready = _prepared(pair, video, options, judging, asked)
+    ready = _prepared(pair, video, options, judging, people, asked)
     let_through = partial(
         ready.pass_gate,
         allow_not_ready=options.allow_not_ready,
@@ -304,12 +306,15 @@ def _prepared(
     video: str | None,
     options: SubmissionOptions,
     judging: JudgingOptions,
+    people: PersonOptions,
     asked: Judging,
 ) -> PreparedSubmission:
     from wan_prep.api.sending import prepared
 
     # A folder knows what it was prepared for; settings speak of pairs that do not.
     is_folder = video is None
+    is_said = (judging.person, people.image_person, people.video_person) != (None, None, None)
+    knows_whom = is_folder and not is_said
     with Progress(options.quiet) as progress:
         return prepared(
             pair,
@@ -326,6 +331,8 @@ def _prepared(
             profile=asked.profile,
             select=asked.select,
             ignore=asked.ignore,
+            image_person=None if knows_whom else asked.image_person,
+            video_person=None if knows_whom else asked.video_person,
             pose_model=asked.pose_model,
             progress=progress,
         )

@@ -141,7 +141,7 @@ def verify_subject(
         raise NormalizeFailed(
             f"{Path(after.path).name}: expected the subject where the plan puts it, found it "
             f"{np.median(distances):.0%} of the picture away; another person may have been taken "
-            "for it: crop by hand, or choose a clip with one person"
+            "for it: crop by hand, or say whom you mean with --person"
         )
 
 

@@ -103,6 +103,8 @@ def make_plan(
         deselected=report.deselected,
         checked_from=context.video.start,
         checked_until=context.video.end,
+        image_person=context.image.person,
+        video_person=context.video.person,
         options=options,
         image=image,
         video=video,

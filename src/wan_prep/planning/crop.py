@@ -15,13 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Subject
-from wan_prep.geometry import Box, Floats, Size, bounding_box
+from wan_prep.geometry import (
+    Box,
+    CrowdedBox,
+    Floats,
+    Size,
+    bounding_box,
+    box_leaving_out,
+)
 from wan_prep.measures import (
     SubjectInFrame,
     anchor_in_picture,
     cut_edges,
     face_px,
     inside,
+    larger_others,
     room_for_body,
     subject_in_frame,
     trusted,
@@ -57,6 +65,7 @@ _ADDED_BY: dict[Shot, tuple[Joint, ...]] = {
     "full": (),
 }
 _EDGES_OF_AXIS = (("left", "right"), ("top", "bottom"))
+_EDGE_NAMES = Box._fields
 _EDGES = frozenset(edge for edges in _EDGES_OF_AXIS for edge in edges)
 EVERY_JOINT: Mask = np.ones(JOINT_COUNT, dtype=np.bool_)
 # How much larger than needed a window is tried, for a person who is too large in the picture.
@@ -88,6 +97,8 @@ class CropConstraints:
     has_bars: whether the picture has black bars.
     closed_edges: names of the edges beyond which nothing can be added: those that cut the body,
         the lower one under a head without one, and all of them where the picture has bars.
+    shut_out: names of the edges beyond which somebody is that must not be seen: whoever is larger
+        than the person asked for. Nothing ever reaches beyond these.
     face_px: side of a square as large as the face's box; None where no face is known.
     """
 
@@ -99,6 +110,7 @@ class CropConstraints:
     anchor_xy: tuple[float, float] | None = None
     has_bars: bool = False
     closed_edges: frozenset[str] = frozenset()
+    shut_out: frozenset[str] = frozenset()
     face_px: float | None = None
 
 
@@ -296,6 +308,46 @@ def union(boxes: Sequence[Box]) -> Box:
     """The smallest box around all of them."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return Box(min(left), min(top), max(right), max(bottom))
+
+
+def without_larger_people(
+    constraints: CropConstraints, evidence: Evidence, profile: Profile
+) -> CropConstraints | None:
+    """Those of the same medium without whoever is larger than the person asked for.
+
+    None where no window over all samples leaves them out, and where there is nobody to leave out:
+    the main person, who is meant where nobody was asked for, is told apart by more than size.
+    """
+    info = evidence.info
+    assert info is not None
+    if evidence.person.is_largest:
+        return None
+    larger = larger_others(evidence, profile.limit("left_over_max"))
+    crowd = [
+        CrowdedBox(box.scaled(info.width, info.height), area_max * info.width * info.height)
+        for box, area_max in larger
+    ]
+    if not crowd:
+        return None
+    for keep in (constraints.keep_with_margin, constraints.keep):
+        room = box_leaving_out(constraints.content, keep, crowd)
+        if room is None:
+            continue
+        content = content_px(room, Size(1, 1), constraints.grid)
+        shut_out = {
+            name
+            for name, new, old in zip(_EDGE_NAMES, content, constraints.content, strict=True)
+            if new != old
+        }
+        return replace(
+            constraints,
+            content=content,
+            keep=constraints.keep.clipped(content),
+            keep_with_margin=constraints.keep_with_margin.clipped(content),
+            closed_edges=constraints.closed_edges | shut_out,
+            shut_out=frozenset(shut_out),
+        )
+    return None
 
 
 def without_empty_corners(

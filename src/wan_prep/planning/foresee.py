@@ -36,11 +36,12 @@ def foresee_image(image: Evidence, geometry: Geometry, image_format: ImageFormat
     if info is None:
         raise ValueError(f"{image.path}: evidence of a readable image is needed")
     size = Size(info.width, info.height)
-    return image.changed(
+    seen = image.changed(
         info=_image_info(info, geometry, image_format),
         content=_content(image.content, geometry, size),
         observations=tuple(_through(o, geometry, size) for o in image.observations),
     )
+    return _looked_at_again(seen)
 
 
 def foresee_video(
@@ -61,7 +62,7 @@ def foresee_video(
         raise ValueError(f"{video.path}: evidence of a readable video is needed")
     part = part_of(video, start, end)
     size = Size(info.width, info.height)
-    return part.changed(
+    seen = part.changed(
         info=_video_info(info, geometry, end - start, fps, profile),
         content=_content(video.content, geometry, size),
         start=Fraction(0),
@@ -75,6 +76,12 @@ def foresee_video(
         decode_errors=0,
         decoded_until=None,
     )
+    return _looked_at_again(seen)
+
+
+def _looked_at_again(seen: Evidence) -> Evidence:
+    """The same evidence, with the person asked for by the place in which they now are first."""
+    return seen if seen.person.is_largest else seen.changed(person=seen.person_at(Fraction(0)))
 
 
 def part_of(video: Evidence, start: Fraction, end: Fraction) -> Evidence:

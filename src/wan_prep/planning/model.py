@@ -18,6 +18,7 @@ from wan_prep.errors import InputPathError, WanPrepError
 from wan_prep.findings import Applicability
 from wan_prep.fragments import badge, card, inert, table
 from wan_prep.planning.options import ImageFormat, PadMethod, PlanOptions
+from wan_prep.pose.choice import LARGEST, Person
 from wan_prep.profile import Mode, Resolution
 from wan_prep.report.model import (
     CostFigures,
@@ -188,6 +189,9 @@ class Plan(_PlanModel):
     checked_from: Fraction
     checked_until: Fraction | None
     """The part of the clip that was checked, in s; None: to its end."""
+    image_person: Person = LARGEST
+    video_person: Person = LARGEST
+    """Whom the sources were looked at for."""
     options: PlanOptions
     """What a person decided."""
     image: ImageOperations

@@ -32,7 +32,9 @@ from wan_prep.report.model import Report
 
 _IMAGE_SUFFIX = {"png": "png", "jpeg": "jpg"}
 _FRAMING = ("WP301", "WP302", "WP303", "WP306", "WP307")
-_OTHERS = ("WP505", "WP506", "WP507")
+_OTHERS = ("WP505", "WP506", "WP507", "WP517")
+# Somebody else is larger than the person asked for, and the model takes the largest.
+_LARGER: dict[About, str] = {"image": "WP517", "video": "WP507"}
 
 # What a person can do about a finding that a plain edit repairs only in part.
 _BY_HAND = {
@@ -383,6 +385,8 @@ def _window_steps(
     if any(cut.values()):
         bars = "; its black bars fall away" if evidence.content != UNIT_BOX else ""
         kept = 1.0 - _area_lost(cut, size.width, size.height)
+        is_alone = not evidence.person.is_largest and _LARGER[about] in _repaired(change)
+        alone = "; whoever is larger than the person asked for is left out" if is_alone else ""
         yield PlanStep(
             codes=("WP201", "WP205", code, *_FRAMING, "WP302", *_OTHERS, "WP508"),
             about=about,
@@ -391,7 +395,7 @@ def _window_steps(
             else Applicability.SAFE,
             applied=True,
             title=f"crop the {about} by {_sides(cut)}, to {kept:.0%} of its area",
-            reason=f"{_why_framed(change)}{bars}",
+            reason=f"{_why_framed(change)}{alone}{bars}",
         )
     if any(added.values()):
         yield _safe(

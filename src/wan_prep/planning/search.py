@@ -42,6 +42,7 @@ from wan_prep.planning.crop import (
     video_constraints,
     window_heights,
     without_empty_corners,
+    without_larger_people,
 )
 from wan_prep.planning.foresee import bytes_per_px, foresee_image, foresee_video
 from wan_prep.planning.model import Geometry, Window
@@ -139,16 +140,21 @@ def best_framing(problem: FramingProblem, *, cutting_joints: bool = False) -> Ju
     """
     context = problem.context
     image, video = _constraints(context, cutting_joints)
-    upright = _best(problem, image, video)
+    upright = _best_alone(problem, image, video)
+    if upright is None:
+        raise WanPrepError(
+            f"no common shape of {context.image.path} and {context.video.path} can be found; crop "
+            "the larger one to the shape of the other first"
+        )
     rotate_deg = roll_correction_deg(context)
     if rotate_deg is None:
         return upright
     straight = foresee_image(context.image, rotation_only(context.image, rotate_deg), "png")
     image, _ = _constraints(replace(context, image=straight), cutting_joints)
     inner = without_empty_corners(image, rotate_deg)
-    if inner is None:
+    turned = None if inner is None else _best_alone(problem, inner, video, rotate_deg)
+    if turned is None:
         return upright
-    turned = _best(problem, inner, video, rotate_deg)
     gain = turned.score - upright.score
     is_better = gain >= context.profile.limit("offered_gain") and turned.worth > upright.worth
     return turned if is_better else upright
@@ -185,23 +191,37 @@ def _whole_picture(evidence: Evidence) -> Geometry:
     return Geometry(window=window, width=width, height=height)
 
 
-def _best(
+def _best_alone(
     problem: FramingProblem,
     image: CropConstraints,
     video: CropConstraints,
     rotate_deg: float = 0.0,
-) -> JudgedFraming:
+) -> JudgedFraming | None:
+    """The best framing without whoever is larger than the person asked for, whom the model would
+    take instead: in both media, else in the clip, else in the image; the best of all where they
+    cannot be left out. None where no window has a place."""
+    context = problem.context
+    seen = context.image
+    if rotate_deg:
+        seen = foresee_image(seen, rotation_only(seen, rotate_deg), "png")
+    lone_image = without_larger_people(image, seen, context.profile) or image
+    lone_video = without_larger_people(video, context.video, context.profile) or video
+    tried = ((lone_image, lone_video), (image, lone_video), (lone_image, video), (image, video))
+    judged = (_best(problem, here, there, rotate_deg) for here, there in dict.fromkeys(tried))
+    return next((framing for framing in judged if framing is not None), None)
+
+
+def _best(
+    problem: FramingProblem, image: CropConstraints, video: CropConstraints, rotate_deg: float
+) -> JudgedFraming | None:
     """The framing of the greatest worth; where nothing has to be changed, the one that changes
-    nothing unless another is worth clearly more."""
+    nothing unless another is worth clearly more. None where no window has a place."""
     for relaxed in (_as_they_are, _without_cut_edges, _without_closed_edges):
         found = _framings(problem, relaxed(image), relaxed(video))
         if found:
             break
     else:
-        raise WanPrepError(
-            f"no common shape of {problem.context.image.path} and {problem.context.video.path} can "
-            "be found; crop the larger one to the shape of the other first"
-        )
+        return None
     judged = [_judged(problem, rotate_deg, framing) for framing in _shortlist(found)]
     least = min(judged, key=lambda framing: framing.changed)
     best = max(judged, key=lambda framing: framing.worth)
@@ -245,8 +265,8 @@ def _without_cut_edges(constraints: CropConstraints) -> CropConstraints:
 
 
 def _without_closed_edges(constraints: CropConstraints) -> CropConstraints:
-    """Borders may be added to bars as well, which then stay."""
-    return replace(constraints, closed_edges=frozenset())
+    """Borders may be added to bars as well, which then stay; nobody shut out comes back."""
+    return replace(constraints, closed_edges=constraints.shut_out)
 
 
 def _framings(

@@ -17,6 +17,7 @@ from wan_prep.geometry import UNIT_BOX, Box, Floats, square_around
 from wan_prep.pose import body as bodies
 from wan_prep.pose import heads, inference, skeleton
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, Proposal, Rgb
 from wan_prep.pose.movenet import JOINTS
 from wan_prep.pose.plausible import doubts
@@ -214,7 +215,7 @@ def _same_person(a: Body, b: Body) -> bool:
     return bool(apart <= AGREEMENT * max(box.width, box.height, 1.0))
 
 
-def bystanders(
+def find_unmeasured(
     rgb: Rgb,
     known: Sequence[Body],
     proposals: Iterable[Proposal],
@@ -307,8 +308,12 @@ def find_people(
     return found + [candidate(rgb, body) for body in more]
 
 
-def people_in_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, list[OtherPerson]]:
+def people_in_still(
+    rgb: Rgb, estimator: PoseEstimator, person: PersonChoice = LARGEST
+) -> tuple[Body | None, list[OtherPerson]]:
     """(main person, others) of a still; the main person refined and with its face.
+
+    The main person is the one asked for; None where there are people, but not that one.
 
     A body that few of the closer looks find again is dropped: the network sees a person in almost
     every look, but one in a cat only now and then.
@@ -324,11 +329,16 @@ def people_in_still(rgb: Rgb, estimator: PoseEstimator) -> tuple[Body | None, li
     if main is None:
         return None, []
     people = [main, *confirmed(rest, proposals)]
-    if (index := _prominent(people)) and (better := _refined(rgb, people[index], estimator)):
-        people[0], people[index] = better, people[0]
+    unmeasured = find_unmeasured(rgb, [c.body for c in people], proposals, estimator)
+    index = choose_subject([TrackSample(Fraction(0), 0, people)], person)[0]
+    if index is None and not person.is_largest:
+        return None, [*(OtherPerson.of(c.body) for c in people), *unmeasured][:MOST_OTHERS]
+    if index:
+        better = _refined(rgb, people[index], estimator)
+        if better is not None or not person.is_largest:
+            people[0], people[index] = better or people[index], people[0]
     body = people[0].body
-    others = [OtherPerson.of(c.body) for c in people[1:]]
-    others += bystanders(rgb, [c.body for c in people], proposals, estimator)
+    others = [*(OtherPerson.of(c.body) for c in people[1:]), *unmeasured]
     body = body.with_face(inference.find_face(rgb, body, estimator, thoroughly=True))
     (facing,) = facing_steadily([(Fraction(0), heads.as_seen(body))])
     return facing, others[:MOST_OTHERS]

@@ -3,6 +3,9 @@
 The subject is the path through the candidates with the least cost, found by dynamic programming.
 It is prominent (large, central) and continuous (place, size and clothes change no faster than a
 person's do); being out of the picture is a state of its own.
+
+Where somebody else was asked for, everybody is told apart from sample to sample, and that person is
+the subject, however prominent others are.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
 from wan_prep.geometry import Box, Floats, view_angle_deg, view_angles, wrap_deg
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
+from wan_prep.pose.choice import LARGEST, PersonChoice
 
 # Costs are in nats: a cost of 1 makes a path e times less likely. docs/calibration.md says what the
 # figures rest on.
@@ -36,6 +40,12 @@ COLOUR_SLACK = 22.0  # CIELAB distance of the same clothes in two samples
 # For somebody found only where a detector proposed it: of two people of like size, the one whom the
 # pose network finds first stays the main one. The other one has to be 1.65 times as large.
 BESIDE_COST = 0.25
+# Where all are told apart together, the same person may cost more from one sample to the next: an
+# arm before the body gives it other colours, which alone cost up to 3.
+HELD_COST = 3.5
+NEW_COST = 4.0  # to be somebody not seen before; more than to be anybody who was
+# For somebody who was out of sight longer than this, s, the place says little: clothes must agree.
+REMEMBERED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,16 @@ class Candidate:
     def prominence(self) -> float:
         return prominence(self.body) + BESIDE_COST * self.beside
 
+    # What every comparison with another sample's candidates asks for.
+
+    @cached_property
+    def px_per_m(self) -> float | None:
+        return bodies.px_per_m(self.body)
+
+    @cached_property
+    def neck_xy(self) -> Floats:
+        return bodies.neck_xy(self.body)
+
 
 @dataclass(frozen=True)
 class OtherPerson:
@@ -67,20 +87,20 @@ class OtherPerson:
     @classmethod
     def of(cls, body: Body) -> OtherPerson:
         """A body that two networks agree on."""
-        return cls(bodies.body_box(body).scaled(1.0 / body.size.width, 1.0 / body.size.height), 1.0)
+        return cls(_share_box(body), 1.0)
 
 
 @dataclass
 class TrackSample:
     """The candidates of one sampled frame; `time` in s, `scene` the number of its shot.
 
-    bystanders: people who cannot be candidates, since no network measures them.
+    unmeasured: people who cannot be candidates, since no network measures them.
     """
 
     time: Fraction
     scene: int = 0
     candidates: list[Candidate] = field(default_factory=list)
-    bystanders: list[OtherPerson] = field(default_factory=list)
+    unmeasured: list[OtherPerson] = field(default_factory=list)
 
 
 def prominence(body: Body) -> float:
@@ -96,12 +116,12 @@ def move_cost(a: Candidate, b: Candidate, seconds: float) -> float:
     """Cost 0 … BREAK_COST of `a` and, `seconds` later, `b` being the same person."""
     # The samples of one clip may differ in size: b's px are converted to a's.
     enlarge = a.body.size.width / b.body.size.width
-    scale_a, scale_b = bodies.px_per_m(a.body), bodies.px_per_m(b.body)
+    scale_a, scale_b = a.px_per_m, b.px_per_m
     if scale_a is None or scale_b is None:
         scale_a = scale_b = _size_px(a.body)
     else:
         scale_b *= enlarge
-    neck_a, neck_b = bodies.neck_xy(a.body), bodies.neck_xy(b.body) * enlarge
+    neck_a, neck_b = a.neck_xy, b.neck_xy * enlarge
     distance_m = float(np.linalg.norm(neck_b - neck_a)) / math.sqrt(scale_a * scale_b)
     place = distance_m / (SLACK_M + WALK_M_PER_S * seconds)
     scale = abs(math.log(scale_b / scale_a)) / (SCALE_SLACK + SCALE_PER_S * seconds)
@@ -129,13 +149,19 @@ def _transition(a: Candidate | None, b: Candidate | None, seconds: float, cut: b
     return move_cost(a, b, seconds)
 
 
-def choose_subject(samples: Sequence[TrackSample]) -> list[int | None]:
+def choose_subject(
+    samples: Sequence[TrackSample], person: PersonChoice = LARGEST
+) -> list[int | None]:
     """For each sample the index of the subject among its candidates, or None.
 
     Viterbi's algorithm over candidates and absence: the least sum of `prominence` and `move_cost`.
+    person: whom to follow instead of the most prominent one: whoever this is in the first sample
+    that shows such a person, by identity in all others.
     """
     if not samples:
         return []
+    if not person.is_largest:
+        return PersonTrack(person).choose(samples)
     costs: list[list[float]] = []
     came_from: list[list[int]] = []
     previous: TrackSample | None = None
@@ -169,6 +195,130 @@ def choose_subject(samples: Sequence[TrackSample]) -> list[int | None]:
         index if index < len(sample.candidates) else None
         for index, sample in zip(path, samples, strict=True)
     ]
+
+
+class PersonTrack:
+    """Chooses the person one means window by window: who was seen before is remembered."""
+
+    def __init__(self, person: PersonChoice = LARGEST) -> None:
+        self.person = person
+        self._seen: list[_LastSeen] = []
+        self._meant: int | None = None
+        """The number of the person one means, once they were seen."""
+
+    def choose(self, samples: Sequence[TrackSample]) -> list[int | None]:
+        """As `choose_subject` does, in samples that follow those that are settled."""
+        if self.person.is_largest:
+            return choose_subject(samples)
+        _, chosen = self._followed(samples, list(self._seen))
+        return chosen
+
+    def settle(self, samples: Sequence[TrackSample]) -> None:
+        """Remember who is in these samples, which will not change any more."""
+        if not self.person.is_largest:
+            self._meant, _ = self._followed(samples, self._seen)
+
+    def _followed(
+        self, samples: Sequence[TrackSample], seen: list[_LastSeen]
+    ) -> tuple[int | None, list[int | None]]:
+        """(the number of the person one means, their index in each sample); None where they are
+        not seen. Adds to `seen`."""
+        numbers, meant = identities(samples, seen), self._meant
+        for sample, present in zip(samples, numbers, strict=True):
+            if meant is None:
+                boxes = [_share_box(c.body) for c in sample.candidates]
+                index = self.person.index_among(boxes)
+                meant = None if index is None else present[index]
+        return meant, [here.index(meant) if meant in here else None for here in numbers]
+
+
+def _share_box(body: Body) -> Box:
+    return bodies.body_box(body).scaled(1.0 / body.size.width, 1.0 / body.size.height)
+
+
+@dataclass(frozen=True)
+class _LastSeen:
+    candidate: Candidate
+    time: Fraction
+    scene: int
+
+
+def identities(
+    samples: Sequence[TrackSample], seen: list[_LastSeen] | None = None
+) -> list[list[int]]:
+    """For each sample a number for each of its candidates; one number is one person.
+
+    Everybody seen so far is held against everybody in the sample, together, so that nobody takes
+    the place of somebody who is still there. Who is unlike all of them is somebody new.
+
+    seen: everybody seen before, by number; brought up to date.
+    """
+    seen = [] if seen is None else seen
+    result = []
+    for sample in samples:
+        numbers = _recognised(sample, seen)
+        for k, candidate in enumerate(sample.candidates):
+            last = _LastSeen(candidate, sample.time, sample.scene)
+            if (number := numbers.get(k)) is None:
+                numbers[k] = len(seen)
+                seen.append(last)
+            else:
+                seen[number] = last
+        result.append([numbers[k] for k in range(len(sample.candidates))])
+    return result
+
+
+def _recognised(sample: TrackSample, seen: Sequence[_LastSeen]) -> dict[int, int]:
+    """{index of a candidate: number of the person} with the least sum of costs.
+
+    Whoever was in the sample before is recognised at up to HELD_COST, others at CONTINUOUS_COST.
+    To come back costs APPEAR_COST more, and to be somebody new more than that: so who left takes
+    nobody for themselves who was there all the time.
+    """
+    is_alone = len(seen) == len(sample.candidates) == 1
+    latest = max((last.time for last in seen), default=sample.time)
+    likely = [
+        {
+            number: cost + (APPEAR_COST if last.time < latest else 0.0)
+            for number, last in enumerate(seen)
+            if (cost := _recognition_cost(last, sample, candidate, is_alone))
+            < (CONTINUOUS_COST if last.time < latest or last.scene != sample.scene else HELD_COST)
+        }
+        for candidate in sample.candidates
+    ]
+
+    wanted_from = [frozenset[int]().union(*likely[k:]) for k in range(len(likely) + 1)]
+
+    @cache  # in a crowd most choices come back to the same ones
+    def best(k: int, taken: frozenset[int]) -> tuple[float, dict[int, int]]:
+        """Of the candidates from the k-th on, while some numbers are taken."""
+        if k == len(likely):
+            return 0.0, {}
+        rest_cost, rest = best(k + 1, taken & wanted_from[k + 1])
+        least = (NEW_COST + rest_cost, rest)
+        for number in sorted(likely[k].keys() - taken):
+            rest_cost, rest = best(k + 1, (taken | {number}) & wanted_from[k + 1])
+            cost = likely[k][number] + rest_cost
+            if cost < least[0]:
+                least = (cost, {k: number, **rest})
+        return least
+
+    return best(0, frozenset())[1]
+
+
+def _recognition_cost(
+    last: _LastSeen, sample: TrackSample, candidate: Candidate, is_alone: bool
+) -> float:
+    """Cost of the candidate being the person last seen so; is_alone: there is nobody else.
+
+    Over a cut, and after a long absence, unknown clothes tell nobody apart.
+    """
+    seconds = float(sample.time - last.time)
+    cut = sample.scene != last.scene
+    unknown = last.candidate.colour is None or candidate.colour is None
+    if unknown and not is_alone and (cut or seconds > REMEMBERED_S):
+        return BREAK_COST
+    return _transition(last.candidate, candidate, seconds, cut)
 
 
 def isolated(samples: Sequence[TrackSample], chosen: Sequence[int | None]) -> list[int]:

@@ -20,9 +20,9 @@ from wan_prep.pose.body import FaceBox
 from wan_prep.pose.estimator import PoseEstimator, Proposal, Rgb
 from wan_prep.pose.people import (
     WIDE_SIDE_PX,
-    bystanders,
     confirmed,
     find_people,
+    find_unmeasured,
     found_by,
     proposed,
 )
@@ -38,6 +38,7 @@ from wan_prep.pose.track import (
     CONTINUOUS_COST,
     Candidate,
     OtherPerson,
+    PersonTrack,
     TrackSample,
     choose_subject,
     jumps,
@@ -140,12 +141,12 @@ def _around(seen: Candidate, factor: float, size: Size) -> Box:
 class _WindowTrack:
     """Samples in the order of time, with the candidate that is chosen as the subject of each."""
 
-    def __init__(self, held: list[WindowSample]) -> None:
-        self.held = held
+    def __init__(self, held: list[WindowSample], track: PersonTrack | None = None) -> None:
+        self.held, self._track = held, track or PersonTrack()
         self.choose()
 
     def choose(self) -> None:
-        self._chosen = choose_subject([h.sample for h in self.held])
+        self._chosen = self._track.choose([h.sample for h in self.held])
 
     def subject(self, i: int) -> Candidate | None:
         index = self._chosen[i]
@@ -159,12 +160,12 @@ class _WindowTrack:
         self._chosen[i] = 0
 
     def has_others(self, i: int) -> bool:
-        return bool(self.others(i) or self.held[i].sample.bystanders)
+        return bool(self.others(i) or self.held[i].sample.unmeasured)
 
     def boxes_of_others(self, i: int) -> list[Box]:
         """Boxes as fractions of the picture."""
         measured = [OtherPerson.of(c.body) for c in self.others(i) if c.confirmed]
-        return [other.box for other in (*measured, *self.held[i].sample.bystanders)]
+        return [other.box for other in (*measured, *self.held[i].sample.unmeasured)]
 
     def drop_subject(self, i: int) -> None:
         self.held[i].sample.candidates = self.others(i)
@@ -241,7 +242,7 @@ def _find_others(line: _WindowTrack, i: int, neighbour: int, estimator: PoseEsti
     sure += found_by(h.rgb, [subject, *sure], proposals, estimator)
     known = [c.body for c in (subject, *sure)]
     seen_near = line.boxes_of_others(neighbour) if near else []
-    h.sample.bystanders = bystanders(h.rgb, known, proposals, estimator, seen_near)
+    h.sample.unmeasured = find_unmeasured(h.rgb, known, proposals, estimator, seen_near)
     line.put(i, subject, sure)
     if len(sure) != len(others):
         line.choose()
@@ -256,14 +257,40 @@ def _refine_template(line: _WindowTrack, estimator: PoseEstimator) -> None:
         line.put(0, replace(subject, body=body), line.others(0))
 
 
+def refine_meant(
+    held: list[WindowSample],
+    estimator: PoseEstimator,
+    looks: int,
+    track: PersonTrack,
+    *,
+    is_start: bool,
+) -> None:
+    """Give the person one means the looks that a subject gets, once everybody is known.
+
+    Candidates of `held` are changed in place; with nobody asked for, nothing is.
+    """
+    if track.person.is_largest:
+        return
+    line = _WindowTrack(held, track)
+    for i, h in enumerate(held):
+        subject = line.subject(i)
+        if subject is not None and subject.body.looks == 1:
+            wanted = REFERENCE_LOOKS if is_start and i == 0 else looks
+            body = refine(h.rgb, subject.body, estimator, wanted)
+            line.put(i, replace(subject, body=body), line.others(i))
+
+
 def with_transitions(
-    before: list[WindowSample], held: list[WindowSample], estimator: PoseEstimator
+    before: list[WindowSample],
+    held: list[WindowSample],
+    estimator: PoseEstimator,
+    track: PersonTrack,
 ) -> list[WindowSample]:
     """The samples, with those intermediate frames that tell when the subject appears or disappears.
 
     They are found by bisection: of n frames between two samples about log2(n) are looked at.
     """
-    line = _WindowTrack([*before, *held])
+    line = _WindowTrack([*before, *held], track)
     result: list[WindowSample] = []
     for i in range(len(before), len(line.held)):
         h = line.held[i]

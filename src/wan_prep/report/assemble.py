@@ -237,9 +237,15 @@ def _seen(s: SubjectInFrame) -> dict[str, object]:
 def image_subject(image: Evidence) -> ImageSubject:
     found = _subject_of(image)
     if found is None or image.first is None:
-        return ImageSubject(found=False, others=len(image.first.others) if image.first else 0)
+        others = len(image.first.others) if image.first else 0
+        return ImageSubject(found=False, person=image.person, others=others)
     return ImageSubject.model_validate(
-        {"found": True, "others": len(image.first.others), **_seen(found)}
+        {
+            "found": True,
+            "person": image.person,
+            "others": len(image.first.others),
+            **_seen(found),
+        }
     )
 
 
@@ -251,8 +257,9 @@ def video_subject(video: Evidence) -> VideoSubject:
     return VideoSubject.model_validate(
         {
             "found": bool(video.found),
+            "person": video.person,
             "presence": round(presence_share(video), 4),
-            "people_max": max(people, default=0) if video.found else 0,
+            "people_max": max(people, default=0) if video.found or video.bystanders else 0,
             "absent_s": tuple((round(a, 3), round(b, 3)) for a, b in absent_spans(video)),
             "face_seen": round(len(seen) / len(faces), 4) if faces else None,
             **(_seen(found) if found is not None else {}),

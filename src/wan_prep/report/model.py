@@ -15,6 +15,7 @@ from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
 from wan_prep.measures import Measures
 from wan_prep.pose.body import Shot
+from wan_prep.pose.choice import LARGEST, Person
 from wan_prep.profile import Family, Mode, Resolution
 from wan_prep.writing import refuse_replacing, write_text
 
@@ -90,12 +91,14 @@ class VideoFacts(_ReportModel):
 
 
 class ImageSubject(_ReportModel):
-    """neck_xy: the middle between the shoulders; None for a head alone, which has the middle of its
-    face as head_xy. yaw_deg: of the torso, or of a head alone.
+    """person: whom the picture was looked at for.  neck_xy: the middle between the shoulders; None
+    for a head alone, which has the middle of its face as head_xy. yaw_deg: of the torso, or of a
+    head alone.
     face_px: side of the face's box in px of the upright picture in its own size;
     face_confidence: 1 from a face network, at most 0.3 where only the head is known."""
 
     found: bool
+    person: Person = LARGEST
     shot: Shot | None = None
     frame_height_m: float | None = None
     neck_xy: tuple[float, float] | None = None
@@ -113,6 +116,7 @@ class VideoSubject(_ReportModel):
     """As at the first frame, where the person is in it; presence and people over the clip."""
 
     found: bool
+    person: Person = LARGEST
     presence: float
     shot: Shot | None = None
     frame_height_m: float | None = None

@@ -24,7 +24,7 @@ from wan_prep.fragments import printable as printable
 from wan_prep.measures import Measures
 from wan_prep.profile import Profile
 from wan_prep.report.inspection import Inspection, Track
-from wan_prep.report.model import ImageFacts, ImageSubject, Report
+from wan_prep.report.model import ImageFacts, ImageSubject, Report, VideoSubject
 from wan_prep.report.words import (
     APPLICABILITY_WORDS,
     VERDICT_WORDS,
@@ -180,12 +180,18 @@ def _shots(measures: Measures) -> str:
     return image if image == video else f"{image} / {video}"
 
 
+def _asked_for(subject: ImageSubject | VideoSubject) -> str:
+    return "" if subject.person.is_largest else f", looked at for the person {subject.person}"
+
+
 def _files(report: Report) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("image", Text(f"{printable(report.image.path)}\n{image_line(report.image)}"))
-    table.add_row("video", Text(f"{printable(report.video.path)}\n{video_line(report.video)}"))
+    image = f"{image_line(report.image)}{_asked_for(report.subject.image)}"
+    video = f"{video_line(report.video)}{_asked_for(report.subject.video)}"
+    table.add_row("image", Text(f"{printable(report.image.path)}\n{image}"))
+    table.add_row("video", Text(f"{printable(report.video.path)}\n{video}"))
     if report.output is not None:
         out = report.output
         table.add_row(
@@ -210,8 +216,11 @@ def render_inspection(inspection: Inspection, console: Console, *, verbose: bool
     _print(console, image_line(facts) if isinstance(facts, ImageFacts) else video_line(facts))
     _print(console, _heading("Person"))
     table = Table.grid(padding=(0, 2))
+    if not subject.person.is_largest:
+        table.add_row("asked for", str(subject.person))
+    people = subject.others if isinstance(subject, ImageSubject) else subject.people_max
     if not subject.found:
-        table.add_row("nobody was recognised")
+        table.add_row("not there" if people else "nobody was recognised")
     if subject.shot is not None:
         place = subject.head_xy or subject.neck_xy
         whole = "body" if subject.head_xy is None else "head"

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from wan_prep.analyzers.spans import nobody_in_words
 from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext
 from wan_prep.geometry import Box, Size
@@ -79,14 +80,19 @@ def pair_annotated_frames(
     if pictures.image is not None:
         found.append(
             _annotated_frame(
-                f"{prefix}image", "image", "Reference image", pictures.image, image, video
+                f"{prefix}image", context.image, "Reference image", pictures.image, image, video
             )
         )
     if pictures.first is not None:
         time = f"{pictures.first.time_s:.2f} s"
         found.append(
             _annotated_frame(
-                f"{prefix}first", "video", f"First frame, {time}", pictures.first, video, image
+                f"{prefix}first",
+                context.video,
+                f"First frame, {time}",
+                pictures.first,
+                video,
+                image,
             )
         )
     best = best_observation(report)
@@ -95,7 +101,7 @@ def pair_annotated_frames(
         time = f"{pictures.best.time_s:.2f} s"
         found.append(
             _annotated_frame(
-                f"{prefix}best", "video", f"Best start, {time}", pictures.best, at_best, image
+                f"{prefix}best", context.video, f"Best start, {time}", pictures.best, at_best, image
             )
         )
     return tuple(found)
@@ -103,14 +109,17 @@ def pair_annotated_frames(
 
 def _annotated_frame(
     key: str,
-    kind: Kind,
+    evidence: Evidence,
     title: str,
     still: Still,
     here: SubjectInFrame | None,
     other: SubjectInFrame | None,
 ) -> AnnotatedFrame:
+    kind = evidence.kind
     if here is None:
-        return AnnotatedFrame(key, kind, title, still, None, ("no body recognised",))
+        is_other = not evidence.person.is_largest
+        nobody = nobody_in_words(evidence) if is_other else "no body recognised"
+        return AnnotatedFrame(key, kind, title, still, None, (nobody,))
     drawing = draw(here, Size(still.width, still.height), other)
     return AnnotatedFrame(key, kind, title, still, drawing, _facts(here, drawing))
 
