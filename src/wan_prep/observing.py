@@ -27,7 +27,7 @@ from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, Rgb
-from wan_prep.pose.people import people_in_still
+from wan_prep.pose.people import CLOSE_SIDE_PX, WIDE_SIDE_PX, people_in_still
 from wan_prep.pose.track import OtherPerson
 from wan_prep.profile import Profile
 from wan_prep.sampling import AHEAD, WORK_SIDE_PX, Sampler
@@ -48,8 +48,8 @@ LOOKS_MOST = 3
 LONG_FROM_S = 20
 LONG_SIDE_PX = 768
 LONG_FULL_LOOK_EVERY = 8
-# Others are looked for at the end of every window: if somebody is there, its other samples are
-# looked at again.
+# Others are looked for wherever the picture changes beside the people known, and at the end of
+# every window in any case.
 LONG_OTHERS_EVERY = WINDOW
 # Distance of the intermediate frames, which tell when the subject appears or disappears, in s; and
 # the memory they may take: of large frames fewer are kept (docs/speed.md).
@@ -87,7 +87,7 @@ def observe_image(
     except MediaUnreadable as exc:
         return _unreadable("image", path, model, exc, person)
     meter = BarDetector()
-    rgb = _fitted(full, WORK_SIDE_PX)
+    rgb = _resized(full, fit_size(full.shape[1], full.shape[0], WORK_SIDE_PX))
     meter.add(rgb)
     body, more = people_in_still(rgb, estimator, person)
     subject = None if body is None else _subject(body, info.width)
@@ -213,12 +213,15 @@ def observe_video(
     if video.info is None:
         return _unreadable("video", video.path, model, video.defect, person)
     meter = BarDetector()
+    # The template is larger than the other pictures of a long clip. Shrunk by way of its own size
+    # it might come out a row higher than they are.
+    bars_wh = fit_size(video.info.width, video.info.height, video.side_px)
     shown = 0
 
     def on_picture(rgb: Rgb) -> None:
         nonlocal shown
         if not video.is_long or shown % LONG_BARS_EVERY == 0:
-            meter.add(_fitted(rgb, video.side_px))
+            meter.add(_resized(rgb, bars_wh))
         shown += 1
 
     try:
@@ -231,6 +234,8 @@ def observe_video(
             others_every=LONG_OTHERS_EVERY
             if video.is_long
             else int(LONGEST_INTERVAL / video.interval),
+            watch_surroundings=video.is_long,
+            detector_px=CLOSE_SIDE_PX if video.is_long else WIDE_SIDE_PX,
             on_picture=on_picture,
             on_progress=lambda time: progress(float((time - video.start) / video.span)),
         )
@@ -358,11 +363,9 @@ def _unreadable(
     )
 
 
-def _fitted(rgb: Rgb, side_px: int) -> Rgb:
-    """The picture with its long side at most `side_px`."""
-    height, width = rgb.shape[:2]
-    size = fit_size(width, height, side_px)
-    if size == (width, height):
+def _resized(rgb: Rgb, size: tuple[int, int]) -> Rgb:
+    """The picture in this (width, height)."""
+    if size == (rgb.shape[1], rgb.shape[0]):
         return rgb
     return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 

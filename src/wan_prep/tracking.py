@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 
+import cv2
 import numpy as np
 
+from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
 from wan_prep.pose.heads import as_seen, find_head, region_around, whole_regions
 from wan_prep.pose.inference import infer_followed, size_of
-from wan_prep.pose.people import MOST_OTHERS, find_persons_head
+from wan_prep.pose.people import MOST_OTHERS, WIDE_SIDE_PX, find_persons_head
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.search import candidate, first_look
 from wan_prep.pose.track import OtherPerson, PersonTrack, choose_subject, facing_steadily, isolated
@@ -34,6 +36,12 @@ from wan_prep.pose.window import (
 )
 from wan_prep.sampling import SampledFrame
 
+THUMBNAIL_PX = 64
+CHANGED = 10.0
+"""Mean difference, of 255, of 3 by 3 points of two thumbnails from which on a picture has changed:
+the noise of coding stays below 3, somebody who comes changes 20 and more (docs/calibration.md)."""
+REACH = 0.2
+"""How far hands, hair and shadow reach beyond a person's box, as a share of its longer side."""
 WINDOW = 12
 """Samples whose pictures are in memory at once, as neighbours that a repair can use: 2.4 to 6 s of
 the clip, about 33 MB."""
@@ -61,6 +69,8 @@ def track_subject(
     person: PersonChoice = LARGEST,
     full_look_every: int = 1,
     others_every: int = 1,
+    watch_surroundings: bool = False,
+    detector_px: int = WIDE_SIDE_PX,
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
     on_progress: Callable[[Fraction], None] = lambda _time: None,
 ) -> list[TrackedSample]:
@@ -72,6 +82,8 @@ def track_subject(
     body is followed, as long as it is alone and plausible.
     others_every: other people are looked for in every so many samples, and wherever a neighbouring
     sample shows them.
+    watch_surroundings: they are also looked for where the picture changes beside those known.
+    detector_px: longer side in which the detector is shown pictures after the first.
     on_picture: given the picture of every sample.  on_progress: given the time of every sample, s.
 
     The first sample, the model's template, is refined and searched for others like a still.
@@ -80,7 +92,9 @@ def track_subject(
     coming, track = iter(samples), PersonTrack(person)
     # Faces are found beside the bodies of the next window, on another core.
     with (
-        _FirstLook(estimator, full_look_every, others_every) as visit,
+        _FirstLook(
+            estimator, full_look_every, others_every, watch_surroundings, detector_px
+        ) as visit,
         ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside,
     ):
         while True:
@@ -142,14 +156,58 @@ def with_steady_facing(seen: list[TrackedSample]) -> list[TrackedSample]:
 _NO_PICTURE: Rgb = np.zeros((0, 0, 3), np.uint8)
 
 
+class Surroundings:
+    """Tells whether the picture beside the people known has changed, so that somebody may be new.
+
+    Compared are thumbnails, one point for each square that is 1/64 of the longer side wide.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Rgb | None = None
+        self._known = np.zeros((0, 0), np.bool_)
+
+    def changed(self, rgb: Rgb, known: Iterable[Body], is_due: bool = False) -> bool:
+        """Whether anything beside the people known looks other than it last did when this was true.
+
+        is_due: what is seen now is looked at in any case, and becomes what later pictures are
+        compared with.
+        """
+        height, width = rgb.shape[:2]
+        scale = THUMBNAIL_PX / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        thumbnail = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+        covered = np.zeros((size[1], size[0]), np.bool_)
+        for body in known:
+            box = bodies.widest_box(body).scaled(scale, scale)
+            reach = REACH * max(box.width, box.height)
+            left, top = int(max(box.left - reach, 0.0)), int(max(box.top - reach, 0.0))
+            covered[top : int(box.bottom + reach) + 1, left : int(box.right + reach) + 1] = True
+        is_new = is_due or self._seen is None or self._seen.shape != thumbnail.shape
+        if not is_new and self._seen is not None:
+            apart = np.abs(thumbnail.astype(np.float32) - self._seen).mean(axis=2)
+            apart = np.asarray(cv2.blur(apart, (3, 3)))
+            is_new = bool((apart[~(covered | self._known)] > CHANGED).any())
+        if is_new:
+            self._seen, self._known = thumbnail, covered
+        return is_new
+
+
 class _FirstLook(ExitStack):
     """Takes the first look at each sample: searches it, or follows the one body seen before."""
 
-    def __init__(self, estimator: PoseEstimator, full_look_every: int, others_every: int) -> None:
+    def __init__(
+        self,
+        estimator: PoseEstimator,
+        full_look_every: int,
+        others_every: int,
+        surroundings: Surroundings | None,
+        detector_px: int,
+    ) -> None:
         super().__init__()
         self._follower: PoseFollower | None = None
         self._estimator, self._every = estimator, full_look_every
-        self._others_every = others_every
+        self._others_every, self._detector_px = others_every, detector_px
+        self._surroundings = surroundings
         self._since_search = 0
         self._visits = 0
         self._alone_in: int | None = None  # the scene in which one body alone was seen
@@ -183,11 +241,14 @@ class _FirstLook(ExitStack):
         sample.candidates = [candidate(rgb, body) for body in found]
         self._visits += 1
         others_due = self._visits % self._others_every == 0
+        if self._surroundings is not None:
+            others_due = self._surroundings.changed(rgb, found, others_due) or others_due
         self._found.append(bool(found))
         if self._last is not None and len(set(self._found)) == 1:
             # Nobody came or left nearby, so the frames between are not needed.
             self._last.intermediate_frames = ()
-        self._last = WindowSample(sample, rgb, intermediate_frames, others_due)
+        side_px = self._detector_px if self._last else WIDE_SIDE_PX
+        self._last = WindowSample(sample, rgb, intermediate_frames, others_due, side_px)
         return self._last
 
 

@@ -66,6 +66,8 @@ class WindowSample:
     samples near it agree on whether somebody is there."""
     others_due: bool = False
     """Whether the picture is to be searched for other people."""
+    detector_px: int = WIDE_SIDE_PX
+    """Longer side in which the detector is shown the picture."""
     proposed: list[Proposal] | None = None
     """Whom the detector proposes; None as long as it was not asked."""
     repaired: bool = False
@@ -77,7 +79,7 @@ class WindowSample:
     def proposals(self, estimator: PoseEstimator) -> list[Proposal]:
         """Whom the detector proposes, asked once."""
         if self.proposed is None:
-            self.proposed = proposed(self.rgb, estimator, WIDE_SIDE_PX)
+            self.proposed = proposed(self.rgb, estimator, self.detector_px)
         return self.proposed
 
 
