@@ -130,6 +130,10 @@ class Body:
     def px_per_m(self) -> float | None:
         return _px_per_m(self)
 
+    @cached_property
+    def view_matrix(self) -> Floats | None:
+        return _view_matrix(self)
+
     def with_face(self, face: FaceBox | None) -> Body:
         return replace(self, face=face)
 
@@ -200,13 +204,18 @@ def _in_sight(body: Body) -> Floats:
 
 
 def view_matrix(body: Body) -> Floats | None:
-    """(3, 3) rotation of the torso frame into camera axes; None where it degenerates.
+    """(3, 3) rotation of the torso frame into camera axes; None where it degenerates."""
+    return body.view_matrix
 
-    A rigid torso is fitted to both shoulders and both hips, so that the noise of one joint turns it
-    little; before that, the depth of the spine is put right (`_squared`).  The depth of hips that
-    are not seen is a guess of the network's: the torso is then taken to stand upright in depth,
-    which leaves its pitch unknown; yaw comes from the shoulders and roll from the picture.  In
-    between, hips count by the weight with which they are seen.
+
+def _view_matrix(body: Body) -> Floats | None:
+    """`view_matrix`: that of a rigid torso fitted to both shoulders and both hips.
+
+    With four joints the noise of one turns it little; before that, the depth of the spine is put
+    right (`_squared`).  The depth of hips that are not seen is a guess of the network's: the torso
+    is then taken to stand upright in depth, which leaves its pitch unknown; yaw comes from the
+    shoulders and roll from the picture.  In between, hips count by the weight with which they are
+    seen.
     """
     torso = _squared(_torso_m(body))
     torso[:, 2] -= torso[:, 2].mean()
@@ -400,6 +409,8 @@ def consensus(bodies: list[Body]) -> Body:
 
 def _opposite(agreed: Body, left_out: list[Body]) -> Body | None:
     """The consensus of those looks left out that show the body facing the other way."""
+    if not left_out:
+        return None
     expected = view_matrix(_exchanged(agreed))
     views = [view_matrix(body) for body in left_out]
     facing = [
