@@ -62,7 +62,8 @@ def view(lab: Lab) -> list[Row]:
                 12.0,
                 per_pair=per_pair,
             ),
-            Row("3", f"relative view error {how}, p90, deg", percentile(errors, 90), "", None),
+            at_most("3", f"relative view error {how}, p90, deg", percentile(errors, 90), 20.0),
+            at_most("3", f"front taken for back {how}", sum(e > 90.0 for e in errors), 0),
         ]
     with (DATA / "view/ground_truth_view.csv").open() as file:
         truth_yaw = [

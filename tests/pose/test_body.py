@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wan_prep.geometry import Box, view_angles
+from wan_prep.geometry import Box, view_angle_deg, view_angles
 from wan_prep.pose import body as bodies
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import Body, FaceBox
@@ -180,6 +180,27 @@ def test_a_look_that_answers_back_for_front_is_left_out(make: Any) -> None:
     np.testing.assert_allclose(bodies.neck_xy(agreed), (360.0, 350.0), atol=1e-9)
 
 
+def test_looks_that_see_the_other_side_are_kept_apart(make: Any) -> None:
+    """Turned round, the body is what these looks saw, not a guess with its names exchanged."""
+    face = FaceBox(Box(1.0, 2.0, 3.0, 4.0), None, None, 0.3)
+    fronts = [make.body(make.turned("y", yaw)) for yaw in (-10, 0, 10)]
+    backs = [make.body(make.turned("y", yaw), hips=(380.0, 600.0)) for yaw in (150, 170)]
+    sideways = make.body(make.turned("y", 90))
+    agreed = bodies.consensus([*fronts, *backs, sideways])
+    assert (agreed.looks, agreed.agreement) == (3, pytest.approx(3 / 6))
+    back = bodies.turned_round(agreed.with_face(face))
+    assert view_angles(bodies.view_matrix(back)).yaw == pytest.approx(-160.0, abs=1.0)
+    np.testing.assert_allclose(bodies.neck_xy(back), (380.0, 350.0), atol=1e-9)
+    assert (back.looks, back.agreement, back.face) == (2, pytest.approx(2 / 6), face)
+    assert not back.turned
+
+
+def test_without_a_look_from_the_other_side_the_names_are_exchanged(make: Any) -> None:
+    agreed = bodies.consensus([make.body(), make.body(), make.body(make.turned("y", 90))])
+    assert agreed.opposite is None
+    assert bodies.turned_round(agreed).turned
+
+
 def test_looks_without_a_view_still_have_a_consensus(make: Any) -> None:
     looks = [make.body(np.zeros((33, 3)), hips=(x, 600.0)) for x in (100.0, 200.0, 240.0)]
     agreed = bodies.consensus(looks)
@@ -199,13 +220,92 @@ def test_hips_that_are_not_seen_do_not_tip_the_torso(make: Any) -> None:
     world[23:33, 2] -= 0.4
     body = make.body(world)
     tipped = view_angles(bodies.view_matrix(body))
-    assert abs(tipped.pitch) > 30.0
+    assert abs(tipped.pitch) > 20.0
     visibility = body.visibility.copy()
     visibility[[23, 24]] = 0.1
     upright = view_angles(bodies.view_matrix(replace(body, visibility=visibility)))
     assert upright.pitch == pytest.approx(0.0, abs=0.5)
     straight = view_angles(bodies.view_matrix(make.body(make.turned("y", 30.0))))
     assert upright.yaw == pytest.approx(straight.yaw, abs=3.0)
+
+
+def test_across_the_picture_metres_and_pixels_count_alike(make: Any) -> None:
+    """What the network says in px and in m differs: the view is that of the mean of both."""
+    body = make.body(make.turned("y", -40.0))
+    metres = make.turned("y", -40.0)
+    metres[:, 0] = make.turned("y", -20.0)[:, 0]
+    both = body.world_xyz.copy()
+    both[:, 0] = (body.world_xyz[:, 0] + metres[:, 0]) / 2.0
+    told_twice = replace(body, world_xyz=metres, local_xyz=metres)
+    told_once = make.body(both)
+    assert told_twice.px_per_m == pytest.approx(500.0, rel=0.05)
+    np.testing.assert_allclose(
+        view_angles(bodies.view_matrix(told_twice)),
+        view_angles(bodies.view_matrix(told_once)),
+        atol=1.0,
+    )
+
+
+def test_pixels_are_turned_by_the_viewing_ray_as_metres_are(make: Any) -> None:
+    """A body that faces the lens from a corner of the picture."""
+    local = make.adult()
+    ray = make.rotation("y", 20.0) @ make.rotation("x", -10.0)
+    body = replace(make.body(local, hips=(500.0, 650.0)), world_xyz=local @ ray.T)
+    np.testing.assert_allclose(
+        bodies.view_matrix(body), ray @ np.diag([1.0, -1.0, -1.0]), atol=1e-9
+    )
+
+
+def test_without_a_scale_the_view_comes_from_metres_alone(make: Any) -> None:
+    body = replace(make.body(make.turned("y", 30.0)), keypoints_xy=np.full((33, 2), 300.0))
+    assert body.px_per_m is None
+    assert view_angles(bodies.view_matrix(body)).yaw == pytest.approx(-30.0, abs=1e-6)
+
+
+def stooped(world: Any, metres: float) -> Any:
+    """The same torso with its shoulders so much nearer to the camera than its hips."""
+    nearer = world.copy()
+    nearer[:23, 2] -= metres
+    return nearer
+
+
+@pytest.mark.parametrize("yaw", [30.0, -50.0, 70.0, 140.0, -120.0])
+@pytest.mark.parametrize("roll", [0.0, 25.0])
+@pytest.mark.parametrize("metres", [0.1, -0.1])
+def test_the_depth_of_a_turned_spine_is_told_by_its_right_angle_to_the_sides(
+    make: Any, yaw: float, roll: float, metres: float
+) -> None:
+    """0.1 m over a spine of 0.5 m are 11 degrees of pitch."""
+    world = make.turned("y", -yaw) @ make.rotation("z", roll).T
+    truth = bodies.view_matrix(make.body(world))
+    seen = bodies.view_matrix(make.body(stooped(world, metres)))
+    assert view_angle_deg(seen, truth) < 5.0
+
+
+@pytest.mark.parametrize("yaw", [0.0, 180.0])
+def test_of_a_torso_that_faces_the_camera_the_right_angle_tells_nothing(
+    make: Any, yaw: float
+) -> None:
+    body = make.body(stooped(make.turned("y", yaw), 0.15))
+    assert view_angles(bodies.view_matrix(body)).pitch == pytest.approx(16.7, abs=0.1)
+
+
+@given(
+    yaw=st.floats(-180, 180),
+    pitch=st.floats(-40, 40),
+    roll=st.floats(-40, 40),
+    wide=st.floats(0.4, 1.6),
+    long=st.floats(0.6, 1.4),
+)
+def test_a_torso_of_any_proportions_keeps_its_view(
+    make: Any, yaw: float, pitch: float, roll: float, wide: float, long: float
+) -> None:
+    """A child, a broad man, a cartoon: only the angle between sides and spine is known."""
+    turn = make.rotation("z", roll) @ make.rotation("x", pitch) @ make.rotation("y", yaw)
+    body = make.body(make.adult() * (wide, long, 1.0) @ turn.T)
+    np.testing.assert_allclose(
+        bodies.view_matrix(body), turn @ np.diag([1.0, -1.0, -1.0]), atol=1e-9
+    )
 
 
 def test_a_joint_that_looks_disagree_about_is_seen_less(make: Any) -> None:

@@ -5,6 +5,7 @@ Everything here is pure: pixels of the upright picture in, numbers out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -64,6 +65,15 @@ TORSO_TEMPLATE_M: Floats = np.array(
     [[0.17, 0.5, 0.0], [-0.17, 0.5, 0.0], [0.10, 0.0, 0.0], [-0.10, 0.0, 0.0]]
 )
 
+SPINE_DEPTH_OFF_M = 0.1
+"""How far off the network is in the depth between shoulders and hips, in m
+(docs/calibration.md)."""
+SIDES_OFF_SQUARE_DEG = 5.0
+"""How far the lines of shoulders and hips, taken together, lean against the spine in a person who
+stands or walks (docs/calibration.md)."""
+OPPOSITE_DEG = 60.0
+"""Looks whose views are no further apart show a torso that faces the same way."""
+
 
 class FaceBox(NamedTuple):
     """A face in px of the upright picture.
@@ -115,6 +125,7 @@ class Body:
     turned: the network took its back for its front, so left and right were exchanged.
     is_head: only the head is measured, from its face. The joints below it are those of a standing
     body, hidden.
+    opposite: the consensus of those looks that took the front for the back, or the other way round.
     """
 
     keypoints_xy: Floats
@@ -127,10 +138,15 @@ class Body:
     turned: bool = False
     face: FaceBox | None = None
     is_head: bool = False
+    opposite: Body | None = None
 
     @cached_property
     def px_per_m(self) -> float | None:
         return _px_per_m(self)
+
+    @cached_property
+    def view_matrix(self) -> Floats | None:
+        return _view_matrix(self)
 
     def with_face(self, face: FaceBox | None) -> Body:
         return replace(self, face=face)
@@ -205,18 +221,24 @@ def in_sight(body: Body) -> Floats:
 
 
 def view_matrix(body: Body) -> Floats | None:
-    """(3, 3) rotation of the torso frame into camera axes; None where it degenerates.
+    """(3, 3) rotation of the torso frame into camera axes; None where it degenerates."""
+    return body.view_matrix
 
-    A rigid torso is fitted to both shoulders and both hips, so that the noise of one joint turns it
-    little.  The depth of hips that are not seen is a guess of the network's: the torso is then
-    taken to stand upright in depth, which leaves its pitch unknown; yaw comes from the shoulders
-    and roll from the picture.  In between, hips count by the weight with which they are seen.
+
+def _view_matrix(body: Body) -> Floats | None:
+    """`view_matrix`: that of a rigid torso fitted to both shoulders and both hips.
+
+    With four joints the noise of one turns it little; before that, the depth of the spine is put
+    right (`_squared`).  The depth of hips that are not seen is a guess of the network's: the torso
+    is then taken to stand upright in depth, which leaves its pitch unknown; yaw comes from the
+    shoulders and roll from the picture.  In between, hips count by the weight with which they are
+    seen.
 
     That of a head is its face's, in the camera that looks at the picture's middle.
     """
     if body.is_head:
         return None if body.face is None else body.face.view_matrix
-    torso = body.world_xyz[list(skeleton.TORSO)].copy()
+    torso = _squared(_torso_m(body))
     torso[:, 2] -= torso[:, 2].mean()
     seen = float(in_sight(body)[list(skeleton.HIPS)].min())
     upright = torso[:, 2].copy()
@@ -224,6 +246,44 @@ def view_matrix(body: Body) -> Floats | None:
     upright -= np.repeat([upright[:2].mean(), upright[2:].mean()], 2)
     torso[:, 2] = seen * torso[:, 2] + (1.0 - seen) * upright
     return fitted_frame(TORSO_TEMPLATE_M, torso)
+
+
+def _torso_m(body: Body) -> Floats:
+    """(4, 3) m in camera axes: both shoulders and both hips.
+
+    The network says twice where a joint lies across the picture, in px and in m; the mean of both
+    is nearer to the truth than either (docs/calibration.md).
+    """
+    joints = list(skeleton.TORSO)
+    torso, scale = body.world_xyz[joints], body.px_per_m
+    ray = fitted_frame(body.local_xyz, body.world_xyz)
+    if scale is None or ray is None:
+        return torso
+    seen = torso @ ray
+    across = (body.keypoints_xy[joints] - body.keypoints_xy[joints].mean(axis=0)) / scale
+    seen[:, :2] = (seen[:, :2] - seen[:, :2].mean(axis=0) + across) / 2.0
+    turned: Floats = seen @ ray.T
+    return turned
+
+
+def _squared(torso: Floats) -> Floats:
+    """(4, 3) m: both shoulders and both hips, with the spine at right angles to the sides.
+
+    Of all that the network says of a torso, the depth between shoulders and hips is the least sure.
+    Where a torso is turned, what a picture shows of it tells that depth, because shoulders and hips
+    lie across the spine, whatever the person's proportions.  It is estimated from both, each with
+    its variance; of a torso that faces the camera the right angle tells nothing.
+    """
+    across = TORSO_TEMPLATE_M[:, 0] @ torso
+    spine = (torso[:2].sum(axis=0) - torso[2:].sum(axis=0)) / 2.0
+    off_square = math.radians(SIDES_OFF_SQUARE_DEG) * np.linalg.norm(across) * np.linalg.norm(spine)
+    spread = (SPINE_DEPTH_OFF_M * across[2]) ** 2 + off_square**2
+    if spread < 1e-12:
+        return torso.copy()
+    deeper = -(SPINE_DEPTH_OFF_M**2) * across[2] * float(across @ spine) / spread
+    squared = torso.copy()
+    squared[:, 2] += np.array([0.5, 0.5, -0.5, -0.5]) * deeper
+    return squared
 
 
 def body_box(body: Body) -> Box:
@@ -306,10 +366,18 @@ def _head_box(keypoints_xy: Floats) -> Box:
 
 
 def turned_round(body: Body) -> Body:
-    """The same points with left and right exchanged: what was taken for a back becomes a front.
+    """The same body facing the other way: what was taken for a back becomes a front.
 
-    Depth is kept: such a network still sees which shoulder is nearer (docs/calibration.md).
+    That is what the looks that saw it so agree on.  Where there are none, left and right are
+    exchanged and depth is kept: the network still sees which shoulder is nearer
+    (docs/calibration.md).
     """
+    if body.opposite is not None:
+        return replace(body.opposite, face=body.face)
+    return _exchanged(body)
+
+
+def _exchanged(body: Body) -> Body:
     return replace(
         body,
         keypoints_xy=body.keypoints_xy[MIRROR],
@@ -337,9 +405,10 @@ def mirrored(body: Body) -> Body:
 def consensus(bodies: list[Body]) -> Body:
     """One body from several looks at the same picture.
 
-    Looks whose torso faces another way than most are left out, because some confuse front and back.
-    Of the rest each joint is the interquartile mean, which moves less from one set of looks to the
-    next than a median does.  A joint's visibility falls as the looks disagree about its place.
+    Looks whose torso faces another way than most are left out, because some confuse front and back;
+    those that see it the other way round become its `opposite`.  Of the rest each joint is the
+    interquartile mean, which moves less from one set of looks to the next than a median does.  A
+    joint's visibility falls as the looks disagree about its place.
     """
     if len(bodies) == 1:
         return bodies[0]
@@ -351,7 +420,7 @@ def consensus(bodies: list[Body]) -> Body:
     if scale is not None:
         spread_m = np.linalg.norm(points - middle, axis=2).mean(axis=0) / scale
         visibility = visibility * np.minimum(1.0, AGREEING_M / np.maximum(spread_m, 1e-9))
-    return Body(
+    agreed = Body(
         keypoints_xy=middle,
         visibility=visibility,
         world_xyz=interquartile_mean(np.array([b.world_xyz for b in kept])),
@@ -361,6 +430,28 @@ def consensus(bodies: list[Body]) -> Body:
         agreement=len(kept) / len(bodies),
         face=kept[0].face,
     )
+    left_out = [body for body in bodies if not any(body is one for one in kept)]
+    opposite = _opposite(agreed, left_out)
+    if opposite is not None:
+        share = opposite.looks / len(bodies)
+        agreed = replace(agreed, opposite=replace(opposite, agreement=share, opposite=None))
+    return agreed
+
+
+def _opposite(agreed: Body, left_out: list[Body]) -> Body | None:
+    """The consensus of those looks left out that show the body facing the other way."""
+    if not left_out:
+        return None
+    expected = view_matrix(_exchanged(agreed))
+    views = [view_matrix(body) for body in left_out]
+    facing = [
+        body
+        for body, view in zip(left_out, views, strict=True)
+        if expected is not None
+        and view is not None
+        and view_angle_deg(view, expected) <= OPPOSITE_DEG
+    ]
+    return consensus(facing) if facing else None
 
 
 def interquartile_mean(values: Floats) -> Floats:
@@ -371,7 +462,7 @@ def interquartile_mean(values: Floats) -> Floats:
     return middle
 
 
-def _agreeing(bodies: list[Body], within_deg: float = 60.0) -> list[Body]:
+def _agreeing(bodies: list[Body], within_deg: float = OPPOSITE_DEG) -> list[Body]:
     """The largest set of bodies whose views lie near one of them."""
     views = [view_matrix(body) for body in bodies]
     known = [(b, v) for b, v in zip(bodies, views, strict=True) if v is not None]
