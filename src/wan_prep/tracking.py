@@ -91,10 +91,9 @@ def track_subject(
     history: list[WindowSample] = []  # without pictures
     coming, track = iter(samples), PersonTrack(person)
     # Faces are found beside the bodies of the next window, on another core.
+    watched = Surroundings() if watch_surroundings else None
     with (
-        _FirstLook(
-            estimator, full_look_every, others_every, watch_surroundings, detector_px
-        ) as visit,
+        _FirstLook(estimator, full_look_every, others_every, watched, detector_px) as visit,
         ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside,
     ):
         while True:
