@@ -19,7 +19,7 @@ import numpy as np
 from wan_prep.pose import body as bodies
 from wan_prep.pose.body import Body
 from wan_prep.pose.choice import LARGEST, PersonChoice
-from wan_prep.pose.estimator import PoseEstimator, PoseFollower, Rgb
+from wan_prep.pose.estimator import Floats, PoseEstimator, PoseFollower, Rgb
 from wan_prep.pose.heads import as_seen, find_head, region_around, whole_regions
 from wan_prep.pose.inference import infer_followed, size_of
 from wan_prep.pose.people import MOST_OTHERS, WIDE_SIDE_PX, find_persons_head
@@ -38,8 +38,8 @@ from wan_prep.sampling import SampledFrame
 
 THUMBNAIL_PX = 64
 CHANGED = 10.0
-"""Mean difference, of 255, of 3 by 3 points of two thumbnails from which on a picture has changed:
-the noise of coding stays below 3, somebody who comes changes 20 and more (docs/calibration.md)."""
+"""Mean difference, of 255, of 3 by 3 points of two thumbnails from which on a picture has changed
+(docs/calibration.md)."""
 REACH = 0.2
 """How far hands, hair and shadow reach beyond a person's box, as a share of its longer side."""
 WINDOW = 12
@@ -183,12 +183,21 @@ class Surroundings:
             covered[top : int(box.bottom + reach) + 1, left : int(box.right + reach) + 1] = True
         is_new = is_due or self._seen is None or self._seen.shape != thumbnail.shape
         if not is_new and self._seen is not None:
-            apart = np.abs(thumbnail.astype(np.float32) - self._seen).mean(axis=2)
-            apart = np.asarray(cv2.blur(apart, (3, 3)))
-            is_new = bool((apart[~(covered | self._known)] > CHANGED).any())
+            apart = cv2.blur(_beyond(thumbnail, self._seen), (3, 3))
+            is_new = bool((np.asarray(apart)[~(covered | self._known)] > CHANGED).any())
         if is_new:
             self._seen, self._known = thumbnail, covered
         return is_new
+
+
+def _beyond(thumbnail: Rgb, seen: Rgb) -> Floats:
+    """(h, w): how far each point lies, 0 … 255, beyond the values that its 3 by 3 neighbourhood had
+    in `seen`, so that a camera that drifts by less than a point changes nothing."""
+    around = np.ones((3, 3), np.uint8)
+    above = cv2.subtract(thumbnail, cv2.dilate(seen, around))
+    below = cv2.subtract(cv2.erode(seen, around), thumbnail)
+    beyond: Floats = np.asarray(cv2.max(above, below), np.float64).mean(axis=2)
+    return beyond
 
 
 class _FirstLook(ExitStack):

@@ -52,10 +52,11 @@ class MediapipeEstimator:
         self.name = path.name
         self.sha256 = _sha256(path)
         self._path = path
+        # First, because what loading it takes is free again for the others to use.
+        self._people = MoveNet()
         self._mp = _import_mediapipe()
         self._pose = _Landmarker(path, lambda: self._landmarker("IMAGE", MAX_POSES))
         self._face = _Landmarker(path, self._face_landmarker)
-        self._people = MoveNet()
 
     def _landmarker(self, running_mode: str, num_poses: int) -> Any:
         vision = self._mp.tasks.vision

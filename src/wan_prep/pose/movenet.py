@@ -8,6 +8,8 @@ proposal alone says little: somebody counts when the pose network agrees.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ JOINTS = (
 
 
 class MoveNet:
-    """The network, loaded on first use. Any thread may call it.
+    """The network. Any thread may call it.
 
     Raises:
         DependencyMissing: onnxruntime is not installed, or a library it links.
@@ -45,7 +47,8 @@ class MoveNet:
     def __init__(self, model: Path | None = None) -> None:
         self._path = model or Path(str(resources.files("wan_prep.pose") / "models" / MODEL))
         self._lock = threading.Lock()
-        self._session: Any = None
+        with _mapped(self._path):
+            self._session = _session(self._path)
 
     def proposals(self, rgb: Rgb, side_px: int = SIDE_PX) -> list[Proposal]:
         """At most six, in px of an (H, W, 3) uint8 picture, the best first.
@@ -53,26 +56,27 @@ class MoveNet:
         side_px: longer side of the picture that the network sees.  Raises: see the class.
         """
         picture, scale = _fitted(rgb, side_px)
-        with self._lock:
-            (rows,) = self._run(picture)
+        with self._lock, _mapped(self._path):
+            (rows,) = self._session.run(None, {"input": picture[None].astype(np.int32)})
         height, width = picture.shape[:2]
         found = [_proposal(row, width / scale, height / scale) for row in rows[0]]
         return sorted(found, key=lambda proposal: -proposal.score)
 
-    def _run(self, picture: Rgb) -> Any:
-        onnxruntime = _import_onnxruntime()
-        try:
-            if self._session is None:
-                self._session = _session(onnxruntime, self._path)
-            return self._session.run(None, {"input": picture[None].astype(np.int32)})
-        except Exception as exc:  # the runtime's errors share no other base
-            reason = str(exc).strip().splitlines()[0] if str(exc).strip() else "it gives no reason"
-            raise PoseModelError(
-                f"{self._path}: onnxruntime cannot use this network: {reason}"
-            ) from exc
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    """Map what the runtime raises. Raises PoseModelError: the runtime failed."""
+    try:
+        yield
+    except DependencyMissing:
+        raise
+    except Exception as exc:  # the runtime's errors share no other base
+        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else "it gives no reason"
+        raise PoseModelError(f"{path}: onnxruntime cannot use this network: {reason}") from exc
 
 
-def _session(onnxruntime: Any, path: Path) -> Any:
+def _session(path: Path) -> Any:
+    onnxruntime = _import_onnxruntime()
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
