@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from wan_prep.errors import PoseModelError
 from wan_prep.geometry import Box
-from wan_prep.pose.movenet import JOINTS, MoveNet
+from wan_prep.pose.movenet import JOINTS, MoveNet, _import_onnxruntime
 from wan_prep.pose.skeleton import Joint
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -112,3 +113,14 @@ def test_two_people_are_proposed_where_they_are(movenet: MoveNet, side_px: int) 
 def test_nobody_is_proposed_in_nothing(movenet: MoveNet) -> None:
     for shape in ((512, 512), (1, 1), (2, 700), (700, 2)):
         assert max(p.score for p in movenet.proposals(np.zeros((*shape, 3), np.uint8))) < 0.05
+
+
+def test_a_runtime_that_would_report_its_use_is_told_not_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before it is loaded, as releases from 1.29 on ask for; the installed one sends nothing."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    runtime = _import_onnxruntime()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    major, minor, *_ = (int(part) for part in runtime.__version__.split(".")[:2])
+    assert (major, minor) < (1, 29)
