@@ -665,8 +665,8 @@ def test_a_picture_of_ghosts_shows_nobody(person: Any) -> None:
     ghosts = [person(170.0), person(50.0, 55.0)]
     estimator = Facing(lambda n, r: ghosts if whole_picture(r) else [])
     assert people_in_still(painted(1), estimator) == (None, [])
-    # After nine closer looks at each the picture is searched once more.
-    assert (len(estimator.looks), estimator.heads) == (1 + 9 + 9 + 1, 2)
+    # After nine closer looks at each the picture is searched once more, and twice for a head.
+    assert (len(estimator.looks), estimator.heads) == (1 + 9 + 9 + 1, 4)
 
 
 def test_an_empty_picture_shows_nobody() -> None:
@@ -750,7 +750,6 @@ def test_a_clip_of_which_only_first_looks_see_somebody_shows_nobody(person: Any)
     estimator = Facing(lambda n, r: [person()] if whole_picture(r) else [])
     result = track_subject(clip(list(range(1, 6))), estimator, interval_s=HALF, looks=1)
     assert [s.subject for s in result.seen] == [None] * 5
-    assert estimator.heads == 0
 
 
 def test_who_continues_a_confirmed_subject_is_kept_without_further_looks(person: Any) -> None:
