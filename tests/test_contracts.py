@@ -34,11 +34,12 @@ PACKAGE = ROOT / "src" / "wan_prep"
 # Modules of one row may know each other, but not in a circle. A module stands in the row that
 # names it, or in that of the nearest package above it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing"),
+    ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing", "home"),
     ("media",),
     ("pose",),
     ("evidence",),
     ("sampling", "tracking", "observing", "stills"),
+    ("cache",),
     ("measures", "findings"),
     ("analyzers",),
     ("report",),
@@ -63,8 +64,8 @@ KEEPERS = {
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.session", "submission.client"),
-    "filelock": ("normalizers.write", "submission.journal"),
-    "platformdirs": ("submission.environment",),
+    "filelock": ("normalizers.write", "submission.journal", "cache"),
+    "platformdirs": ("home",),
 }
 
 
@@ -284,7 +285,10 @@ def test_every_local_link_of_the_readme_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-COMMANDS = ("check", "inspect", "plan", "fix", "submit", "wait", "jobs", "rules", "explain")
+COMMANDS = (
+    *("check", "inspect", "plan", "fix", "submit", "wait", "jobs"),
+    *("rules", "explain", "cache"),
+)
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
