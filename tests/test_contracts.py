@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.metadata
 import json
@@ -22,7 +23,7 @@ from pathlib import Path
 import pytest
 
 import wan_prep
-from wan_prep import errors
+from wan_prep import cache, errors
 from wan_prep.analyzers import RULES
 from wan_prep.cli import run
 from wan_prep.rehearsal.server import FakeService
@@ -229,6 +230,75 @@ def test_only_own_errors_are_defined_elsewhere() -> None:
 def test_one_opencv_is_installed() -> None:
     names = {d.metadata["Name"].lower() for d in importlib.metadata.distributions()}
     assert {n for n in names if n.startswith("opencv")} == {"opencv-python"}
+
+
+# ---- what a cache must know
+
+# The rooms that make evidence; what changes there may change what is seen.
+SEEING = ("geometry", "media", "pose", "evidence", "sampling", "tracking", "observing")
+# Raised together with `cache.OBSERVING_VERSION` where the evidence of any file changes; where it
+# does not (another name, another error), the digest alone is written again.
+SEEN_BY = (1, "3da928cfd0a1d4a6")
+
+
+def seeing() -> dict[str, ast.Module]:
+    return {name: tree for name, tree in ALL.items() if any(inside(name, r) for r in SEEING)}
+
+
+def told(node: object) -> object:
+    """A source without comments, docstrings and places, alike in every release of Python."""
+    if isinstance(node, list):
+        return [told(each) for each in node if not is_docstring(each)]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    held = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    return [type(node).__name__, *((name, told(value)) for name, value in held)]
+
+
+def is_docstring(node: object) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def test_the_version_of_observing_is_raised_when_what_is_seen_changes() -> None:
+    digest = hashlib.sha256(
+        json.dumps({name: told(tree) for name, tree in seeing().items()}, sort_keys=True).encode()
+    ).hexdigest()[:16]
+    assert (cache.OBSERVING_VERSION, digest) == SEEN_BY, (
+        "the code that makes evidence has changed. If the evidence of any file may differ now, "
+        "raise OBSERVING_VERSION in src/wan_prep/cache.py: caches would go on answering with what "
+        f"was seen before. Then write version and digest ({digest!r}) into SEEN_BY here"
+    )
+
+
+def test_observing_stands_on_the_rooms_whose_changes_are_noticed() -> None:
+    reached, todo = set[str](), ["observing"]
+    while todo:
+        name = todo.pop()
+        reached.add(name)
+        todo += own_imports(name) - reached
+    words_and_figures = {"errors", "fragments", "profile", "media", "pose", "cost"}
+    assert {name for name in reached if name not in seeing()} <= words_and_figures
+
+
+def test_limits_and_libraries_that_observing_uses_are_those_that_a_cache_knows() -> None:
+    limits, foreign = set(), set()
+    for tree in seeing().values():
+        foreign |= {module.partition(".")[0] for module in imported(tree)}
+        has_profile = "wan_prep.profile" in imported(tree)
+        for node in ast.walk(tree):
+            is_read = has_profile and isinstance(node, ast.Attribute)
+            if is_read and ast.unparse(node.value) == "profile":
+                assert node.attr == "limit"
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("profile.limit"):
+                limits.add(ast.literal_eval(node.args[0]))
+    assert limits == set(cache.OBSERVING_LIMITS)
+    known = {name: name for name in ("av", "mediapipe", "numpy", "onnxruntime", "scenedetect")}
+    known |= {"cv2": "opencv-python", "PIL": "pillow", "pillow_heif": "pillow-heif"}
+    assert {known[module] for module in foreign if module in known} == set(
+        cache.OBSERVING_LIBRARIES
+    )
+    others = foreign - known.keys() - set(sys.stdlib_module_names)
+    assert others == {"wan_prep", "pydantic"}
 
 
 # ---- the rule table
