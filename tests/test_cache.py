@@ -304,8 +304,8 @@ def _other_text(path: Path) -> None:
 
 def _changed_value(path: Path) -> None:
     """Well compressed, well formed, and not what was written."""
-    text = gzip.decompress(path.read_bytes()).replace(b'"looks":3', b'"looks":1')
-    assert b'"looks":1' in text
+    text = gzip.decompress(path.read_bytes()).replace(b'"looks":1', b'"looks":2')
+    assert b'"looks":2' in text
     path.write_bytes(gzip.compress(text))
 
 
