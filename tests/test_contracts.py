@@ -374,3 +374,16 @@ def test_every_command_has_help_with_an_example(
     monkeypatch.setitem(os.environ, "COLUMNS", "100")
     assert run([command, "--help"]) == 0
     assert f"Example: wan-prep {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_page_of_the_command_line_names_every_command_and_option(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "COLUMNS", "200")
+    assert run([command, "--help"]) == 0
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", capsys.readouterr().out))
+    assert f"`{command}" in page
+    short = {"--help", "--no-strict", "--quiet", "--verbose"}  # -q, -v
+    assert {option for option in options if option not in page} <= short

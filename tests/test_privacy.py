@@ -102,27 +102,25 @@ def test_inputs_are_left_alone_nothing_is_left_behind_and_no_other_folder_is_nam
     assert str(Path.home()) not in done.stdout
 
 
-def test_what_was_seen_is_kept_at_home_for_its_owner_alone_without_names(
+def test_what_was_seen_is_kept_for_its_owner_alone_and_without_names(
     folder: Path, brief_clip: Path
 ) -> None:
     shutil.copyfile(brief_clip, folder / "driving.mp4")
-    before = state_of(folder)
-    done = checked(folder)
+    done = checked(folder, options=("--cache", "kept"))
     assert done.returncode in (0, 1), done.stderr
-    kept = {name: path for name, path in state_of(folder).items() if name not in before}
-    assert {name.partition("/")[0] for name in kept} == {"home"}
+    kept = state_of(folder / "kept")
     assert {name.rpartition("/")[2] for name in kept if not name.endswith(".json.gz")} == {
         ".index.sqlite3.lock",
         "index.sqlite3",
     }
     assert len(kept) == 4, "the image, the clip, the index and its lock"
     for name in kept:
-        content = (folder / name).read_bytes()
-        assert (folder / name).stat().st_mode & 0o077 == 0
+        content = (folder / "kept" / name).read_bytes()
+        assert (folder / "kept" / name).stat().st_mode & 0o077 == 0
         shown = gzip.decompress(content) if name.endswith(".gz") else content
         for word in (b"reference.png", b"driving.mp4", str(folder).encode()):
             assert word not in shown
-    again = checked(folder)
+    again = checked(folder, options=("--cache", "kept"))
     assert again.stdout == done.stdout
 
 
