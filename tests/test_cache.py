@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pickle
 import shutil
 import sqlite3
 import stat
@@ -223,7 +224,34 @@ def test_unless_told_it_lives_at_home(tmp_path: Path, monkeypatch: pytest.Monkey
     assert Cache().folder == tmp_path / "home" / "cache"
 
 
+def test_a_cache_goes_along_to_other_processes(tmp_path: Path, make: Any) -> None:
+    sent = pickle.loads(pickle.dumps(Cache(tmp_path / "kept", size_bytes=10**6)))
+    sent.put(key(), make.video())
+    assert (sent.folder, sent.size_bytes, sent.info().entries) == (tmp_path / "kept", 10**6, 1)
+
+
 # ---- room
+
+
+def test_there_is_no_less_room_than_none(tmp_path: Path) -> None:
+    with pytest.raises(CacheError, match="-1 bytes: expected 0 or more"):
+        Cache(tmp_path, size_bytes=-1)
+
+
+def test_an_index_that_names_other_files_does_not_have_them_removed(
+    cache: Cache, make: Any, tmp_path: Path
+) -> None:
+    cache.put(key(), make.video())
+    other = tmp_path / "other.json.gz"
+    other.write_bytes(b"mine")
+    with sqlite3.connect(cache.folder / "index.sqlite3") as index:
+        index.execute("INSERT INTO evidence VALUES ('../../../other', 5000, 0)")
+    index.close()
+    Cache(cache.folder, size_bytes=cache.info().size_bytes - 100, warn=fail).put(
+        key(1), make.video()
+    )
+    assert other.exists()
+    assert [cache.get(key(n)) is not None for n in range(2)] == [True, True]
 
 
 def test_what_was_used_longest_ago_goes_first(cache: Cache, make: Any) -> None:
@@ -767,6 +795,18 @@ def test_paths_are_shown_as_they_were_given(
     again = wan_prep.observe(spelling, estimator=network, cache=cache)
     assert again.model_dump_json() == fresh.model_dump_json()
     assert len(entries(cache)) == 1
+
+
+def test_a_name_that_is_no_text(
+    cache: Cache, pair: tuple[Path, Path], unseen: Callable[[], None]
+) -> None:
+    image = pair[0].rename(os.fsdecode(os.fsencode(pair[0].parent) + b"/\xff.png"))
+    network: Any = Nobody()
+    fresh = wan_prep.observe(image, kind="image", estimator=network, cache=cache)
+    unseen()
+    again = wan_prep.observe(image, kind="image", estimator=network, cache=cache)
+    assert again.path == fresh.path
+    assert (again.info, again.observations) == (fresh.info, fresh.observations)
 
 
 def test_another_content_under_the_same_name_is_looked_at(

@@ -385,5 +385,5 @@ def test_the_page_of_the_command_line_names_every_command_and_option(
     page = (ROOT / "docs" / "cli.md").read_text("utf-8")
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", capsys.readouterr().out))
     assert f"`{command}" in page
-    short = {"--help", "--no-strict", "--quiet", "--verbose"}  # -q, -v
+    short = {"--help", "--no-strict", "--output", "--quiet", "--verbose"}  # -o, -q, -v
     assert {option for option in options if option not in page} <= short

@@ -223,6 +223,8 @@ class Cache:
     warn: called once, with what is wrong, where the folder cannot be used; files are then looked at
         as if there were no cache.  A RuntimeWarning unless told.
     now_ns: the clock, in ns.
+
+    Raises CacheError: a size below 0.
     """
 
     def __init__(
@@ -233,6 +235,8 @@ class Cache:
         warn: Warn = _warn,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        if size_bytes < 0:
+            raise CacheError(f"a cache of {size_bytes} bytes: expected 0 or more")
         self.folder = home_folder() / FOLDER_NAME if folder is None else Path(folder)
         self.size_bytes = size_bytes
         self._warn, self._now_ns = warn, now_ns
@@ -419,7 +423,8 @@ class Cache:
         while excess > 0:
             query = "SELECT name, size FROM evidence ORDER BY used LIMIT 1"
             name, size = index.execute(query).fetchone()
-            self._place(name).unlink(missing_ok=True)
+            if _NAME.fullmatch(name):  # whatever somebody wrote into the index
+                self._place(name).unlink(missing_ok=True)
             index.execute("DELETE FROM evidence WHERE name = ?", (name,))
             excess -= size
 
