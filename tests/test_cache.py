@@ -25,9 +25,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import wan_prep
-from wan_prep import cache as caching
-from wan_prep.cache import Cache, CacheCheck, CacheInfo, EvidenceKey
+from wan_prep.cache import key as keys
+from wan_prep.cache import store
+from wan_prep.cache.entry import packed
+from wan_prep.cache.key import EvidenceKey
+from wan_prep.cache.recall import recall
+from wan_prep.cache.store import Cache, CacheCheck, CacheInfo
 from wan_prep.errors import CacheError, InputPathError
+from wan_prep.media.files import sha256_of
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import Proposal, RawFace, RawPose
 from wan_prep.profile import default_profile, load_profile
@@ -167,8 +172,8 @@ def test_tolerances_are_not_in_the_key(tmp_path: Path) -> None:
     ("name", "value"),
     [
         ("OBSERVING_VERSION", 1_000_000),
-        ("_libraries", lambda: (("av", "0.0"),)),
-        ("_networks_beside", lambda: ("0" * 64,)),
+        ("libraries_here", lambda: (("av", "0.0"),)),
+        ("networks_here", lambda: ("0" * 64,)),
     ],
 )
 def test_another_version_network_or_library_looks_again(
@@ -176,7 +181,7 @@ def test_another_version_network_or_library_looks_again(
 ) -> None:
     cache.put(key(), make.video())
     assert cache.verify() == CacheCheck(good=1, outdated=0, damaged=0, leftover=0)
-    monkeypatch.setattr(caching, name, value)
+    monkeypatch.setattr(keys, name, value)
     assert cache.get(key()) is None
     assert cache.verify() == CacheCheck(good=0, outdated=1, damaged=0, leftover=0)
     cache.put(key(), make.video())
@@ -184,9 +189,9 @@ def test_another_version_network_or_library_looks_again(
 
 
 def test_the_shipped_networks_are_in_the_key() -> None:
-    folder = Path(caching.__file__).parent / "pose" / "models"
+    folder = Path(wan_prep.__file__).parent / "pose" / "models"
     names = ("face_landmarker.task", "movenet_multipose.onnx")
-    assert key().document["networks"] == [caching.sha256_of(folder / name) for name in names]
+    assert key().document["networks"] == [sha256_of(folder / name) for name in names]
 
 
 def test_what_cannot_be_read_is_not_kept(cache: Cache, make: Any) -> None:
@@ -295,7 +300,7 @@ def test_it_holds_what_was_used_last(
     tmp_path_factory: pytest.TempPathFactory, make: Any, room: int, uses: list[tuple[str, int]]
 ) -> None:
     seen = make.image()
-    size = len(caching._packed(key(0).document, seen))
+    size = len(packed(key(0).document, seen))
     cache = Cache(tmp_path_factory.mktemp("lru"), size_bytes=size * room + size // 2, warn=fail)
     expected: list[int] = []  # the one used last at the end
     for use, number in uses:
@@ -527,7 +532,7 @@ def test_a_full_disk_leaves_nothing_half(
 def test_an_index_that_stays_busy_does_not_keep_a_file_from_being_found(
     tmp_path: Path, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caching, "_BUSY_S", 0.01)
+    monkeypatch.setattr(store, "_BUSY_S", 0.01)
     said: list[str] = []
     cache = Cache(tmp_path, warn=said.append)
     cache.put(key(), make.video())
@@ -559,8 +564,8 @@ def test_a_file_is_read_once_as_long_as_it_stays_as_it_is(
         read.append(of.name)
         return real(of)
 
-    real = caching.sha256_of
-    monkeypatch.setattr(caching, "sha256_of", counted)
+    real = store.sha256_of
+    monkeypatch.setattr(store, "sha256_of", counted)
     assert [cache.sha256(path) for _ in range(3)] == [one] * 3
     assert read == ["clip"]
     before = path.stat()
@@ -586,13 +591,13 @@ def test_a_file_that_has_just_changed_is_read_again(
         now = changed_ns + age_ns
         cache = Cache(tmp_path / str(age_ns), warn=fail, now_ns=lambda now=now: now)
         read: list[Path] = []
-        monkeypatch.setattr(caching, "sha256_of", lambda of, read=read: read.append(of) or "0" * 64)
+        monkeypatch.setattr(store, "sha256_of", lambda of, read=read: read.append(of) or "0" * 64)
         assert [cache.sha256(path) for _ in range(2)] == ["0" * 64] * 2
         assert len(read) == reads
 
 
 def test_hashes_do_not_grow_without_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching, "HASHES_MOST", 3)
+    monkeypatch.setattr(store, "HASHES_MOST", 3)
     cache = Cache(tmp_path / "kept", warn=fail, now_ns=lambda: LATER_NS)
     for number in range(5):
         path = tmp_path / f"{number}"
@@ -613,7 +618,8 @@ def test_a_file_that_cannot_be_read_has_no_hash(cache: Cache, tmp_path: Path) ->
 FILL = """
 import sys
 from pathlib import Path
-from wan_prep.cache import Cache, EvidenceKey
+from wan_prep.cache.key import EvidenceKey
+from wan_prep.cache.store import Cache
 from wan_prep.evidence import Evidence
 from wan_prep.profile import default_profile
 
@@ -650,7 +656,7 @@ def test_processes_that_fill_one_cache_at_once(tmp_path: Path, make: Any, room: 
     """The folder does not even exist when they begin; with little room they let go, too."""
     seen = make.video()
     (tmp_path / "seen.json").write_text(seen.model_dump_json(), "utf-8")
-    entry_bytes = len(caching._packed(key(0).document, seen))
+    entry_bytes = len(packed(key(0).document, seen))
     running = [
         _filler(tmp_path / "kept", tmp_path / "seen.json", entry_bytes * room) for _ in range(2)
     ]
@@ -857,7 +863,7 @@ def test_a_file_that_changes_while_it_is_looked_at_is_not_kept(
         def poses(self, rgb: np.ndarray) -> list[RawPose]:
             return super().poses(rgb)
 
-    known = caching.recall(
+    known = recall(
         cache,
         pair[0],
         "image",

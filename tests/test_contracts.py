@@ -23,8 +23,9 @@ from pathlib import Path
 import pytest
 
 import wan_prep
-from wan_prep import cache, errors
+from wan_prep import errors
 from wan_prep.analyzers import RULES
+from wan_prep.cache import key
 from wan_prep.cli import run
 from wan_prep.rehearsal.server import FakeService
 
@@ -65,7 +66,7 @@ KEEPERS = {
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.session", "submission.client"),
-    "filelock": ("normalizers.write", "submission.journal", "cache"),
+    "filelock": ("normalizers.write", "submission.journal", "cache.store"),
     "platformdirs": ("home",),
 }
 
@@ -236,7 +237,7 @@ def test_one_opencv_is_installed() -> None:
 
 # The rooms that make evidence; what changes there may change what is seen.
 SEEING = ("geometry", "media", "pose", "evidence", "sampling", "tracking", "observing")
-# Raised together with `cache.OBSERVING_VERSION` where the evidence of any file changes; where it
+# Raised together with `key.OBSERVING_VERSION` where the evidence of any file changes; where it
 # does not (another name, another error), the digest alone is written again.
 SEEN_BY = (1, "3da928cfd0a1d4a6")
 
@@ -263,10 +264,10 @@ def test_the_version_of_observing_is_raised_when_what_is_seen_changes() -> None:
     digest = hashlib.sha256(
         json.dumps({name: told(tree) for name, tree in seeing().items()}, sort_keys=True).encode()
     ).hexdigest()[:16]
-    assert (cache.OBSERVING_VERSION, digest) == SEEN_BY, (
+    assert (key.OBSERVING_VERSION, digest) == SEEN_BY, (
         "the code that makes evidence has changed. If the evidence of any file may differ now, "
-        "raise OBSERVING_VERSION in src/wan_prep/cache.py: caches would go on answering with what "
-        f"was seen before. Then write version and digest ({digest!r}) into SEEN_BY here"
+        "raise OBSERVING_VERSION in src/wan_prep/cache/key.py: caches would go on answering with "
+        f"what was seen before. Then write version and digest ({digest!r}) into SEEN_BY here"
     )
 
 
@@ -291,12 +292,10 @@ def test_limits_and_libraries_that_observing_uses_are_those_that_a_cache_knows()
                 assert node.attr == "limit"
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("profile.limit"):
                 limits.add(ast.literal_eval(node.args[0]))
-    assert limits == set(cache.OBSERVING_LIMITS)
+    assert limits == set(key.OBSERVING_LIMITS)
     known = {name: name for name in ("av", "mediapipe", "numpy", "onnxruntime", "scenedetect")}
     known |= {"cv2": "opencv-python", "PIL": "pillow", "pillow_heif": "pillow-heif"}
-    assert {known[module] for module in foreign if module in known} == set(
-        cache.OBSERVING_LIBRARIES
-    )
+    assert {known[module] for module in foreign if module in known} == set(key.OBSERVING_LIBRARIES)
     others = foreign - known.keys() - set(sys.stdlib_module_names)
     assert others == {"wan_prep", "pydantic"}
 

@@ -3,7 +3,7 @@
 import types
 
 from .api import NormalizedPair, check, normalize, observe, plan, submit, wait
-from .cache import Cache
+from .cache.store import Cache
 from .errors import (
     AlreadySubmitted,
     ApiKeyError,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from wan_prep import api
-from wan_prep.cache import Cache, EvidenceKey
+from wan_prep.cache.key import EvidenceKey
+from wan_prep.cache.store import Cache
 from wan_prep.cli import run
 from wan_prep.profile import default_profile
 

@@ -19,7 +19,8 @@ from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
 
 if TYPE_CHECKING:
-    from wan_prep.cache import Cache, Recalled
+    from wan_prep.cache.recall import Recalled
+    from wan_prep.cache.store import Cache
     from wan_prep.pose.estimator import PoseFollower, Proposal, RawFace, RawPose, Rgb
 
     CacheLike = Cache | str | Path
@@ -259,7 +260,8 @@ class _Looking:
         start: Fraction = Fraction(0),
         end: Fraction | None = None,
     ) -> Recalled:
-        from wan_prep.cache import Cache, recall
+        from wan_prep.cache.recall import recall
+        from wan_prep.cache.store import Cache
 
         return recall(
             Cache.of(self._cache),

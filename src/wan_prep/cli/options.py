@@ -16,7 +16,7 @@ from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, print_trouble
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
-    from wan_prep.cache import Cache
+    from wan_prep.cache.store import Cache
     from wan_prep.pose.choice import PersonChoice
     from wan_prep.profile import Profile
     from wan_prep.settings import Settings
@@ -269,7 +269,7 @@ def cache_asked(
     off: none was asked for.  Raises WanPrepError: a size that is none, or both a folder
     and no cache.
     """
-    from wan_prep.cache import DEFAULT_SIZE_BYTES, Cache
+    from wan_prep.cache.store import DEFAULT_SIZE_BYTES, Cache
 
     if off and folder is not None:
         raise WanPrepError("give --cache DIR or --no-cache, and not both")

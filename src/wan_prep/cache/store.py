@@ -9,53 +9,25 @@ threads may use one cache at once.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
 import os
-import platform
 import re
 import sqlite3
 import time
 import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache as computed_once
-from functools import cached_property
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from wan_prep.cache.entry import SUFFIX, packed, state_of, unpacked
+from wan_prep.cache.key import EvidenceKey
 from wan_prep.errors import CacheError
-from wan_prep.evidence import Evidence, ModelId
+from wan_prep.evidence import Evidence
 from wan_prep.home import home_folder, make_private
 from wan_prep.media.files import sha256_of
-from wan_prep.pose.choice import LARGEST, PersonChoice
-from wan_prep.pose.estimator import PoseEstimator
-from wan_prep.pose.mediapipe import networks_beside
-from wan_prep.profile import Profile
 from wan_prep.writing import written_whole
-
-OBSERVING_VERSION = 1
-"""Raise me when what is seen in a file changes: evidence from before is then looked at again."""
-OBSERVING_LIMITS = (
-    "image_pixels_max",
-    "still_drift_max",
-    "still_min",
-    "still_neighbour_max",
-    "still_redrawn_max",
-)
-"""The limits of the profile that observing reads."""
-OBSERVING_LIBRARIES = (
-    *("av", "mediapipe", "numpy", "onnxruntime", "opencv-python"),
-    *("pillow", "pillow-heif", "scenedetect"),
-)
-"""What decodes, measures and recognises; another release may see something else."""
 
 DEFAULT_SIZE_BYTES = 2_000_000_000
 FOLDER_NAME = "cache"
@@ -68,7 +40,6 @@ SETTLED_NS = 2_000_000_000
 stamp (some file systems count in two seconds): its hash is not remembered."""
 ABANDONED_S = 3600
 """A file being written is left over from a run that was killed when it is older than this."""
-_FORMAT = 1
 _INDEX_VERSION = 1
 _BUSY_S = 10.0
 _TABLES = """
@@ -79,7 +50,6 @@ CREATE INDEX hashes_by_use ON hashes (used);
 """
 _TABLE_NAMES = {"evidence", "hashes"}
 _NAME = re.compile(r"[0-9a-f]{64}")
-_SUFFIX = ".json.gz"
 _SCRATCH = re.compile(r"\.[0-9a-f]{32}\.tmp(-wal|-shm|-journal)?")
 
 Warn = Callable[[str], None]
@@ -87,101 +57,6 @@ Warn = Callable[[str], None]
 
 def _warn(message: str) -> None:
     warnings.warn(message, RuntimeWarning, stacklevel=2)
-
-
-# ---- what evidence depends on
-
-
-@dataclass(frozen=True)
-class EvidenceKey:
-    """Everything that the evidence of one file depends on.
-
-    sha256: hex, of the file's content.  suffix: of a video's name, in lower case, because decoders
-    go by it where the content leaves a doubt.  start, end: the part that counts, in s.
-    networks: hex SHA-256 of the networks beside the pose model.
-    """
-
-    kind: Literal["image", "video"]
-    sha256: str
-    suffix: str
-    start: Fraction
-    end: Fraction | None
-    person: PersonChoice
-    pose_model: ModelId
-    networks: tuple[str, ...]
-    limits: tuple[tuple[str, float], ...]
-    libraries: tuple[tuple[str, str], ...]
-    version: int
-
-    @classmethod
-    def of(
-        cls,
-        path: Path,
-        sha256: str,
-        kind: Literal["image", "video"],
-        estimator: PoseEstimator,
-        profile: Profile,
-        *,
-        start: Fraction = Fraction(0),
-        end: Fraction | None = None,
-        person: PersonChoice = LARGEST,
-    ) -> EvidenceKey:
-        """The key of this file, looked at like this."""
-        return cls(
-            kind=kind,
-            sha256=sha256,
-            suffix=path.suffix.lower() if kind == "video" else "",
-            start=start,
-            end=end,
-            person=person,
-            pose_model=ModelId(name=estimator.name, sha256=estimator.sha256),
-            networks=_networks_beside(),
-            limits=tuple((name, profile.limit(name)) for name in OBSERVING_LIMITS),
-            libraries=_libraries(),
-            version=OBSERVING_VERSION,
-        )
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """The key as it is written beside the evidence."""
-        return {
-            "version": self.version,
-            "kind": self.kind,
-            "sha256": self.sha256,
-            "suffix": self.suffix,
-            "start": str(self.start),
-            "end": None if self.end is None else str(self.end),
-            "person": str(self.person),
-            "pose_model": self.pose_model.model_dump(),
-            "networks": list(self.networks),
-            "limits": dict(self.limits),
-            "libraries": dict(self.libraries),
-        }
-
-    @cached_property
-    def name(self) -> str:
-        """Under which the evidence is kept: 64 hex digits."""
-        return _name_of(self.document)
-
-
-def _name_of(document: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-@computed_once
-def _networks_beside() -> tuple[str, ...]:
-    return tuple(sha256_of(path) for path in networks_beside())
-
-
-@computed_once
-def _libraries() -> tuple[tuple[str, str], ...]:
-    found = [("platform", f"{platform.system()} {platform.machine()}")]
-    for name in OBSERVING_LIBRARIES:
-        try:
-            found.append((name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            found.append((name, "unknown"))
-    return tuple(found)
 
 
 # ---- what is told of a cache
@@ -259,10 +134,10 @@ class Cache:
         place = self._place(key.name)
         with self._or_warned():
             try:
-                packed = place.read_bytes()
+                content = place.read_bytes()
             except FileNotFoundError:
                 return None
-            seen = _unpacked(packed, key.document)
+            seen = unpacked(content, key.document)
             if seen is None:
                 place.unlink(missing_ok=True)
                 with self._writing() as index:
@@ -270,7 +145,7 @@ class Cache:
                 return None
             # What cannot be noted has been found all the same.
             with self._or_warned(), self._writing() as index:
-                self._note(index, key.name, len(packed))
+                self._note(index, key.name, len(content))
             return seen
         return None
 
@@ -281,16 +156,16 @@ class Cache:
         """
         if seen.info is None or seen.defects:
             return
-        packed = _packed(key.document, seen)
-        if len(packed) > self.size_bytes:
+        content = packed(key.document, seen)
+        if len(content) > self.size_bytes:
             return
         place = self._place(key.name)
         with self._or_warned(), self._writing() as index:
             # Under the index's lock, so that what is let go is never what is being written.
             make_private(place.parent)
             with written_whole(place) as scratch:
-                _write_private(scratch, packed)
-            self._note(index, key.name, len(packed))
+                _write_private(scratch, content)
+            self._note(index, key.name, len(content))
             self._make_room(index)
 
     def sha256(self, path: Path) -> str:
@@ -363,7 +238,7 @@ class Cache:
             if not self._is_sound():
                 self._discard_index()
             for path in self._entries():
-                state = _state_of(path)
+                state = state_of(path)
                 if state is None:  # let go by another process meanwhile
                     continue
                 found[state] += 1
@@ -388,12 +263,12 @@ class Cache:
         return self.folder / EVIDENCE_FOLDER
 
     def _place(self, name: str) -> Path:
-        return self._evidence / name[:2] / f"{name}{_SUFFIX}"
+        return self._evidence / name[:2] / f"{name}{SUFFIX}"
 
     def _entries(self) -> list[Path]:
         """The files of evidence; others are none of ours."""
-        found = self._evidence.glob(f"[0-9a-f][0-9a-f]/*{_SUFFIX}")
-        return [p for p in found if _NAME.fullmatch(p.name.removesuffix(_SUFFIX))]
+        found = self._evidence.glob(f"[0-9a-f][0-9a-f]/*{SUFFIX}")
+        return [p for p in found if _NAME.fullmatch(p.name.removesuffix(SUFFIX))]
 
     def _scratch_files(self, *, older_than_s: float) -> list[Path]:
         """What runs that were killed left; younger files may be being written."""
@@ -434,7 +309,7 @@ class Cache:
         found = []
         for path in self._entries():
             with suppress(FileNotFoundError):
-                name, state = path.name.removesuffix(_SUFFIX), path.stat()
+                name, state = path.name.removesuffix(SUFFIX), path.stat()
                 found.append((used.get(name, 0), state.st_mtime_ns, name, state.st_size))
         index.execute("DELETE FROM evidence")
         for _, _, name, size in sorted(found):
@@ -591,109 +466,3 @@ def _write_private(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-
-
-# ---- one entry: two lines of JSON, compressed
-
-
-def _packed(key: dict[str, Any], seen: Evidence) -> bytes:
-    """The evidence without the path of its file, below a line that says what it is."""
-    body = _at(seen, "").model_dump_json().encode()
-    head = {"format": _FORMAT, "key": key, "sha256": hashlib.sha256(body).hexdigest()}
-    text = json.dumps(head, sort_keys=True).encode() + b"\n" + body
-    return gzip.compress(text, compresslevel=6, mtime=0)
-
-
-def _unpacked(packed: bytes, key: dict[str, Any] | None = None) -> Evidence | None:
-    """The evidence of an entry; None where it is damaged, or that of another key."""
-    try:
-        head, body = _parts(packed)
-        if key is not None and head["key"] != key:
-            return None
-        return Evidence.model_validate_json(body)
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
-        return None
-
-
-def _parts(packed: bytes) -> tuple[dict[str, Any], bytes]:
-    """Head and body of an entry whose body is whole; raises as gzip and JSON do, and ValueError."""
-    head, _, body = gzip.decompress(packed).partition(b"\n")
-    said = json.loads(head)
-    if said["format"] != _FORMAT or said["sha256"] != hashlib.sha256(body).hexdigest():
-        raise ValueError("damaged, or of another format")
-    return said, body
-
-
-def _state_of(path: Path) -> Literal["good", "outdated", "damaged"] | None:
-    """None where the file is gone."""
-    try:
-        head, body = _parts(path.read_bytes())
-        key = head["key"]
-        if path.name != f"{_name_of(key)}{_SUFFIX}":
-            return "damaged"
-        is_current = (
-            key["version"] == OBSERVING_VERSION
-            and key["networks"] == list(_networks_beside())
-            and key["libraries"] == dict(_libraries())
-        )
-        if is_current:
-            Evidence.model_validate_json(body)
-    except FileNotFoundError:
-        return None
-    except (EOFError, zlib.error, ValueError, KeyError, TypeError, gzip.BadGzipFile):
-        return "damaged"
-    return "good" if is_current else "outdated"
-
-
-def _at(seen: Evidence, path: str | Path) -> Evidence:
-    """The same evidence of a file at this path."""
-    shown = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
-    info = seen.info and seen.info.model_copy(update={"path": str(Path(path)) if path else ""})
-    return seen.model_copy(update={"path": shown, "info": info})
-
-
-# ---- for whoever looks at files
-
-
-@dataclass(frozen=True)
-class Recalled:
-    """What a cache knows of a file, before anybody looks at it.
-
-    evidence: None where it is not known; the file is then looked at, and `kept` told.
-    """
-
-    evidence: Evidence | None = None
-    cache: Cache | None = None
-    key: EvidenceKey | None = None
-
-    def kept(self, seen: Evidence) -> Evidence:
-        """The same evidence, kept for next time."""
-        # A file that was changed while it was looked at is not what its key says.
-        if self.cache and self.key and seen.info and seen.info.sha256 == self.key.sha256:
-            self.cache.put(self.key, seen)
-        return seen
-
-
-def recall(
-    cache: Cache | None,
-    path: str | Path,
-    kind: Literal["image", "video"],
-    estimator: PoseEstimator,
-    profile: Profile,
-    *,
-    start: Fraction = Fraction(0),
-    end: Fraction | None = None,
-    person: PersonChoice = LARGEST,
-) -> Recalled:
-    """What `cache` knows of the file at `path`, looked at like this. Nothing is decoded."""
-    if cache is None:
-        return Recalled()
-    try:
-        sha256 = cache.sha256(Path(path))
-    except OSError:  # whoever looks at the file says what is wrong with it
-        return Recalled()
-    key = EvidenceKey.of(
-        Path(path), sha256, kind, estimator, profile, start=start, end=end, person=person
-    )
-    known = cache.get(key)
-    return Recalled(None if known is None else _at(known, path), cache, key)
