@@ -454,6 +454,27 @@ def test_people_too_small_for_one_look_are_found_in_tiles_and_confirmed(person: 
     np.testing.assert_allclose(found.body.keypoints_xy, small.keypoints_xy, atol=0.5)
 
 
+def test_somebody_who_fills_the_picture_is_looked_at_from_further_away(person: Any) -> None:
+    """Seen in squares that are larger than the picture, and by closer looks then."""
+    body = person(128.0, 130.0)
+    estimator = Onlooker(lambda n, r: [body] if r.width > 1.2 * SIDE else [])
+    (found,) = find_people(painted(1), [], estimator)
+    np.testing.assert_allclose(found.body.keypoints_xy, body.keypoints_xy, atol=1.0)
+
+
+@pytest.mark.parametrize(("proposed", "looks"), [(True, 3), (False, None)])
+def test_whom_the_detector_sees_too_needs_fewer_looks(
+    person: Any, proposed: bool, looks: int | None
+) -> None:
+    """Three of ten looks see the body."""
+    body, answers = person(), iter("1100001")
+    estimator = Onlooker(lambda n, r: [body] if next(answers, "0") == "1" else [])
+    there = proposals_of([RawPose(body.keypoints_xy, body.visibility, body.local_xyz)])
+    estimator.proposals = lambda rgb, side_px: there if proposed else []  # type: ignore[method-assign]
+    found, _ = people_in_still(painted(1), estimator)
+    assert (None if found is None else found.looks) == looks
+
+
 def test_a_body_that_changes_with_every_look_is_not_believed(person: Any) -> None:
     """What an icon or a poster makes of itself: as tall as a part of the square looked at."""
 
@@ -462,7 +483,7 @@ def test_a_body_that_changes_with_every_look_is_not_believed(person: Any) -> Non
             return []
         return [person(region.center[0], 0.3 * region.width, region.center[1])]
 
-    assert find_people(painted(1), [], Onlooker(answer)) == []
+    assert people_in_still(painted(1), Onlooker(answer)) == (None, [])
 
 
 def test_a_small_body_is_looked_at_again_closer(person: Any) -> None:
@@ -913,8 +934,8 @@ def test_whom_only_closer_looks_of_the_detector_see_is_counted_with_less_confide
     body, others = people_in_still(painted(1), estimator)
     assert (neck_x(body), middles(others)) == (128, [165])
     assert others[0].confidence == pytest.approx(0.75)
-    # Asked for the whole picture and for two closer looks.
-    assert estimator.asked == [1, 1, 1]
+    # Asked for the whole picture in two sizes, and for two closer looks.
+    assert estimator.asked == [1, 1, 1, 1]
 
 
 def test_whom_closer_looks_of_the_detector_hardly_see_is_nobody(person: Any) -> None:

@@ -35,6 +35,9 @@ from wan_prep.pose.track import Candidate, OtherPerson, TrackSample, choose_subj
 WIDE_SIDE_PX = 384
 """Longer side in which the detector is shown a whole picture: people of a fourth of its height are
 seen in this and not in less (docs/calibration.md)."""
+FAR_SIDE_PX = 128
+"""The same where nobody may be missed: as small as this a simple drawing looks like a person
+(docs/calibration.md)."""
 CLOSE_SIDE_PX = 256
 """Side in which it is shown the place of one person."""
 PROPOSAL_LEAST = 0.08
@@ -61,6 +64,8 @@ MOST_OTHERS = 5
 AGREEMENT_LEAST = 0.4
 """Share of all looks at a still that must find a body. Animals and things are found by fewer,
 people by more (docs/calibration.md)."""
+AGREEMENT_PROPOSED = 0.2
+"""The same for a body whose joints the detector sees as well: a second witness."""
 LARGE_SHARE = 0.25
 """Share of the picture from which on a body leaves no room for a larger head beside it."""
 
@@ -78,12 +83,15 @@ network takes for a person's, is above 0.11; of people's, cut by the frame, belo
 (docs/calibration.md)."""
 
 
-def proposed(rgb: Rgb, estimator: PoseEstimator, side_px: int) -> list[Proposal]:
-    """The detector's proposals, the best first, each person once, boxes clipped to the picture."""
+def proposed(rgb: Rgb, estimator: PoseEstimator, *sides_px: int) -> list[Proposal]:
+    """The detector's proposals, each person once, boxes clipped to the picture.
+
+    sides_px: longer sides in which the detector is shown the picture, one after the other.
+    """
     size = inference.size_of(rgb)
     frame = Box(0.0, 0.0, float(size.width), float(size.height))
     found: list[Proposal] = []
-    for raw in estimator.proposals(rgb, side_px):
+    for raw in (p for side_px in sides_px for p in estimator.proposals(rgb, side_px)):
         one = replace(raw, box=raw.box.clipped(frame))
         if one.score < PROPOSAL_LEAST or one.box.area <= 0.0:
             continue
@@ -326,14 +334,14 @@ def people_in_still(
     A body that few of the closer looks find again is dropped: the network sees a person in almost
     every look, but one in a cat only now and then.
     """
-    proposals = proposed(rgb, estimator, WIDE_SIDE_PX)
+    proposals = proposed(rgb, estimator, WIDE_SIDE_PX, FAR_SIDE_PX)
     candidates = find_people(rgb, proposals, estimator, thoroughly=True)
-    main, rest = _main(rgb, candidates, estimator)
+    main, rest = _main(rgb, candidates, proposals, estimator)
     if main is None and candidates:
         # The first look found nobody real, and may have missed a person because of that.
         known = [c.body for c in candidates]
         more = [candidate(rgb, body) for body in bodies_in_thirds(rgb, known, estimator)]
-        main, rest = _main(rgb, more, estimator)
+        main, rest = _main(rgb, more, proposals, estimator)
     if main is None:
         # To a face that fills the picture the pose network adds a body that no look finds again.
         main = find_large_head(rgb, proposals, estimator)
@@ -345,7 +353,7 @@ def people_in_still(
     if index is None and not person.is_largest:
         return None, [*(OtherPerson.of(c.body) for c in people), *unmeasured][:MOST_OTHERS]
     if index:
-        better = _refined(rgb, people[index], estimator)
+        better = _refined(rgb, people[index], proposals, estimator)
         if better is not None or not person.is_largest:
             people[0], people[index] = better or people[index], people[0]
     body = people[0].body
@@ -366,12 +374,15 @@ def confirmed(others: Iterable[Candidate], proposals: Sequence[Proposal]) -> lis
 
 
 def _main(
-    rgb: Rgb, candidates: Sequence[Candidate], estimator: PoseEstimator
+    rgb: Rgb,
+    candidates: Sequence[Candidate],
+    proposals: Sequence[Proposal],
+    estimator: PoseEstimator,
 ) -> tuple[Candidate | None, list[Candidate]]:
     """The most prominent candidate that closer looks confirm, and those not looked at yet."""
     main, others = None, list(candidates)
     while main is None and (index := _prominent(others)) is not None:
-        main = _refined(rgb, others.pop(index), estimator)
+        main = _refined(rgb, others.pop(index), proposals, estimator)
     return main, others
 
 
@@ -379,10 +390,13 @@ def _prominent(candidates: list[Candidate]) -> int | None:
     return choose_subject([TrackSample(Fraction(0), 0, candidates)])[0]
 
 
-def _refined(rgb: Rgb, found: Candidate, estimator: PoseEstimator) -> Candidate | None:
+def _refined(
+    rgb: Rgb, found: Candidate, proposals: Sequence[Proposal], estimator: PoseEstimator
+) -> Candidate | None:
     """The candidate refined by all closer looks; None where too few of them find it."""
     if found.body.is_head:
         return found
     body = refine(rgb, found.body, estimator)
+    least = AGREEMENT_PROPOSED if any(shows(p, body) for p in proposals) else AGREEMENT_LEAST
     seen = body.looks / body.agreement
-    return replace(found, body=body) if seen >= AGREEMENT_LEAST * REFERENCE_LOOKS else None
+    return replace(found, body=body) if seen >= least * REFERENCE_LOOKS else None

@@ -37,6 +37,9 @@ REFERENCE_LOOKS = 1 + len(CLOSER_LOOKS)
 SMALL_BODY = 0.35
 """A body whose height is below this share of the picture's longer side is looked at again in a
 crop, where its joints are found more exactly (docs/calibration.md)."""
+FURTHER_FACTORS = (1.3, 1.7)
+"""Sides of the squares that a picture is looked at in from further away, as multiples of its longer
+side. Beyond 1.5 padding moves the joints, but closer looks put them right."""
 MAIN_SHARE = 0.06
 """Share of the picture's area from which on no larger body is looked for. An adult of half the
 height of a wide picture has a little less."""
@@ -70,6 +73,8 @@ def search_further(
     if not found:
         for body in doubted:
             found = merge(found, look_until(rgb, retry_regions(body), estimator, enough=1))
+    if not found:
+        found = _from_further_away(rgb, estimator)
     if not any(share(body) >= MAIN_SHARE for body in found):
         # The networks may have missed a large person, for instance because of a curtain or a hat.
         found += bodies_in_thirds(rgb, found, estimator)
@@ -144,6 +149,25 @@ def _confirmed(rgb: Rgb, body: Body, estimator: PoseEstimator) -> bool:
         if not any(abs(s / scale - 1.0) < CONFIRMING_SCALE for s in scales):
             return False
     return True
+
+
+def _from_further_away(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:
+    """The body that two looks from further away see in the same scale, in which somebody who fills
+    the picture is smaller; an empty list without one."""
+    size = inference.size_of(rgb)
+    center = (size.width / 2.0, size.height / 2.0)
+    near, far = (
+        look_until(rgb, [square_around(center, factor * max(size))], estimator, enough=1)
+        for factor in FURTHER_FACTORS
+    )
+    return [body for body in near if any(_same_scale(body, b) for b in same(body, far))]
+
+
+def _same_scale(a: Body, b: Body) -> bool:
+    scale_a, scale_b = bodies.px_per_m(a), bodies.px_per_m(b)
+    if scale_a is None or scale_b is None:
+        return False
+    return abs(math.log(scale_a / scale_b)) < CONFIRMING_SCALE
 
 
 def _tiny(rgb: Rgb, estimator: PoseEstimator) -> list[Body]:

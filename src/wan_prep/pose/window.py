@@ -19,6 +19,7 @@ from wan_prep.pose import inference
 from wan_prep.pose.body import FaceBox
 from wan_prep.pose.estimator import PoseEstimator, Proposal, Rgb
 from wan_prep.pose.people import (
+    FAR_SIDE_PX,
     WIDE_SIDE_PX,
     confirmed,
     find_large_head,
@@ -77,10 +78,10 @@ class WindowSample:
     faces: list[Future[FaceBox | None]] = field(default_factory=list)
     """One for each candidate, in the same order."""
 
-    def proposals(self, estimator: PoseEstimator) -> list[Proposal]:
-        """Whom the detector proposes, asked once."""
+    def proposals(self, estimator: PoseEstimator, *more_px: int) -> list[Proposal]:
+        """Whom the detector proposes, asked once; more_px: further sides to show it."""
         if self.proposed is None:
-            self.proposed = proposed(self.rgb, estimator, self.detector_px)
+            self.proposed = proposed(self.rgb, estimator, self.detector_px, *more_px)
         return self.proposed
 
 
@@ -107,7 +108,7 @@ def repair(before: list[WindowSample], held: list[WindowSample], estimator: Pose
         known = [c.body for c in h.sample.candidates]
         added = [candidate(h.rgb, body) for body in merge(known, found)[len(known) :]]
         if not found and not known:
-            proposals = h.proposals(estimator)
+            proposals = h.proposals(estimator, FAR_SIDE_PX)
             if regions:
                 added = found_by(h.rgb, [], proposals, estimator)
             else:
