@@ -13,8 +13,9 @@ is in doubt, takes nothing from a bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ from wan_prep.report.scoring import FAMILIES, MOST_LOST, evaluate, family_loss, 
 SLACK = 0.02
 """Points added to a bound: scores are rounded to 0.01, confidences to 0.0001, before they count."""
 _ROUNDED = 1e-4
-_MOOT_FOR_HEADS = ("WP401", "WP512", "WP513")
-_MOOT_FOR_CLIPS_OF_HEADS = ("WP402", "WP404")
+_MOOT_FOR_HEADS = frozenset({"WP401", "WP512", "WP513"})
+_MOOT_FOR_CLIPS_OF_HEADS = frozenset({"WP402", "WP404"})
 _COSINE_OFF = 1e-5
 Indices = NDArray[np.intp]
 
@@ -57,10 +58,24 @@ class Judge:
     def tolerance(self, name: str) -> Tolerance:
         return self.profile.tolerance(name, self.mode)
 
+    @cached_property
+    def _weights(self) -> dict[str, float]:
+        return {r.code: self.profile.check_weight(self.mode, r.code) for r in self.rules}
+
     def weight(self, code: str) -> float:
         """Of a check in its family; 0 for one that does not count."""
-        counts = any(rule.code == code for rule in self.rules)
-        return self.profile.check_weight(self.mode, code) if counts else 0.0
+        return self._weights.get(code, 0.0)
+
+    @cached_property
+    def families(self) -> dict[Family, frozenset[str]]:
+        """The families that were asked, each with the codes of its checks that weigh anything."""
+        return {
+            family: frozenset(
+                r.code for r in self.rules if r.family == family and self.weight(r.code)
+            )
+            for family in FAMILIES
+            if any(r.family == family for r in self.rules)
+        }
 
 
 class FileLosses:
@@ -78,7 +93,8 @@ def losses(tolerance: Tolerance, measured: Floats) -> Floats:
     worst = -math.log(1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
         exponent = slope * (np.log(np.maximum(measured, 0.0)) - math.log(middle))
-        lost = np.logaddexp(0.0, np.minimum(exponent, 700.0))
+        # Beyond that `worst` is reached; so written it is faster than logaddexp.
+        lost = np.log(1.0 + np.exp(np.minimum(exponent, 30.0)))
     return np.asarray(np.minimum(lost, worst))
 
 
@@ -115,6 +131,7 @@ class Bounds:
     def __init__(
         self, images: Sequence[Evidence], videos: Sequence[Evidence], judge: Judge
     ) -> None:
+        self.image_count, self.video_count = len(images), len(videos)
         self._judge, self._doubt = judge, _Doubt(judge.profile)
         foreshortened = judge.profile.limit("foreshortened")
         self._images = Traits(
@@ -188,18 +205,19 @@ class Bounds:
 
     # ------------------------------------------------------------------ bounds
 
-    def quick(self, images: Indices, videos: slice) -> Floats:
-        """(len(images), videos of the slice) bounds from all samples together."""
-        best = np.full((len(images), videos.stop - videos.start), -np.inf)
+    def quick(self, images: Indices, videos: Indices) -> Floats:
+        """(len(images), len(videos)) bounds from all samples together; videos: a run of numbers."""
+        run = slice(int(videos[0]), int(videos[-1]) + 1)
+        best = np.full((len(images), len(videos)), -np.inf)
         for group in self._groups:
             rows = group.rows_of(images)
             if not rows.any():
                 continue
             chosen = images[rows]
-            framing, of_start, present = group.quick_losses(chosen, videos)
+            framing, of_start, present = group.quick_losses(chosen, run)
             bound = self._score(
                 chosen[:, None],
-                np.arange(videos.start, videos.stop)[None, :],
+                videos[None, :],
                 {"framing": framing, "subject": of_start},
                 group.of_heads,
             )
@@ -327,7 +345,7 @@ class Bounds:
         unknown = self._doubt.unknown
         total: Floats | float = 0.0
         asked: Floats | float = 0.0
-        for family in {rule.family for rule in judge.rules}:
+        for family, codes in judge.families.items():
             loss = (
                 self._of_images.loss[family][images]
                 + self._of_videos.loss[family][videos]
@@ -348,7 +366,7 @@ class Bounds:
                 measured = measured | (judge.weight("WP504") > 0)
             measured = measured | (is_measured or {}).get(family, np.zeros((1, 1), bool))
             lost = np.where(measured, loss, np.minimum(loss, unknown))
-            counts = self._is_asked(family, images, videos, of_heads)
+            counts = self._is_asked(codes, images, videos, of_heads)
             total = total + weights.get(family, 0.0) * counts * np.minimum(lost, MOST_LOST)
             asked = asked + weights.get(family, 0.0) * counts
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -369,14 +387,11 @@ class Bounds:
         )
 
     def _is_asked(
-        self, family: Family, images: Indices, videos: Indices, of_heads: bool
+        self, weighty: frozenset[str], images: Indices, videos: Indices, of_heads: bool
     ) -> NDArray[np.bool_]:
-        """Where a family counts: not where heads leave nothing in it that could be asked."""
-        weighty = {
-            r.code for r in self._judge.rules if r.family == family and self._judge.weight(r.code)
-        }
-        open_ = weighty - {*_MOOT_FOR_HEADS} if of_heads else weighty
-        if not open_ or not open_ <= {*_MOOT_FOR_CLIPS_OF_HEADS}:
+        """Where a family with these checks counts: not where heads leave none of them open."""
+        open_ = weighty - _MOOT_FOR_HEADS if of_heads else weighty
+        if not open_ or not open_ <= _MOOT_FOR_CLIPS_OF_HEADS:
             return np.asarray([[bool(open_) or not weighty]])
         typically_heads = self._images.is_head[images] | self._all_heads[videos]
         return np.asarray(~typically_heads)
@@ -507,9 +522,9 @@ class _Group:
         """(n, V) the least angle in deg between the image's view and a sample's."""
         begin, end = int(self._first[videos.start]), int(self._first[videos.stop])
         mine = np.nan_to_num(a.view).astype(np.float32)
-        traces = mine @ self._view[begin:end].T
+        traces = self._view[begin:end] @ mine.T
         first = self._first[videos.start : videos.stop + 1] - begin
-        cosine = (_reduced(np.maximum, traces.T, first, 3.0).T - 1.0) / 2.0 + _COSINE_OFF
+        cosine = (_reduced(np.maximum, traces, first, 3.0).T - 1.0) / 2.0 + _COSINE_OFF
         return np.degrees(np.arccos(np.clip(cosine.astype(float), -1.0, 1.0)))
 
 
