@@ -3,8 +3,8 @@
     python benchmarks/rank.py [--images 1000] [--videos 1000] [--top 20] [--keep FOLDER]
 
 Evidence of the shared pairs, and what it becomes by known transforms: frames of the clips and the
-shared images, cut, moved, turned and zoomed; clips cut, moved, zoomed and begun later. Nothing in it
-is random but the transforms, which are drawn with a fixed seed. `--keep` holds what was observed
+shared images, cut, moved, turned and zoomed; clips cut, moved, zoomed and begun later. Nothing in
+it is random but the transforms, which are drawn with a fixed seed. `--keep` holds what was observed
 between two runs.
 """
 

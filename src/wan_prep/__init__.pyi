@@ -2,7 +2,7 @@
 
 import types
 
-from .api import NormalizedPair, check, normalize, observe, plan, submit, wait
+from .api import NormalizedPair, check, normalize, observe, plan, rank, submit, wait
 from .errors import (
     AlreadySubmitted,
     ApiKeyError,
@@ -38,6 +38,7 @@ from .findings import Finding
 from .planning.model import Plan
 from .planning.options import PlanOptions
 from .profile import Profile, default_profile, load_profile
+from .ranking.model import Ranking
 from .report.model import Report
 from .submission.jobs import Job, Prediction
 
@@ -69,6 +70,7 @@ __all__ = [
     "Prediction",
     "Profile",
     "ProfileError",
+    "Ranking",
     "RateLimited",
     "Rejected",
     "ReplyInvalid",
@@ -87,6 +89,7 @@ __all__ = [
     "normalize",
     "observe",
     "plan",
+    "rank",
     "submit",
     "wait",
 ]

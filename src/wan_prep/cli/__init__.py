@@ -23,6 +23,7 @@ from wan_prep.cli.output import (
     open_closed_streams,
     print_text,
 )
+from wan_prep.cli.ranking import ListCommand, rank
 from wan_prep.cli.sending import jobs, submit, wait
 from wan_prep.errors import WanPrepError
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 for command in (check, inspect, plan, fix, submit, wait, jobs, rules, explain):
     app.command()(command)
+app.command(cls=ListCommand)(rank)
 
 
 @app.callback(invoke_without_command=True)

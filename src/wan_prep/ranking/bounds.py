@@ -16,11 +16,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wan_prep.analyzers.aspect import deciding
 from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext, Rule
 from wan_prep.geometry import Floats
@@ -154,7 +154,9 @@ class Bounds:
         self._video_of = np.repeat(np.arange(len(videos)), counts)
         is_body = ~self._samples.is_head
         self._all_heads = ~_any_in(is_body, self._first)
-        self._log_aspect = [np.log([display_aspect(e) or 1.0 for e in es]) for es in (images, videos)]
+        self._log_aspect = [
+            np.log([display_aspect(e) or 1.0 for e in es]) for es in (images, videos)
+        ]
         self._is_extreme = [
             np.abs(logs) > math.log(judge.profile.limit("aspect_max")) for logs in self._log_aspect
         ]
@@ -343,8 +345,7 @@ class Bounds:
         """The overall score (0 … 100) from the losses at a start, for broadcastable indices."""
         judge, weights = self._judge, self._judge.profile.family_weights[self._judge.mode]
         unknown = self._doubt.unknown
-        total: Floats | float = 0.0
-        asked: Floats | float = 0.0
+        total, asked = np.zeros((1, 1)), np.zeros((1, 1))
         for family, codes in judge.families.items():
             loss = (
                 self._of_images.loss[family][images]
@@ -525,7 +526,7 @@ class _Group:
         traces = self._view[begin:end] @ mine.T
         first = self._first[videos.start : videos.stop + 1] - begin
         cosine = (_reduced(np.maximum, traces, first, 3.0).T - 1.0) / 2.0 + _COSINE_OFF
-        return np.degrees(np.arccos(np.clip(cosine.astype(float), -1.0, 1.0)))
+        return np.asarray(np.degrees(np.arccos(np.clip(cosine.astype(float), -1.0, 1.0))))
 
 
 def _places(video: Evidence, profile: Profile) -> list[int]:
@@ -568,8 +569,8 @@ def _outside(values: Floats, extremes: tuple[Floats, Floats], videos: slice) -> 
     return np.maximum(0.0, np.maximum(low - values[:, None], values[:, None] - high))
 
 
-def _reduced(ufunc: np.ufunc, values: Floats, first: Indices, empty: float) -> Floats:
-    """(V, …) ufunc over the rows first[k] … first[k + 1] of each k; `empty` where there are none."""
+def _reduced(ufunc: np.ufunc, values: NDArray[Any], first: Indices, empty: float) -> NDArray[Any]:
+    """(V, …) ufunc over rows first[k] … first[k + 1] of each k; `empty` where there are none."""
     sizes = np.diff(first)
     out = np.full((len(sizes), *values.shape[1:]), empty, values.dtype)
     full = np.flatnonzero(sizes)

@@ -106,11 +106,7 @@ class Traits:
         self._recognised = column([0.0 if f is None else f.recognised for f in faces])
         self._placed = column(
             [
-                0.0
-                if f is None
-                else f.recognised
-                if f.is_sure
-                else min(f.confidence, HEAD_SEEN)
+                0.0 if f is None else f.recognised if f.is_sure else min(f.confidence, HEAD_SEEN)
                 for f in faces
             ]
         )
@@ -235,7 +231,9 @@ class Traits:
         with np.errstate(divide="ignore", invalid="ignore"):
             sine = np.where(length > 0, np.abs(along[:, :, 2]) / length, 0.0)
         out_deg = np.degrees(np.arcsin(np.minimum(1.0, sine)))
-        hidden = shown * np.maximum(1.0 - seen, ramp(out_deg, foreshortened_deg, FORESHORTENED_EDGE_DEG))
+        hidden = shown * np.maximum(
+            1.0 - seen, ramp(out_deg, foreshortened_deg, FORESHORTENED_EDGE_DEG)
+        )
         total = shown.sum(axis=1)
         return np.where(total > 0, hidden.sum(axis=1) / np.maximum(1.0, total), np.nan)
 
@@ -252,7 +250,7 @@ def _height(boxes: Floats) -> Floats:
 def _in_frame(xy: Floats, content: Floats) -> tuple[NDArray[np.bool_], Floats]:
     """(K, 33) whether each point lies in its content, and the weights of `pose.body.sight_in`."""
     low, high = content[:, None, :2], content[:, None, 2:]
-    inside = ((xy >= low) & (xy <= high)).all(axis=2)
+    inside = np.asarray(((xy >= low) & (xy <= high)).all(axis=2))
     margin = (np.minimum(xy - low, high - xy) / (high - low)).min(axis=2)
     return inside, ramp(margin, FRAME_EDGE / 2.0, FRAME_EDGE / 2.0)
 

@@ -238,6 +238,4 @@ def possible_starts(video: Evidence, profile: Profile) -> tuple[Observation, ...
     one that leaves enough to be worth a submission, half of the clip or what hosts ask for."""
     end = video.start + video.span
     least = min(video.span / 2, Fraction(str(profile.limit("video_s_min"))))
-    return tuple(
-        o for k, o in enumerate(video.found) if k == 0 or end - o.time >= least
-    )
+    return tuple(o for k, o in enumerate(video.found) if k == 0 or end - o.time >= least)
