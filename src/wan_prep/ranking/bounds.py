@@ -268,7 +268,7 @@ class Bounds:
     def _typical(self, compared: _Compared) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Losses of the medians over the clip, of framing and of pose; whether a pose is known."""
         weight, doubt = self._judge.weight, self._doubt
-        zoom = _nan_median(compared.zoom)
+        zoom = np.log(_nan_median(np.exp(compared.zoom)))
         sure = np.median(np.round(compared.sure_size, 4), axis=1)
         of_zoom = losses(self._judge.tolerance("typical_zoom"), np.abs(zoom))
         framing = np.where(
