@@ -77,16 +77,18 @@ def rank(
             f"{' or '.join(get_args(TopPer))}"
         )
     pictures, clips = _given(images, "image"), _given(videos, "video")
+    of_image = person if image_person is None else image_person
+    of_video = person if video_person is None else video_person
+    for each in pictures:
+        person_in(each, of_image)
+    for each in clips:
+        person_in(each, of_video)
     needs_model = any(isinstance(each, Path) for each in (*pictures, *clips))
     aside: list[SetAside] = []
     with Estimating(estimator, pose_model, needs_model) as network:
         looker = _Looker(network, figures, progress, len(pictures) + len(clips), aside)
-        seen_images = looker.all_of(
-            pictures, "image", person if image_person is None else image_person
-        )
-        seen_videos = looker.all_of(
-            clips, "video", person if video_person is None else video_person
-        )
+        seen_images = looker.all_of(pictures, "image", PersonChoice.of(of_image))
+        seen_videos = looker.all_of(clips, "video", PersonChoice.of(of_video))
     return build_ranking(
         seen_images,
         seen_videos,
@@ -145,20 +147,19 @@ class _Looker:
         self._known: dict[tuple[str, str], Evidence] = {}
 
     def all_of(
-        self, given: Iterable[Path | Evidence], kind: Kind, person: PersonLike | None
+        self, given: Iterable[Path | Evidence], kind: Kind, person: PersonChoice
     ) -> list[Evidence]:
-        meant = PersonChoice.of(person)
+        """The evidence of one side, in order, without the files that are set aside."""
         seen = []
         for each in given:
             share = _LOOKING * self._done / self._count
             self._progress(f"looking at {self._done + 1} of {self._count} files", share)
             self._done += 1
             if isinstance(each, Evidence):
-                person_in(each, person)
                 seen.append(each)
                 continue
             try:
-                seen.append(self._look(each, kind, meant))
+                seen.append(self._look(each, kind, person))
             except (InputPathError, MediaUnreadable) as exc:
                 self._aside.append(SetAside(kind=kind, path=str(each), reason=str(exc)))
         return seen

@@ -13,9 +13,13 @@ def headline(ranking: Ranking) -> str:
     if not ranking.pair_count:
         return "No pair could be ranked."
     of = f"{ranking.pair_count:,} pairs ({ranking.image_count:,} × {ranking.video_count:,})"
-    best = len(ranking) if len(ranking) < ranking.pair_count else "all"
-    per = f", {ranking.top} per {ranking.top_per}" if ranking.top_per else ""
-    return f"The best {best} of {of}{per}; {ranking.mode}, {ranking.resolution}"
+    if len(ranking) == ranking.pair_count:
+        which = f"All {of}, best first"
+    elif ranking.top_per:
+        which = f"The best {ranking.top} of each {ranking.top_per}, of {of}"
+    else:
+        which = f"The best {len(ranking)} of {of}"
+    return f"{which}; {ranking.mode}, {ranking.resolution}"
 
 
 def shortened(paths: Sequence[str]) -> list[str]:
