@@ -45,7 +45,7 @@ def pairs_of(found: Any) -> list[tuple[int, int]]:
 def test_the_best_are_found(monkeypatch: pytest.MonkeyPatch, top: int, kept: int) -> None:
     """Also where few pairs are remembered and bounds have to be computed again."""
     monkeypatch.setattr(search, "KEPT", kept)
-    monkeypatch.setattr(search, "AT_ONCE", 5)
+    monkeypatch.setattr(search, "AT_ONCE", (3, 10))
     monkeypatch.setattr(search, "BLOCK", (7, 4))
     known = Known(np.round(np.random.default_rng(1).uniform(0, 100, (40, 30)), 2))
     assert pairs_of(best_pairs(known, known.score, top)) == known.best(top)

@@ -22,8 +22,8 @@ BLOCK = 128, 256
 KEPT = 16_384
 """Pairs with the best quick bounds that are remembered. Where more have to be looked at, the bounds
 are computed again."""
-AT_ONCE = 512
-"""Pairs whose close bounds are computed together."""
+AT_ONCE = 8, 1024
+"""Pairs whose close bounds are computed together, at first and at most: twice as many each time."""
 Score = Callable[[int, int], float]
 """The score of the pair of an image and a video, by their numbers."""
 
@@ -97,13 +97,15 @@ def _by_quick_bound(
     """(bound of the first, images, videos) of all pairs, a few at a time, by falling bound."""
     rows = np.arange(bounds.image_count) if images is None else images
     columns = np.arange(bounds.video_count) if videos is None else videos
-    total, given = len(rows) * len(columns), 0
+    total, given, size = len(rows) * len(columns), 0, AT_ONCE[0]
     below, after = np.inf, -1
     while given < total:
         bound, pair = _next(bounds, rows, columns, below, after)
-        for begin in range(0, len(pair), AT_ONCE):
-            some = pair[begin : begin + AT_ONCE]
+        begin = 0
+        while begin < len(pair):
+            some = pair[begin : begin + size]
             yield float(bound[begin]), some // bounds.video_count, some % bounds.video_count
+            begin, size = begin + size, min(2 * size, AT_ONCE[1])
         given += len(pair)
         below, after = float(bound[-1]), int(pair[-1])
 

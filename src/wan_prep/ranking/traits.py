@@ -81,13 +81,19 @@ class Traits:
         def column(values: list[float | None]) -> Floats:
             return np.array([np.nan if v is None else v for v in values], float)
 
-        self._xy = np.array([s.keypoints_xy for s in of]).reshape(k, 33, 2)
-        self._visibility = np.array([s.visibility for s in of]).reshape(k, 33)
-        self._world = np.array([s.world_xyz for s in of]).reshape(k, 33, 3)
+        # Of many small arrays numpy makes one much faster end to end than as a stack.
+        def stacked(arrays: list[Floats], *shape: int) -> Floats:
+            return np.concatenate([a.reshape(-1) for a in arrays] or [np.zeros(0)]).reshape(
+                k, *shape
+            )
+
+        self._xy = stacked([s.keypoints_xy for s in of], 33, 2)
+        self._visibility = stacked([s.visibility for s in of], 33)
+        self._world = stacked([s.world_xyz for s in of], 33, 3)
         unknown = np.full((3, 3), np.nan)
-        self._view = np.array(
-            [unknown if s.view_matrix is None else s.view_matrix for s in of]
-        ).reshape(k, 3, 3)
+        self._view = stacked(
+            [unknown if s.view_matrix is None else s.view_matrix for s in of], 3, 3
+        )
         self._content = np.array([s.content for s in subjects]).reshape(k, 4)
         self._crown_y = column([s.crown_y for s in of])
         faces = [s.face for s in of]
@@ -249,9 +255,11 @@ def _height(boxes: Floats) -> Floats:
 
 def _in_frame(xy: Floats, content: Floats) -> tuple[NDArray[np.bool_], Floats]:
     """(K, 33) whether each point lies in its content, and the weights of `pose.body.sight_in`."""
-    low, high = content[:, None, :2], content[:, None, 2:]
-    inside = np.asarray(((xy >= low) & (xy <= high)).all(axis=2))
-    margin = (np.minimum(xy - low, high - xy) / (high - low)).min(axis=2)
+    left, top, right, bottom = (content[:, None, k] for k in range(4))
+    x, y = xy[:, :, 0], xy[:, :, 1]
+    inside = np.asarray((x >= left) & (x <= right) & (y >= top) & (y <= bottom))
+    across = np.minimum(x - left, right - x) / (right - left)
+    margin = np.minimum(across, np.minimum(y - top, bottom - y) / (bottom - top))
     return inside, ramp(margin, FRAME_EDGE / 2.0, FRAME_EDGE / 2.0)
 
 
