@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -44,6 +45,15 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 # A busy machine is no failure, and a failure must be the same one for everybody.
 settings.register_profile("wan-prep", deadline=None, derandomize=True)
 settings.load_profile("wan-prep")
+
+
+@pytest.fixture(autouse=True)
+def _home_of_its_own(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands keep what they see, and no test may see what another one, or the user, has kept."""
+    monkeypatch.setenv("WAN_PREP_HOME", str(tmp_path_factory.getbasetemp() / uuid.uuid4().hex))
+
 
 # An adult of 1.8 m, standing, arms hanging, facing the camera: metres from the middle of the
 # hips in camera axes (x right, y down, z away). The person's left is on the picture's right.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.metadata
 import json
@@ -24,6 +25,7 @@ import pytest
 import wan_prep
 from wan_prep import errors
 from wan_prep.analyzers import RULES
+from wan_prep.cache import key
 from wan_prep.cli import run
 from wan_prep.rehearsal.server import FakeService
 
@@ -34,11 +36,12 @@ PACKAGE = ROOT / "src" / "wan_prep"
 # Modules of one row may know each other, but not in a circle. A module stands in the row that
 # names it, or in that of the nearest package above it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing"),
+    ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing", "home"),
     ("media",),
     ("pose",),
     ("evidence",),
     ("sampling", "tracking", "observing", "stills"),
+    ("cache",),
     ("measures", "findings"),
     ("analyzers",),
     ("report",),
@@ -65,8 +68,8 @@ KEEPERS = {
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.session", "submission.client"),
-    "filelock": ("normalizers.write", "submission.journal"),
-    "platformdirs": ("submission.environment",),
+    "filelock": ("normalizers.write", "submission.journal", "cache.store"),
+    "platformdirs": ("home",),
 }
 
 
@@ -232,6 +235,73 @@ def test_one_opencv_is_installed() -> None:
     assert {n for n in names if n.startswith("opencv")} == {"opencv-python"}
 
 
+# ---- what a cache must know
+
+# The rooms that make evidence; what changes there may change what is seen.
+SEEING = ("geometry", "media", "pose", "evidence", "sampling", "tracking", "observing")
+# Raised together with `key.OBSERVING_VERSION` where the evidence of any file changes; where it
+# does not (another name, another error), the digest alone is written again.
+SEEN_BY = (1, "375c7eaca176b4ca")
+
+
+def seeing() -> dict[str, ast.Module]:
+    return {name: tree for name, tree in ALL.items() if any(inside(name, r) for r in SEEING)}
+
+
+def told(node: object) -> object:
+    """A source without comments, docstrings and places, alike in every release of Python."""
+    if isinstance(node, list):
+        return [told(each) for each in node if not is_docstring(each)]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    held = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    return [type(node).__name__, *((name, told(value)) for name, value in held)]
+
+
+def is_docstring(node: object) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def test_the_version_of_observing_is_raised_when_what_is_seen_changes() -> None:
+    digest = hashlib.sha256(
+        json.dumps({name: told(tree) for name, tree in seeing().items()}, sort_keys=True).encode()
+    ).hexdigest()[:16]
+    assert (key.OBSERVING_VERSION, digest) == SEEN_BY, (
+        "the code that makes evidence has changed. If the evidence of any file may differ now, "
+        "raise OBSERVING_VERSION in src/wan_prep/cache/key.py: caches would go on answering with "
+        f"what was seen before. Then write version and digest ({digest!r}) into SEEN_BY here"
+    )
+
+
+def test_observing_stands_on_the_rooms_whose_changes_are_noticed() -> None:
+    reached, todo = set[str](), ["observing"]
+    while todo:
+        name = todo.pop()
+        reached.add(name)
+        todo += own_imports(name) - reached
+    words_and_figures = {"errors", "fragments", "profile", "media", "pose", "cost"}
+    assert {name for name in reached if name not in seeing()} <= words_and_figures
+
+
+def test_limits_and_libraries_that_observing_uses_are_those_that_a_cache_knows() -> None:
+    limits, foreign = set(), set()
+    for tree in seeing().values():
+        foreign |= {module.partition(".")[0] for module in imported(tree)}
+        has_profile = "wan_prep.profile" in imported(tree)
+        for node in ast.walk(tree):
+            is_read = has_profile and isinstance(node, ast.Attribute)
+            if is_read and ast.unparse(node.value) == "profile":
+                assert node.attr == "limit"
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("profile.limit"):
+                limits.add(ast.literal_eval(node.args[0]))
+    assert limits == set(key.OBSERVING_LIMITS)
+    known = {name: name for name in ("av", "mediapipe", "numpy", "onnxruntime", "scenedetect")}
+    known |= {"cv2": "opencv-python", "PIL": "pillow", "pillow_heif": "pillow-heif"}
+    assert {known[module] for module in foreign if module in known} == set(key.OBSERVING_LIBRARIES)
+    others = foreign - known.keys() - set(sys.stdlib_module_names)
+    assert others == {"wan_prep", "pydantic"}
+
+
 # ---- the rule table
 
 
@@ -286,7 +356,10 @@ def test_every_local_link_of_the_readme_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-COMMANDS = ("check", "inspect", "plan", "fix", "submit", "wait", "jobs", "rules", "explain")
+COMMANDS = (
+    *("check", "inspect", "plan", "fix", "submit", "wait", "jobs"),
+    *("rules", "explain", "cache"),
+)
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,3 +375,16 @@ def test_every_command_has_help_with_an_example(
     monkeypatch.setitem(os.environ, "COLUMNS", "100")
     assert run([command, "--help"]) == 0
     assert f"Example: wan-prep {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_page_of_the_command_line_names_every_command_and_option(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "COLUMNS", "200")
+    assert run([command, "--help"]) == 0
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", capsys.readouterr().out))
+    assert f"`{command}" in page
+    short = {"--help", "--no-strict", "--output", "--quiet", "--verbose"}  # -o, -q, -v
+    assert {option for option in options if option not in page} <= short

@@ -509,6 +509,22 @@ def test_an_inspection_of_a_head_says_so(make: Any) -> None:
     assert "neck" not in said
 
 
+def test_a_track_tells_heads_and_who_is_beside_them(make: Any) -> None:
+    seen = make.image(make.head(), others=[Box(0.1, 0.2, 0.3, 0.7), Box(0.8, 0.0, 1.0, 1.0)])
+    sure = seen.observations[0].changed(others_confidence=(1.0, 0.61))
+    track = build_inspection(
+        seen.changed(observations=(sure,)),
+        mode="animate",
+        resolution="720p",
+        profile=PROFILE,
+        tool=Tool(name="wan-prep", version="0.0"),
+    ).track
+    assert track.is_head == (True,)
+    ((first, second),) = track.others
+    assert (first.box, first.share, first.confidence) == ((0.1, 0.2, 0.3, 0.7), 0.1, 1.0)
+    assert (second.share, second.confidence) == (0.2, 0.61)
+
+
 def test_a_written_body_seen_as_a_head_is_verified_by_its_head(make: Any, adult: Subject) -> None:
     """After a close crop only the head may be recognised; its guessed joints prove nothing."""
     before = make.image(adult)

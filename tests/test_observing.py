@@ -81,3 +81,17 @@ def test_stills_and_what_is_written_begin_with_the_same_frame(held: Path) -> Non
     cut = trim.cut(held, info, Span(name="driving.mp4", start=start, end=Fraction(3)), Fraction(30))
     assert Fraction(still.time_s).limit_denominator(1000) == first.time == Fraction(4, 25)
     assert (cut.begin, cut.frames) == (start, 33)
+
+
+@pytest.mark.media
+def test_pictures_of_one_long_clip_are_compared_in_one_size(tmp_path: Path) -> None:
+    """1920 x 1080 of pixels 1215:1216 is shown as 1920 x 1081: 768 x 432, but 768 x 433 when it is
+    shrunk to 1280 x 721 first, as the template is."""
+    path = tmp_path / "long.mp4"
+    source = "color=gray:s=1920x1080:r=1:d=22,setsar=sar=1215/1216:max=2000"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", source]
+    subprocess.run([*command, "-preset", "ultrafast", path], check=True)
+    with VideoReader(path, default_profile()) as opened:
+        evidence = observe_video(opened, Nobody())  # type: ignore[arg-type]
+    assert (evidence.info.height if evidence.info else None) == 1081
+    assert len(evidence.observations) == 22

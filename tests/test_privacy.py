@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -30,16 +31,19 @@ def state_of(folder: Path) -> dict[str, tuple[int, int, str]]:
     }
 
 
-def checked(folder: Path, *before: str) -> subprocess.CompletedProcess[str]:
+def checked(
+    folder: Path, *before: str, options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     command = [*before, sys.executable, "-m", "wan_prep", "check", "reference.png", "driving.mp4"]
+    unset = {name: value for name, value in os.environ.items() if name != "WAN_PREP_HOME"}
     return subprocess.run(
-        [*command, "--format", "json"],
+        [*command, "--format", "json", *options],
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
         stdin=subprocess.DEVNULL,
-        env=os.environ | {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")},
+        env=unset | {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")},
         check=False,
     )
 
@@ -91,11 +95,33 @@ def test_inputs_are_left_alone_nothing_is_left_behind_and_no_other_folder_is_nam
 ) -> None:
     shutil.copyfile(brief_clip, folder / "driving.mp4")
     before = state_of(folder)
-    done = checked(folder)
+    done = checked(folder, options=("--no-cache",))
     assert done.returncode in (0, 1), done.stderr
     assert state_of(folder) == before
     assert str(folder) not in done.stdout
     assert str(Path.home()) not in done.stdout
+
+
+def test_what_was_seen_is_kept_for_its_owner_alone_and_without_names(
+    folder: Path, brief_clip: Path
+) -> None:
+    shutil.copyfile(brief_clip, folder / "driving.mp4")
+    done = checked(folder, options=("--cache", "kept"))
+    assert done.returncode in (0, 1), done.stderr
+    kept = state_of(folder / "kept")
+    assert {name.rpartition("/")[2] for name in kept if not name.endswith(".json.gz")} == {
+        ".index.sqlite3.lock",
+        "index.sqlite3",
+    }
+    assert len(kept) == 4, "the image, the clip, the index and its lock"
+    for name in kept:
+        content = (folder / "kept" / name).read_bytes()
+        assert (folder / "kept" / name).stat().st_mode & 0o077 == 0
+        shown = gzip.decompress(content) if name.endswith(".gz") else content
+        for word in (b"reference.png", b"driving.mp4", str(folder).encode()):
+            assert word not in shown
+    again = checked(folder, options=("--cache", "kept"))
+    assert again.stdout == done.stdout
 
 
 def test_a_pair_that_nobody_may_write_to_is_checked(folder: Path, brief_clip: Path) -> None:

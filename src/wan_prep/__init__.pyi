@@ -3,9 +3,11 @@
 import types
 
 from .api import NormalizedPair, check, normalize, observe, plan, rank, submit, wait
+from .cache.store import Cache
 from .errors import (
     AlreadySubmitted,
     ApiKeyError,
+    CacheError,
     CostTooHigh,
     DependencyMissing,
     DownloadFailed,
@@ -47,6 +49,8 @@ figures: types.ModuleType
 __all__ = [
     "AlreadySubmitted",
     "ApiKeyError",
+    "Cache",
+    "CacheError",
     "CostTooHigh",
     "DependencyMissing",
     "DownloadFailed",

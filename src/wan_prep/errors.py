@@ -8,6 +8,7 @@
     ├── ProfileError        a profile or settings file that does not say what it must
     ├── PoseModelError      the pose model is missing, not a bundle, or refused by its runtime
     ├── DependencyMissing   a package, or a system library that a package links, is not there
+    ├── CacheError          the cache of evidence cannot be used: make room, mend it, do without
     ├── EvidenceMissing     a report was asked for what only its evidence knows
     ├── SourceChanged       a file is no longer the one that its plan was made for
     ├── OutputExists        a file that would be written is there already
@@ -82,6 +83,11 @@ class PoseModelError(WanPrepError):
 
 class DependencyMissing(WanPrepError):
     """Something that must be installed is not."""
+
+
+class CacheError(WanPrepError):
+    """The cache of evidence cannot be used. Looking at files goes on without it, with a warning;
+    only what looks after the cache itself raises this."""
 
 
 class EvidenceMissing(WanPrepError):

@@ -154,6 +154,17 @@ class Subject(_Value):
         its own, while the others are a guess that nothing may be read from."""
         return _OF_A_HEAD if self.is_head else _OF_A_BODY
 
+    @property
+    def person_area(self) -> float:
+        """Share of the picture in the box of the whole person, as a detector of people draws it.
+
+        Around a head it goes down to the lower edge and is three heads wide, as shoulders are.
+        """
+        if not self.is_head:
+            return self.box.area
+        left, top, right, _ = self.box
+        return Box(left - self.box.width, top, right + self.box.width, 1.0).clipped(UNIT_BOX).area
+
 
 class Observation(_Value):
     """One picture of a still or a clip: who is in it."""

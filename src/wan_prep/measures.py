@@ -106,11 +106,11 @@ def larger_others(evidence: Evidence, left_over_max: float) -> tuple[CrowdedBox,
     left_over_max: how much of each may stay in a picture, as a share of the subject's area.
     """
     return tuple(
-        CrowdedBox(box, left_over_max * o.subject.box.area)
+        CrowdedBox(box, left_over_max * o.subject.person_area)
         for o in evidence.found
         if o.subject is not None
         for box in o.others
-        if box.area > o.subject.box.area
+        if box.area > o.subject.person_area
     )
 
 

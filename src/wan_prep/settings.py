@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict, StrictBool, ValidationError
 
 from wan_prep.errors import ProfileError
 from wan_prep.pose.choice import LARGEST, Person
@@ -24,6 +24,9 @@ class Settings(BaseModel):
     strict: bool = False
     profile: Path | None = None
     pose_model: Path | None = None
+    cache: StrictBool | Path = True
+    """Whether what is seen in files is kept; or the folder where."""
+    cache_size: ByteSize | None = None
     person: Person = LARGEST
     image_person: Person | None = None
     video_person: Person | None = None
@@ -71,7 +74,7 @@ def _settings(path: Path, given: Any) -> Settings:
     return settings.model_copy(
         update={
             name: beside / value
-            for name in ("profile", "pose_model")
-            if (value := getattr(settings, name)) is not None
+            for name in ("profile", "pose_model", "cache")
+            if isinstance(value := getattr(settings, name), Path)
         }
     )

@@ -179,6 +179,16 @@ def test_others_beside_the_subject(
         assert result.finding.measured == pytest.approx(share, abs=1e-3)
 
 
+def test_beside_a_head_the_whole_person_counts(make: Any) -> None:
+    """A box of 0.2 x 0.3 around the head: the person below it takes 0.6 x 0.7 of the picture."""
+    head = make.head(box=Box(0.4, 0.3, 0.6, 0.6))
+    assert head.person_area == pytest.approx(0.42)
+    behind = Box(0.0, 0.3, 0.3, 0.8)
+    result = make.result("WP505", make.pair(make.image(head, others=[behind])))
+    assert result.finding is not None
+    assert result.finding.measured == pytest.approx(0.15 / 0.42, abs=1e-3)
+
+
 def test_the_most_people_at_once_are_counted(make: Any) -> None:
     several = {2: [beside(0.5, make)], 5: [beside(0.4, make)] * 3}
     finding = make.result("WP506", make.pair(video=make.video(others=several))).finding

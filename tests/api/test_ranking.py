@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import wan_prep
+from wan_prep import observing
 from wan_prep.api import ranking as ranking_room
 from wan_prep.api import write_contact_sheet, write_parquet
 from wan_prep.errors import DependencyMissing, InputPathError, WanPrepError
@@ -57,6 +58,25 @@ def test_what_is_no_file_is_set_aside(looks: list[str], files: Path) -> None:
     assert "found nothing at" in found.set_aside[0].reason
     assert "named pipe" in found.set_aside[1].reason
     assert len(found) == 1
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.media
+def test_what_a_cache_knows_is_not_looked_at(
+    network: Any, brief_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = Path(__file__).parents[2] / "fixtures" / "reference.png"
+    first = wan_prep.rank([still], [brief_clip], estimator=network, cache=tmp_path / "seen")
+
+    def looked(*_: Any, **__: Any) -> None:
+        raise AssertionError("a file was looked at again")
+
+    monkeypatch.setattr(observing, "observe_image", looked)
+    monkeypatch.setattr(observing, "observe_video", looked)
+    again = wan_prep.rank([still], [brief_clip], estimator=network, cache=tmp_path / "seen")
+    assert again == first
+    assert len(again) == 1
 
 
 def test_evidence_is_not_looked_at_again(looks: list[str], make: Any) -> None:

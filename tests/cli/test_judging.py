@@ -34,6 +34,7 @@ def test_options_reach_the_library(answer: Any, report: Any) -> None:
     )
     assert run(["check", "-q", *options.split(), "--pose-model", "m.task", "--", "-a", "b c"]) == 0
     assert asked.pop("progress")
+    assert asked.pop("cache").folder.name == "cache"
     assert asked == {
         "image": "-a", "video": "b c", "mode": "replace", "resolution": "720p", "start": 0.5,
         "end": 2.0, "select": ("WP3", "WP401"), "ignore": ("WP302",), "pose_model": "m.task",

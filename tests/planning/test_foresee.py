@@ -319,8 +319,10 @@ def test_black_borders_are_bars(make: Any) -> None:
 
 def test_other_people_move_too_and_fall_away_outside(make: Any) -> None:
     before = make.image(others=[Box(0.0, 0.0, 0.1, 0.5), Box(0.5, 0.0, 1.0, 0.5)])
-    after = foresee_image(before, geometry(360, 0, 360, 640), "png")
+    seen = before.observations[0].changed(others_confidence=(0.6, 0.9))
+    after = foresee_image(before.changed(observations=(seen,)), geometry(360, 0, 360, 640), "png")
     assert after.observations[0].others == (Box(0.0, 0.0, 1.0, 1.0),)
+    assert after.observations[0].others_confidence == (0.9,)
 
 
 def test_unreadable_files_have_no_future(make: Any) -> None:

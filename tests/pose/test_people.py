@@ -1,19 +1,117 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from proposing import proposals_of
 from wan_prep import api
+from wan_prep.geometry import Box
 from wan_prep.pose import body as bodies
+from wan_prep.pose import people
+from wan_prep.pose.body import Body
+from wan_prep.pose.estimator import Proposal, RawPose
 from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.pose.people import people_in_still
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
 SHARED = ROOT.parent / "shared" / "data"
+
+
+SIZE = (256, 256)
+
+
+class Detector:
+    """A detector that sees these bodies, in px of a 256 x 256 picture, in any picture of that size;
+    in smaller ones, which are closer looks, `closer`."""
+
+    def __init__(self, wide: list[Proposal], closer: list[Proposal] | None = None) -> None:
+        self.wide, self.closer = wide, closer or []
+        self.sides: list[int] = []
+
+    def proposals(self, rgb: np.ndarray, side_px: int) -> list[Proposal]:
+        self.sides.append(side_px)
+        return self.wide if side_px == people.WIDE_SIDE_PX else self.closer
+
+    def poses(self, _rgb: np.ndarray) -> list[RawPose]:
+        return []
+
+
+def raw(body: Body) -> RawPose:
+    return RawPose(body.keypoints_xy, body.visibility, body.local_xyz)
+
+
+def proposal(body: Body, score: float = 0.6) -> Proposal:
+    return proposals_of([raw(body)], score)[0]
+
+
+PICTURE = np.zeros((256, 256, 3), np.uint8)
+
+
+def test_one_person_proposed_twice_is_one(make: Any) -> None:
+    """130 px tall; 0.1 of it are 13 px."""
+    body, near, apart = (
+        make.body(hips=(x, 128.0), px_per_m=70.0, size=SIZE) for x in (100.0, 110.0, 116.0)
+    )
+    proposals = [proposal(body), proposal(near, 0.5), proposal(apart, 0.4)]
+    found = people.proposed(PICTURE, Detector(proposals), people.WIDE_SIDE_PX)  # type: ignore[arg-type]
+    assert [p.score for p in found] == [0.6, 0.4]
+
+
+def test_proposals_below_the_least_score_and_outside_the_picture_are_dropped(make: Any) -> None:
+    body = make.body(hips=(128.0, 128.0), px_per_m=70.0, size=SIZE)
+    outside = make.body(hips=(-200.0, 128.0), px_per_m=70.0, size=SIZE)
+    faint = [proposal(body, 0.079), proposal(outside, 0.9)]
+    assert people.proposed(PICTURE, Detector(faint), people.WIDE_SIDE_PX) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("x", "same"), [(128.0, True), (139.0, True), (160.0, False)])
+def test_a_proposal_shows_the_body_whose_joints_are_where_its_are(
+    make: Any, x: float, same: bool
+) -> None:
+    body = make.body(hips=(128.0, 128.0), px_per_m=70.0, size=SIZE)
+    other = make.body(hips=(x, 128.0), px_per_m=70.0, size=SIZE)
+    assert people.shows(proposal(other), body) is same
+
+
+def test_in_a_close_up_the_head_decides(make: Any) -> None:
+    """The box of a close-up is a guess of the detector's, and so are all joints below the head."""
+    body = make.body(hips=(128.0, 128.0), px_per_m=70.0, size=SIZE)
+    true = proposal(body)
+    points = true.keypoints_xy.copy()
+    points[5:] += (90.0, -60.0)
+    assert people.shows(replace(true, keypoints_xy=points), body)
+    points[:5] += (12.0, 0.0)
+    assert not people.shows(replace(true, keypoints_xy=points), body)
+
+
+def test_whoever_stood_there_a_moment_ago_is_looked_for_closer(make: Any) -> None:
+    """The wide look misses them; the closer one sees them where the neighbour did."""
+    subject = make.body(hips=(60.0, 128.0), px_per_m=70.0, size=SIZE)
+    near = Box(0.7, 0.3, 0.9, 0.8)
+    # In the closer look, a square of 1.2 x 0.5 of the picture around the middle of that box.
+    place = proposal(make.body(hips=(128.0, 128.0), px_per_m=110.0, size=SIZE), 0.4)
+    detector = Detector([proposal(subject)], [place])
+    found = people.find_unmeasured(PICTURE, [subject], detector.wide, detector, [near])  # type: ignore[arg-type]
+    assert len(found) == 1
+    assert found[0].box.iou(near) > 0.3
+    assert found[0].confidence == pytest.approx(0.5)
+    assert people.find_unmeasured(PICTURE, [subject], detector.wide, detector) == []  # type: ignore[arg-type]
+
+
+def test_whom_the_neighbour_shows_and_who_is_measured_here_is_not_looked_for(make: Any) -> None:
+    subject = make.body(hips=(60.0, 128.0), px_per_m=70.0, size=SIZE)
+    other = make.body(hips=(200.0, 128.0), px_per_m=70.0, size=SIZE)
+    detector = Detector([proposal(subject), proposal(other)])
+    box = bodies.body_box(other).scaled(1 / 256, 1 / 256)
+    both = [subject, other]
+    assert people.find_unmeasured(PICTURE, both, detector.wide, detector, [box]) == []  # type: ignore[arg-type]
+    assert detector.sides == []
 
 
 # ------------------------------------------------------------------ the real network

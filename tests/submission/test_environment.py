@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from wan_prep.errors import ApiKeyError, ProfileError, SubmissionError
 from wan_prep.profile import load_profile
-from wan_prep.submission.environment import Connection, api_key, base_url, home_folder
+from wan_prep.submission.environment import Connection, api_key, base_url
 
 KEY = "wsk_0123456789abcdef"
 
@@ -79,13 +78,6 @@ def test_a_host_that_the_key_is_not_sent_to(odd: str) -> None:
     with pytest.raises(SubmissionError, match="WAVESPEED_BASE_URL") as caught:
         base_url({"WAVESPEED_BASE_URL": odd})
     assert "secret" not in str(caught.value)
-
-
-def test_home(tmp_path: Path) -> None:
-    assert home_folder({"WAN_PREP_HOME": str(tmp_path)}) == tmp_path
-    assert home_folder({"WAN_PREP_HOME": "here"}) == Path.cwd() / "here"
-    own = Path(platformdirs.user_data_dir("wan-prep", appauthor=False))
-    assert home_folder({}) == home_folder({"WAN_PREP_HOME": ""}) == own
 
 
 # ---- what a profile of one's own may say

@@ -189,7 +189,7 @@ def _others(observations: Iterable[Observation], which: str, context: PairContex
         big = [box.area for box in o.others if box.area >= least.value]
         if o.subject is None or not big:
             continue
-        ratio = max(big) / max(o.subject.box.area, 1e-6)
+        ratio = max(big) / max(o.subject.person_area, 1e-6)
         count = max(count, len(big))
         if ratio > worst:
             worst, share, when = ratio, max(big), float(o.time)
@@ -263,7 +263,7 @@ def _larger_than_meant(evidence: Evidence, context: PairContext) -> Judged:
 def _is_outgrown(observation: Observation) -> bool:
     """Whether somebody else takes more of the picture than the subject."""
     subject = observation.subject
-    return subject is not None and any(b.area > subject.box.area for b in observation.others)
+    return subject is not None and any(b.area > subject.person_area for b in observation.others)
 
 
 def _may_be_left_out(evidence: Evidence, profile: Profile) -> bool:

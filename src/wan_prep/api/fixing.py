@@ -26,6 +26,7 @@ from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report
 
 if TYPE_CHECKING:
+    from wan_prep.api.judging import CacheLike
     from wan_prep.normalizers.write import PreparedFolder
     from wan_prep.planning.best_start import ObserveAt
 
@@ -119,6 +120,7 @@ def normalize(
     profile: Profile | None = None,
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
+    cache: CacheLike | None = None,
     progress: Progress = quiet,
 ) -> NormalizedPair:
     """Carry out a plan: write the pair, verify it, check it again.
@@ -131,6 +133,8 @@ def normalize(
     start as well, and a step of the returned plan says so.
 
     profile, pose_model, estimator: those the plan was made with.
+    cache: as for `check`, where the plan does not bring along what was seen in the sources. What
+        was written is always looked at.
 
     Raises:
         InputPathError: a source is missing, or would be replaced.
@@ -171,6 +175,7 @@ def normalize(
                 ignore=plan.deselected,
                 profile=figures,
                 estimator=network,
+                cache=cache,
                 progress=progress,
             )
         _, video = before.evidence()

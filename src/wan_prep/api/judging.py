@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from threading import Lock
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from wan_prep.errors import DependencyMissing, MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
@@ -18,7 +19,11 @@ from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
 
 if TYPE_CHECKING:
-    from wan_prep.observing import VideoReader
+    from wan_prep.cache.recall import Recalled
+    from wan_prep.cache.store import Cache
+    from wan_prep.pose.estimator import PoseFollower, Proposal, RawFace, RawPose, Rgb
+
+    CacheLike = Cache | str | Path
 
 PathLike = str | Path
 PersonLike = PersonChoice | str | int
@@ -51,6 +56,7 @@ def check(
     ignore: Sequence[str] = (),
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
+    cache: CacheLike | None = None,
     progress: Progress = quiet,
 ) -> Report:
     """Judge whether a reference image and a driving video fit together.
@@ -62,6 +68,9 @@ def check(
         `left`, `right`, `center`, a number from 1 from left to right, or `X,Y` in fractions of the
         picture. image_person, video_person: in that file, instead. They apply to paths, too.
     estimator: another pose network behind the same protocol; it is not closed.
+    cache: what is seen in a file is kept here, and a file that is known is not looked at again; a
+        `Cache`, or a folder. None: nothing is kept, because whoever calls a library does not expect
+        it to write to their disk.
 
     What is wrong with the files or the pair is in the report's findings.
 
@@ -95,23 +104,12 @@ def check(
             )
     needs_model = not (isinstance(image, Evidence) and isinstance(video, Evidence))
     with ExitStack() as stack:
-        # The clip's decoding begins here and goes on while the model loads.
-        opened = (
-            None
-            if isinstance(video, Evidence)
-            else stack.enter_context(_opened(video, figures, begin, stop))
-        )
         network = stack.enter_context(Estimating(estimator, pose_model, needs_model))
-        image_evidence = (
-            image
-            if isinstance(image, Evidence)
-            else _observed_image(image, network, figures, progress, persons["image"])
-        )
-        video_evidence = (
-            video
-            if isinstance(video, Evidence)
-            else _observed_video(opened, network, progress, persons["video"])
-        )
+        looking = _Looking(network, figures, cache, progress)
+        # The clip's decoding begins here and goes on while the model loads.
+        see_video = looking.begin_video(video, persons["video"], begin, stop, stack)
+        image_evidence = looking.at_image(image, persons["image"])
+        video_evidence = see_video()
     return build_report(
         image_evidence,
         video_evidence,
@@ -134,6 +132,7 @@ def observe(
     profile: Profile | None = None,
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
+    cache: CacheLike | None = None,
     progress: Progress = quiet,
 ) -> Evidence:
     """What is seen in one file: numbers, no pixels; reusable in any number of pairs.
@@ -142,6 +141,7 @@ def observe(
     at: look at the frames displayed at exactly these times instead of sampling the clip.
     person: whom to look at where there are several people, as for `check`; the one chosen in the
         first frame that shows them is followed through the clip. With `at` each frame stands alone.
+    cache: as for `check`; what is seen `at` single times is not kept.
 
     Raises:
         InputPathError: the path is missing or not a regular file.
@@ -161,9 +161,6 @@ def observe(
         )
     times = None if at is None else _moments(at)
     with ExitStack() as stack:
-        opened = None
-        if times is None and actual == "video":
-            opened = stack.enter_context(_opened(path, figures, begin, stop))
         network = stack.enter_context(Estimating(estimator, pose_model, needed=True))
         if times is not None:
             from wan_prep.observing import observe_video_at
@@ -171,9 +168,10 @@ def observe(
             seen = observe_video_at(path, network, times, figures, person=meant)
             _must_be_shown(times, seen)
             return seen
+        looking = _Looking(network, figures, cache, progress)
         if actual == "image":
-            return _observed_image(path, network, figures, progress, meant)
-        return _observed_video(opened, network, progress, meant)
+            return looking.at_image(path, meant)
+        return looking.begin_video(path, meant, begin, stop, stack)()
 
 
 def selection_of(
@@ -209,37 +207,83 @@ def person_in(given: PathLike | Evidence, asked: PersonLike | None) -> PersonCho
     )
 
 
-def _opened(path: PathLike, profile: Profile, start: Fraction, end: Fraction | None) -> VideoReader:
-    from wan_prep.observing import VideoReader
+class _Looking:
+    """Looks at files with one network, unless evidence is given or a cache has it."""
 
-    return VideoReader(path, profile, start=start, end=end)
+    def __init__(
+        self,
+        network: PoseEstimator,
+        figures: Profile,
+        cache: CacheLike | None,
+        progress: Progress,
+    ) -> None:
+        self._network, self._figures, self._progress = network, figures, progress
+        self._cache = cache
 
+    def at_image(self, path: PathLike | Evidence, person: PersonChoice) -> Evidence:
+        if isinstance(path, Evidence):
+            return path
+        known = self._recalled(path, "image", person=person)
+        if known.evidence is not None:
+            return known.evidence
+        from wan_prep.observing import observe_image
 
-def _observed_image(
-    path: PathLike,
-    estimator: PoseEstimator,
-    profile: Profile,
-    progress: Progress,
-    person: PersonChoice,
-) -> Evidence:
-    from wan_prep.observing import observe_image
+        self._progress("looking at the image", 0.0)
+        return known.kept(observe_image(path, self._network, self._figures, person=person))
 
-    progress("looking at the image", 0.0)
-    return observe_image(path, estimator, profile, person=person)
+    def begin_video(
+        self,
+        path: PathLike | Evidence,
+        person: PersonChoice,
+        start: Fraction,
+        end: Fraction | None,
+        stack: ExitStack,
+    ) -> Callable[[], Evidence]:
+        """Begin to decode a clip, until `stack` is closed; what is returned looks at it."""
+        if isinstance(path, Evidence):
+            seen_already = path
+            return lambda: seen_already
+        known = self._recalled(path, "video", person=person, start=start, end=end)
+        if known.evidence is not None:
+            evidence = known.evidence
+            return lambda: evidence
+        from wan_prep.observing import VideoReader, observe_video
 
+        opened = stack.enter_context(VideoReader(path, self._figures, start=start, end=end))
 
-def _observed_video(
-    opened: VideoReader | None, estimator: PoseEstimator, progress: Progress, person: PersonChoice
-) -> Evidence:
-    from wan_prep.observing import observe_video
+        def see() -> Evidence:
+            seen = observe_video(
+                opened,
+                self._network,
+                person=person,
+                progress=lambda share: self._progress("looking at the video", share),
+            )
+            return known.kept(seen)
 
-    assert opened is not None
-    return observe_video(
-        opened,
-        estimator,
-        person=person,
-        progress=lambda share: progress("looking at the video", share),
-    )
+        return see
+
+    def _recalled(
+        self,
+        path: PathLike,
+        kind: Literal["image", "video"],
+        *,
+        person: PersonChoice,
+        start: Fraction = Fraction(0),
+        end: Fraction | None = None,
+    ) -> Recalled:
+        from wan_prep.cache.recall import recall
+        from wan_prep.cache.store import Cache
+
+        return recall(
+            Cache.of(self._cache),
+            path,
+            kind,
+            self._network,
+            self._figures,
+            person=person,
+            start=start,
+            end=end,
+        )
 
 
 def _kind_of(path: PathLike, profile: Profile) -> Literal["image", "video"]:
@@ -315,7 +359,10 @@ def _import_native() -> None:
 
 
 def network(pose_model: PathLike | None = None) -> Estimating:
-    """A pose network to hand to several calls, as a context manager that closes it at the end."""
+    """A pose network to hand to several calls, as a context manager that closes it at the end.
+
+    It is loaded when something is first looked at with it.
+    """
     return Estimating(None, pose_model, needed=True)
 
 
@@ -326,19 +373,64 @@ class Estimating:
         self, given: PoseEstimator | None, pose_model: PathLike | None, needed: bool
     ) -> None:
         self._given, self._pose_model, self._needed = given, pose_model, needed
-        self._own: PoseEstimator | None = None
+        self._own: _LoadedOnUse | None = None
 
     def __enter__(self) -> PoseEstimator:
         if self._given is not None:
             return self._given
         if not self._needed:
             return None  # type: ignore[return-value]  # nothing is going to be observed
-        from wan_prep.pose.mediapipe import MediapipeEstimator
-
-        model = None if self._pose_model is None else Path(self._pose_model)
-        self._own = MediapipeEstimator(model)
+        self._own = _LoadedOnUse(self._pose_model)
         return self._own
 
-    def __exit__(self, *_exc: object) -> None:
+    def __exit__(self, *exc: object) -> None:
         if self._own is not None:
-            self._own.__exit__(None, None, None)
+            self._own.__exit__(*exc)
+
+
+class _LoadedOnUse:
+    """The shipped networks, or another pose bundle, loaded when something is first looked at.
+
+    Until then it is only known which they are: what a cache knows is seen without them.
+
+    Raises PoseModelError: the bundle is missing, or not a pose bundle.
+    """
+
+    def __init__(self, pose_model: PathLike | None) -> None:
+        _import_native()
+        from wan_prep.pose.mediapipe import bundle_sha256, shipped_model
+
+        self._path = None if pose_model is None else Path(pose_model)
+        path = self._path or shipped_model()
+        self.name = path.name
+        self.sha256 = bundle_sha256(path)
+        self._lock = Lock()
+        self._made: PoseEstimator | None = None
+
+    @property
+    def _loaded(self) -> PoseEstimator:
+        with self._lock:
+            if self._made is None:
+                from wan_prep.pose.mediapipe import MediapipeEstimator
+
+                self._made = MediapipeEstimator(self._path)
+            return self._made
+
+    def poses(self, rgb: Rgb) -> list[RawPose]:
+        return self._loaded.poses(rgb)
+
+    def proposals(self, rgb: Rgb, side_px: int) -> list[Proposal]:
+        return self._loaded.proposals(rgb, side_px)
+
+    def follower(self) -> PoseFollower:
+        return self._loaded.follower()
+
+    def face(self, rgb: Rgb) -> RawFace | None:
+        return self._loaded.face(rgb)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._made is not None:
+            self._made.__exit__(None, None, None)

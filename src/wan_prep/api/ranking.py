@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from wan_prep.api.judging import (
     Estimating,
@@ -24,6 +25,9 @@ from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.ranking.model import Ranking, SetAside, TopPer
 from wan_prep.writing import refuse_replacing, write_text, written_whole
+
+if TYPE_CHECKING:
+    from wan_prep.api.judging import CacheLike
 
 Kind = Literal["image", "video"]
 _LOOKING = 0.95
@@ -46,6 +50,7 @@ def rank(
     ignore: Sequence[str] = (),
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
+    cache: CacheLike | None = None,
     progress: Progress = quiet,
 ) -> Ranking:
     """Which images and videos go together: the best pairs first, by `score_at_best_start`.
@@ -67,6 +72,7 @@ def rank(
         InputPathError: a folder, a pattern or a list gives no file.
         WanPrepError: a setting that cannot be.
     """
+    from wan_prep.cache.store import Cache
     from wan_prep.ranking.assemble import build_ranking
 
     figures = profile or default_profile()
@@ -86,7 +92,7 @@ def rank(
     needs_model = any(isinstance(each, Path) for each in (*pictures, *clips))
     aside: list[SetAside] = []
     with Estimating(estimator, pose_model, needs_model) as network:
-        looker = _Looker(network, figures, progress, len(pictures) + len(clips), aside)
+        looker = _Looker(network, figures, Cache.of(cache), progress, [*pictures, *clips], aside)
         seen_images = looker.all_of(pictures, "image", PersonChoice.of(of_image))
         seen_videos = looker.all_of(clips, "video", PersonChoice.of(of_video))
     return build_ranking(
@@ -137,14 +143,16 @@ class _Looker:
         self,
         network: PoseEstimator,
         profile: Profile,
+        cache: CacheLike | None,
         progress: Progress,
-        count: int,
+        given: Sequence[Path | Evidence],
         aside: list[SetAside],
     ) -> None:
-        self._network, self._profile = network, profile
-        self._progress, self._count, self._done = progress, count, 0
+        self._network, self._profile, self._cache = network, profile, cache
+        self._progress, self._count, self._done = progress, len(given), 0
         self._aside = aside
-        self._known: dict[tuple[str, str], Evidence] = {}
+        self._sizes = Counter(_size_of(each) for each in given if isinstance(each, Path))
+        self._known: dict[tuple[Kind, int, str], Evidence] = {}
 
     def all_of(
         self, given: Iterable[Path | Evidence], kind: Kind, person: PersonChoice
@@ -167,13 +175,28 @@ class _Looker:
     def _look(self, path: Path, kind: Kind, person: PersonChoice) -> Evidence:
         from wan_prep.media.files import open_check, sha256_of
 
-        content = sha256_of(open_check(path))
-        if (kind, content) not in self._known:
-            self._known[kind, content] = observe(
-                path, kind=kind, person=person, profile=self._profile, estimator=self._network
+        size = _size_of(open_check(path))
+        # Files of different sizes differ; the others are read.
+        content = (kind, size, sha256_of(path) if self._sizes[size] > 1 else "")
+        if content not in self._known:
+            self._known[content] = observe(
+                path,
+                kind=kind,
+                person=person,
+                profile=self._profile,
+                estimator=self._network,
+                cache=self._cache,
             )
-        known = self._known[kind, content]
+        known = self._known[content]
         return known if known.path == str(path) else known.changed(path=str(path))
+
+
+def _size_of(path: Path) -> int:
+    """In bytes; -1 of what cannot be asked, which is set aside when its turn comes."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return -1
 
 
 def write_contact_sheet(ranking: Ranking, path: PathLike) -> None:

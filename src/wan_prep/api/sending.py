@@ -33,6 +33,7 @@ from wan_prep.submission.jobs import Job, Prediction
 from wan_prep.submission.pairs import Pair, Target, other_target, source_pair
 
 if TYPE_CHECKING:
+    from wan_prep.api.judging import CacheLike
     from wan_prep.submission.client import WaitProgress
 
 
@@ -52,6 +53,7 @@ class SubmitOptions(TypedDict, total=False):
     image_person: PersonLike | None
     video_person: PersonLike | None
     pose_model: PathLike | None
+    cache: CacheLike | None
     progress: Progress
 
 
@@ -106,7 +108,7 @@ def submit(
     strict: refuse what has warnings, too.
     request: prompt, seed, mode, resolution (None for what the pair was prepared for), no_check,
         duration (in s, where it is not measured here), profile, select, ignore, person,
-        image_person, video_person, pose_model and progress.
+        image_person, video_person, pose_model, cache and progress.
 
     Raises:
         ApiKeyError, UploadNotAllowed: before anything is looked at.
@@ -180,6 +182,7 @@ def prepared(
     image_person: PersonLike | None = None,
     video_person: PersonLike | None = None,
     pose_model: PathLike | None = None,
+    cache: CacheLike | None = None,
     progress: Progress = quiet,
 ) -> PreparedSubmission:
     """Everything before the gate. What can be refused without a look at the media is refused first.
@@ -188,7 +191,8 @@ def prepared(
     no_check: neither check the pair nor fetch what is given by URL.
     duration: of the clip in s, where it is not measured here.
     dry_run: nothing is fetched, and neither key nor permission to upload is needed.
-    select, ignore, pose_model: for the check; a report that is there already counts as it is.
+    select, ignore, pose_model, cache: for the check; a report that is there already counts as it
+        is.
     person, image_person, video_person: for the check, as there; None for whom a report that is
         there already was made for.
 
@@ -242,6 +246,7 @@ def prepared(
                     image_person=persons[0],
                     video_person=persons[1],
                     pose_model=pose_model,
+                    cache=cache,
                     progress=progress,
                 )
         measured = _duration(report, clip, figures, declared=length)

@@ -15,6 +15,7 @@ import typer
 
 from wan_prep.cli.fixing import fix, plan
 from wan_prep.cli.judging import check, explain, inspect, rules
+from wan_prep.cli.keeping import cache
 from wan_prep.cli.output import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -37,7 +38,7 @@ app = typer.Typer(
     help="Do a reference image and a driving video fit together for Wan2.2-Animate? "
     "Checks run on this machine; only submit --upload sends files away.",
 )
-for command in (check, inspect, plan, fix, submit, wait, jobs, rules, explain):
+for command in (check, inspect, plan, fix, submit, wait, jobs, rules, explain, cache):
     app.command()(command)
 app.command(cls=ListCommand)(rank)
 

@@ -218,6 +218,7 @@ def fix(
             overwrite=overwrite,
             profile=asked.profile,
             estimator=estimator,
+            cache=asked.cache,
             progress=progress,
         )
     if format is Format.json:
@@ -268,6 +269,7 @@ def _checked(
         select=asked.select,
         ignore=asked.ignore,
         estimator=estimator,
+        cache=asked.cache,
         progress=progress,
     )
 

@@ -78,6 +78,7 @@ def check(
             select=asked.select,
             ignore=asked.ignore,
             pose_model=asked.pose_model,
+            cache=asked.cache,
             progress=progress,
         )
         if html is not None:
@@ -120,6 +121,7 @@ def inspect(
             person=asked.person,
             profile=asked.profile,
             pose_model=asked.pose_model,
+            cache=asked.cache,
             progress=progress,
         )
     inspection = build_inspection(

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format
+from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, print_trouble
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
+    from wan_prep.cache.store import Cache
     from wan_prep.pose.choice import PersonChoice
     from wan_prep.profile import Profile
     from wan_prep.settings import Settings
@@ -121,6 +122,24 @@ PersonOpt = Annotated[
         "left to right, or X,Y in fractions of the picture, as 0.3,0.5. [default: largest]",
     ),
 ]
+CacheOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        help="Keep what is seen in files here, and look there first. [default: cache in "
+        "WAN_PREP_HOME]",
+    ),
+]
+CacheSizeOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--cache-size", metavar="SIZE", help="What that may take, as 500MB. [default: 2GB]"
+    ),
+]
+NoCacheOpt = Annotated[
+    bool, typer.Option("--no-cache", help="Look at files anew, and keep nothing.")
+]
 HtmlOpt = Annotated[
     str | None, typer.Option("--html", metavar="FILE", help="Write the visual report as well.")
 ]
@@ -142,6 +161,7 @@ class Judging:
     image_person: PersonChoice
     video_person: PersonChoice
     is_strict: bool
+    cache: Cache | None
 
     def exit_code(self, verdict: str) -> int:
         is_bad = verdict == "not_ready" or (self.is_strict and verdict == "risky")
@@ -172,6 +192,9 @@ class JudgingOptions:
     profile: ProfileOpt = None
     pose_model: PoseModelOpt = None
     person: PersonOpt = None
+    cache: CacheOpt = None
+    no_cache: NoCacheOpt = False
+    cache_size: CacheSizeOpt = None
 
     def with_settings(self, people: PersonOptions = PersonOptions()) -> Judging:
         """What is asked for, with the settings where nothing is said.
@@ -199,6 +222,7 @@ class JudgingOptions:
             image_person=person_in(people.image_person, settings.image_person),
             video_person=person_in(people.video_person, settings.video_person),
             is_strict=settings.strict if self.strict is None else self.strict,
+            cache=cache_asked(self.cache, self.cache_size, settings, off=self.no_cache),
         )
 
 
@@ -235,6 +259,43 @@ def profile_asked(given: str | None, settings: Settings | None = None) -> Profil
 
     path = given if given is not None else (settings or settings_here()).profile
     return default_profile() if path is None else load_profile(path)
+
+
+def cache_asked(
+    folder: str | None, size: str | None, settings: Settings | None = None, *, off: bool = False
+) -> Cache | None:
+    """The cache that was asked for, else that of the settings found here, else the default one.
+
+    off: none was asked for.  Raises WanPrepError: a size that is none, or both a folder
+    and no cache.
+    """
+    from wan_prep.cache.store import DEFAULT_SIZE_BYTES, Cache
+
+    if off and folder is not None:
+        raise WanPrepError("give --cache DIR or --no-cache, and not both")
+    if folder == "":
+        raise WanPrepError("--cache: expected the path of a folder, found an empty string")
+    said = settings or settings_here()
+    limit = said.cache_size if size is None else bytes_of(size)
+    if off or (folder is None and said.cache is False):
+        return None
+    kept_in = folder if folder is not None else said.cache
+    return Cache(
+        None if isinstance(kept_in, bool) else kept_in,
+        size_bytes=DEFAULT_SIZE_BYTES if limit is None else limit,
+        warn=print_trouble,
+    )
+
+
+def bytes_of(given: str) -> int:
+    """A size such as 500MB, 1.5 GB or 2000000, in bytes; raises WanPrepError: it is none."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        size = TypeAdapter(ByteSize).validate_python(given.strip())
+    except (ValidationError, OverflowError) as exc:
+        raise WanPrepError(f"--cache-size {given!r}: expected a size such as 500MB or 2GB") from exc
+    return int(size)
 
 
 def codes_of(given: str | None, configured: tuple[str, ...]) -> tuple[str, ...]:

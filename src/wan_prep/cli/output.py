@@ -50,6 +50,11 @@ def print_note(text: str) -> None:
         print(printable(text), file=sys.stderr, flush=True)
 
 
+def print_trouble(text: str) -> None:
+    """A line on stderr about what did not keep the command from its answer."""
+    print_note(f"wan-prep: {' '.join(text.split())}")
+
+
 def _write(data: bytes) -> None:
     """Where the reader has left (`… | head`) the answer is lost, but the exit code still tells."""
     try:

@@ -124,6 +124,7 @@ def rank(
             select=asked.select,
             ignore=asked.ignore,
             pose_model=asked.pose_model,
+            cache=asked.cache,
             progress=progress,
         )
         if html is not None:

@@ -334,6 +334,7 @@ def _prepared(
             image_person=None if knows_whom else asked.image_person,
             video_person=None if knows_whom else asked.video_person,
             pose_model=asked.pose_model,
+            cache=asked.cache,
             progress=progress,
         )
 

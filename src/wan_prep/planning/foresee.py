@@ -208,10 +208,13 @@ def bytes_per_px(info: VideoInfo, profile: Profile) -> float:
 def _through(observation: Observation, geometry: Geometry, size: Size) -> Observation:
     """The sample as the written picture shows it; its time stays."""
     subject = observation.subject
-    others = (_moved_box(box, geometry, size).clipped(UNIT_BOX) for box in observation.others)
+    moved = [_moved_box(box, geometry, size).clipped(UNIT_BOX) for box in observation.others]
+    left = [k for k, box in enumerate(moved) if box.area > 0]
+    sure = observation.others_confidence
     return observation.changed(
         subject=None if subject is None else subject_through(subject, geometry, size),
-        others=tuple(box for box in others if box.area > 0),
+        others=tuple(moved[k] for k in left),
+        others_confidence=tuple(sure[k] for k in left if k < len(sure)),
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from wan_prep.errors import DependencyMissing, PoseModelError
 from wan_prep.pose.estimator import Floats, Proposal, RawFace, RawPose, Rgb
+from wan_prep.pose.movenet import MODEL as PEOPLE_MODEL
 from wan_prep.pose.movenet import SIDE_PX, MoveNet
 from wan_prep.pose.native_log import NativeLogHeldBack
 
@@ -37,6 +38,20 @@ def shipped_model(name: str = POSE_BUNDLE) -> Path:
     return Path(str(resources.files("wan_prep.pose") / "models" / name))
 
 
+def bundle_sha256(path: Path) -> str:
+    """Hex SHA-256 of a pose bundle, by which evidence and reports know it. Nothing is loaded.
+
+    Raises PoseModelError: it is missing, or not a pose bundle.
+    """
+    _check_bundle(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def networks_beside() -> tuple[Path, ...]:
+    """The networks that are used beside whichever pose bundle: of faces, and of several people."""
+    return shipped_model(FACE_BUNDLE), shipped_model(PEOPLE_MODEL)
+
+
 class MediapipeEstimator:
     """Pose and face landmarkers. Each call is independent of those before and of the thread that
     makes it, so runs repeat exactly.
@@ -48,9 +63,8 @@ class MediapipeEstimator:
 
     def __init__(self, model: Path | None = None) -> None:
         path = model or shipped_model()
-        _check_bundle(path)
         self.name = path.name
-        self.sha256 = _sha256(path)
+        self.sha256 = bundle_sha256(path)
         self._path = path
         # First, because what loading it takes is free again for the others to use.
         self._people = MoveNet()
@@ -244,7 +258,3 @@ def _check_bundle(path: Path) -> None:
         raise PoseModelError(f"{path}: a damaged .task bundle ({exc})") from exc
     if missing:
         raise PoseModelError(f"{path}: not a pose landmarker bundle, it lacks {missing[0]}")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

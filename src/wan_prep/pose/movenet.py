@@ -7,6 +7,7 @@ proposal alone says little: somebody counts when the pose network agrees.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,6 +111,8 @@ def _proposal(row: Floats, width: float, height: float) -> Proposal:
 
 
 def _import_onnxruntime() -> Any:
+    # Releases beyond the bound of pyproject send usage data unless this was set before they load.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as exc:

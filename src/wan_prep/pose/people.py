@@ -266,6 +266,16 @@ def find_persons_head(rgb: Rgb, regions: Iterable[Box], estimator: PoseEstimator
     return head if head is not None and _is_persons(rgb, head, estimator) else None
 
 
+def find_large_head(
+    rgb: Rgb, proposals: Sequence[Proposal], estimator: PoseEstimator
+) -> Candidate | None:
+    """The head that fills much of a picture, if there is one."""
+    size = inference.size_of(rgb)
+    regions = [*heads.whole_regions(size), *heads.proposed_regions(proposals[:2])]
+    head = find_persons_head(rgb, regions, estimator)
+    return None if head is None else candidate(rgb, head)
+
+
 def _is_persons(rgb: Rgb, head: Body, estimator: PoseEstimator) -> bool:
     box = bodies.head_box(head)
     side = max(box.width, box.height)
@@ -298,11 +308,9 @@ def find_people(
     found = [candidate(rgb, body) for body in seen]
     found += found_by(rgb, found, proposals, estimator)
     if not any(share(c.body) >= LARGE_SHARE for c in found):
-        size = inference.size_of(rgb)
-        regions = [*heads.whole_regions(size), *heads.proposed_regions(proposals[:2])]
-        head = find_persons_head(rgb, regions, estimator)
-        if head is not None and not any(heads.is_head_of(head, c.body) for c in found):
-            found.append(candidate(rgb, head))
+        head = find_large_head(rgb, proposals, estimator)
+        if head is not None and not any(heads.is_head_of(head.body, c.body) for c in found):
+            found.append(head)
     known = [c.body for c in found]
     more = search_further(rgb, known, doubted, estimator, thoroughly=thoroughly)
     return found + [candidate(rgb, body) for body in more]
@@ -326,6 +334,9 @@ def people_in_still(
         known = [c.body for c in candidates]
         more = [candidate(rgb, body) for body in bodies_in_thirds(rgb, known, estimator)]
         main, rest = _main(rgb, more, estimator)
+    if main is None:
+        # To a face that fills the picture the pose network adds a body that no look finds again.
+        main = find_large_head(rgb, proposals, estimator)
     if main is None:
         return None, []
     people = [main, *confirmed(rest, proposals)]

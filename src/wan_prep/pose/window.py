@@ -21,6 +21,7 @@ from wan_prep.pose.estimator import PoseEstimator, Proposal, Rgb
 from wan_prep.pose.people import (
     WIDE_SIDE_PX,
     confirmed,
+    find_large_head,
     find_people,
     find_unmeasured,
     found_by,
@@ -204,8 +205,13 @@ def confirm(
         goes_on = _goes_on(line, position)
         body = refine(h.rgb, subject.body, estimator, REFERENCE_LOOKS if is_template else looks)
         if not (goes_on or body.looks > 1) and not seen_again(h.rgb, body, estimator):
-            # Found by one look only, so no person. Another candidate may be the subject.
+            # Found by one look only, so no person. Another candidate may be the subject, or a head
+            # that the network added a body to.
             line.drop_subject(position)
+            if line.subject(position) is None:
+                head = find_large_head(h.rgb, h.proposals(estimator), estimator)
+                h.sample.candidates += [] if head is None else [head]
+                line.choose()
             continue
         line.put(position, replace(subject, body=body, confirmed=True), line.others(position))
         h.others_due = h.others_due or is_template or not goes_on

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from wan_prep.analyzers import RULES
-from wan_prep.evidence import Evidence
+from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import Finding, PairContext
 from wan_prep.geometry import view_angles
 from wan_prep.profile import Mode, Profile, Resolution
@@ -27,10 +27,20 @@ class _InspectionModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class OtherInTrack(_InspectionModel):
+    """Somebody beside the subject. box: left, top, right, bottom as fractions of the upright
+    picture; share: of its area; confidence: 1 where two networks agree."""
+
+    box: tuple[float, float, float, float]
+    share: float
+    confidence: float
+
+
 class Track(_InspectionModel):
     """The subject through time, T samples (1 for an image); where `found` is false the rest is
     None. keypoints_xy: [T][33][2] fractions of width and height of the upright picture;
-    view_matrix: [T][3][3] body into camera; view_deg: [T][yaw, pitch, roll]."""
+    view_matrix: [T][3][3] body into camera; view_deg: [T][yaw, pitch, roll]; is_head: [T] whether
+    only the head is in the picture, and joints below it are a guess; others: [T][N]."""
 
     times_s: tuple[float, ...]
     found: tuple[bool, ...]
@@ -39,6 +49,8 @@ class Track(_InspectionModel):
     px_per_m: tuple[float | None, ...]
     view_matrix: tuple[list[list[float]] | None, ...]
     view_deg: tuple[tuple[float, float, float] | None, ...]
+    is_head: tuple[bool | None, ...]
+    others: tuple[tuple[OtherInTrack, ...], ...]
 
 
 class Inspection(_InspectionModel):
@@ -106,4 +118,18 @@ def _track(evidence: Evidence) -> Track:
         px_per_m=tuple(None if s is None else s.px_per_m for s in subjects),
         view_matrix=tuple(None if v is None else v.tolist() for v in views),
         view_deg=tuple(None if v is None else tuple(view_angles(v)) for v in views),
+        is_head=tuple(None if s is None else s.is_head for s in subjects),
+        others=tuple(_others(o) for o in seen),
+    )
+
+
+def _others(observation: Observation) -> tuple[OtherInTrack, ...]:
+    sure = observation.others_confidence
+    return tuple(
+        OtherInTrack(
+            box=tuple(round(float(edge), 4) for edge in box),
+            share=round(float(box.area), 4),
+            confidence=sure[k] if k < len(sure) else 1.0,
+        )
+        for k, box in enumerate(observation.others)
     )

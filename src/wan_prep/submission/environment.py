@@ -1,4 +1,4 @@
-"""What the environment says: the key, the host, the folder of the journal."""
+"""What the environment says: the key and the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -17,7 +16,6 @@ from wan_prep.submission.addresses import service_root, split_url
 
 KEY_VARIABLE = "WAVESPEED_API_KEY"
 URL_VARIABLE = "WAVESPEED_BASE_URL"
-HOME_VARIABLE = "WAN_PREP_HOME"
 
 
 @dataclass(frozen=True)
@@ -86,16 +84,6 @@ def base_url(environ: Mapping[str, str] = os.environ) -> str:
             f"would travel readable), found {given!r}"
         )
     return service_root(given)
-
-
-def home_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where journal and cache live: WAN_PREP_HOME, else the system's place for such data."""
-    given = environ.get(HOME_VARIABLE, "")
-    if given:
-        return Path(given).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("wan-prep", appauthor=False))
 
 
 def _is_this_machine(host: str) -> bool:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from wan_prep.errors import AlreadySubmitted, InputPathError, JobNotFound, JournalError
-from wan_prep.submission.environment import home_folder
+from wan_prep.home import home_folder, make_private
 from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, JobOutput, State, utc_now
 from wan_prep.writing import written_whole
 
@@ -348,7 +348,7 @@ class Journal:
         """Make a journal without jobs. It is complete before it gets its name, so an empty file is
         never a journal. Only its owner may read it: it holds private addresses.
         """
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.path.parent)
         with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_BUSY_S):
             if os.path.lexists(self.path):
                 return  # somebody else was quicker

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from wan_prep.errors import InputPathError, WanPrepError
-from wan_prep.normalizers.write import published_plan
 from wan_prep.profile import Mode, Resolution
 from wan_prep.report.model import Report
 
@@ -71,6 +70,9 @@ def fixed_pair(folder: str | Path) -> SourcePair:
     Raises:
         InputPathError, SourceChanged: see `published_plan`. InputPathError: a clip in parts.
     """
+    # Here, because it loads what reads and writes media, which a pair that is known has no need of.
+    from wan_prep.normalizers.write import published_plan
+
     where = Path(folder)
     plan = published_plan(where)
     parts = [span.name for span in plan.video.spans]
