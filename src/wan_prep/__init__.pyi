@@ -2,7 +2,7 @@
 
 import types
 
-from .api import NormalizedPair, check, normalize, observe, plan, submit, wait
+from .api import NormalizedPair, check, normalize, observe, plan, rank, submit, wait
 from .cache.store import Cache
 from .errors import (
     AlreadySubmitted,
@@ -40,6 +40,7 @@ from .findings import Finding
 from .planning.model import Plan
 from .planning.options import PlanOptions
 from .profile import Profile, default_profile, load_profile
+from .ranking.model import Ranking
 from .report.model import Report
 from .submission.jobs import Job, Prediction
 
@@ -73,6 +74,7 @@ __all__ = [
     "Prediction",
     "Profile",
     "ProfileError",
+    "Ranking",
     "RateLimited",
     "Rejected",
     "ReplyInvalid",
@@ -91,6 +93,7 @@ __all__ = [
     "normalize",
     "observe",
     "plan",
+    "rank",
     "submit",
     "wait",
 ]

@@ -57,15 +57,15 @@ SHOT_WORDS: dict[Shot, str] = {
 HEADS_ALIKE = 0.2
 """Log ratio of joint scale to face scale at which faces lose most of their weight: the heads then
 have different proportions."""
-_TURNED = 0.5
+TURNED = 0.5
 """Factor of the confidence for a body whose sides were exchanged: its turn is less exact, and the
 depth of its limbs is unknown (docs/calibration.md)."""
-_HEAD_AGAINST_BODY = 0.5
+HEAD_AGAINST_BODY = 0.5
 """Factor of the confidence of a zoom between the scale of a head and that of a body: it is right if
 the head is as large as an adult's."""
 # Middle and half width, in heads of picture below the chin, of the ramp between too little to show
 # a body and enough to show most of one.
-_BODY_BELOW_HEADS = (1.75, 0.75)
+BODY_BELOW_HEADS = (1.75, 0.75)
 _STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES)
 # Shares of the body's mass about shoulders, hips and knees: head, arms and half the trunk; the
 # other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
@@ -462,7 +462,7 @@ def _of_heads(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     )
     zoom = recognised
     if _zoom_by_faces(image, video) is None:
-        zoom = _HEAD_AGAINST_BODY * min(
+        zoom = HEAD_AGAINST_BODY * min(
             (0.0 if face is None else face.recognised)
             if s.subject.is_head
             else _confidence(s, 0.0)["zoom_ratio"]
@@ -476,7 +476,7 @@ def _confidence(s: SubjectInFrame, limbs: float) -> dict[str, float]:
     seen = s.subject.visibility * sight_in(s.content, s.subject.keypoints_xy)
     shoulders = float(seen[list(skeleton.SHOULDERS)].mean())
     hips = float(seen[list(skeleton.HIPS)].mean())
-    known = s.subject.agreement * (_TURNED if s.subject.turned else 1.0)
+    known = s.subject.agreement * (TURNED if s.subject.turned else 1.0)
     joints = float(seen[list(skeleton.BODY)].sum())
     return {
         "zoom_ratio": _more_the_better(joints / 2.0),
@@ -500,7 +500,7 @@ def room_for_body(s: SubjectInFrame) -> float:
         return 0.0
     face = _face_box(s.subject)
     heads = (s.content.bottom - face.bottom) / (face.height / FACE_IN_HEAD_WH[1])
-    return float(ramp(np.asarray(heads), *_BODY_BELOW_HEADS))
+    return float(ramp(np.asarray(heads), *BODY_BELOW_HEADS))
 
 
 def _shot_confidence(s: SubjectInFrame) -> float:

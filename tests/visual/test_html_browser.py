@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 import wan_prep
+from wan_prep.api import write_contact_sheet
 from wan_prep.planning.model import Plan
 from wan_prep.report.model import Report
 from wan_prep.visual.html import render_html
@@ -379,3 +380,44 @@ def test_an_injected_script_is_refused_by_the_policy(
     refusals = [e["params"]["entry"]["text"] for e in browser.troubles()]
     assert len(refusals) == 2
     assert all("Content Security Policy" in text for text in refusals)
+
+
+# ------------------------------------------------------------------ the page of a ranking
+
+
+@pytest.fixture(scope="module")
+def sheet(seen_once: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten copies of the picture, each against the clip, and a file that is none."""
+    folder = tmp_path_factory.mktemp("sheet")
+    for number in range(10):
+        shutil.copy(
+            FIXTURES / "reference.png", folder / f"a character with a long name {number}.png"
+        )
+    (folder / "broken.png").write_bytes(b"")
+    with pytest.MonkeyPatch.context() as patch:
+        seen_once.install(patch)
+        ranking = wan_prep.rank([folder], [FIXTURES / "driving.mp4"])
+    write_contact_sheet(ranking, folder / "best.html")
+    return folder / "best.html"
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_contact_sheet_is_shown(
+    browser: Browser, sheet: Path, size: tuple[int, int], theme: str
+) -> None:
+    browser.show(sheet, size, theme)
+    assert browser.troubles() == []
+    assert browser.requests() <= {"file", "data"}
+    words = browser.run("document.body.innerText")
+    assert "All 10 pairs (10 × 1), best first" in words
+    assert "a character with a long name 9.png" in words
+    assert "broken.png" in words
+    wide, window = browser.run("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide == window == size[0], "nothing to scroll sideways"
+    shown = "[...document.images].filter(i => i.complete && i.naturalWidth).length"
+    assert browser.run(shown) == 20
+    stretched = """[...document.images].filter(i => getComputedStyle(i).objectFit !== "contain")"""
+    assert browser.run(f"{stretched}.length") == 0
+    assert browser.run(CONTRAST) == []
+    assert browser.picture().std() > 20

@@ -182,8 +182,10 @@ def face_crop_empty(context: PairContext) -> Answer:
         return NotApplicable("nobody is in the video")
     states = {o.time: _crop_state(o.subject, context) for o in video.found if o.subject is not None}
 
+    found = set(states.values())
+
     def when(state: CropState) -> Spans:
-        return spans_where(video, lambda o: states.get(o.time) is state)
+        return spans_where(video, lambda o: states.get(o.time) is state) if state in found else ()
 
     empty, doubtful = when(CropState.EMPTY), when(CropState.DOUBTFUL)
     if empty:

@@ -48,7 +48,7 @@ _ALONE = Fix(
     title="use material in which the person asked for is the largest",
 )
 # Half the width of the range between stretched and foreshortened, in deg: the noise of one limb.
-_EDGE_DEG = 10.0
+FORESHORTENED_EDGE_DEG = 10.0
 
 
 def person_in_image(context: PairContext) -> Answer:
@@ -314,7 +314,7 @@ def _hiddenness(subject: Subject, near: Joint, far: Joint, context: PairContext)
     length = float(np.linalg.norm(along))
     out_deg = math.degrees(math.asin(min(1.0, abs(float(along[2])) / length))) if length else 0.0
     limit_deg = context.profile.limit("foreshortened")
-    short = float(ramp(np.asarray(out_deg), limit_deg, _EDGE_DEG))
+    short = float(ramp(np.asarray(out_deg), limit_deg, FORESHORTENED_EDGE_DEG))
     return max(1.0 - seen, short)
 
 

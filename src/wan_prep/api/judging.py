@@ -79,16 +79,9 @@ def check(
         WanPrepError: a setting that cannot be (an unknown check, an empty part of the clip).
     """
     figures = profile or default_profile()
-    if mode not in get_args(Mode) or resolution not in get_args(Resolution):
-        raise WanPrepError(
-            f"mode {mode!r} at {resolution!r}: expected {' or '.join(get_args(Mode))} at "
-            f"{' or '.join(get_args(Resolution))}"
-        )
-    if isinstance(select, str) or isinstance(ignore, str):
-        raise WanPrepError("select and ignore take a list of codes, such as ['WP3']")
-    selection = Selection(tuple(select), tuple(ignore)).validated()
+    selection = selection_of(mode, resolution, select, ignore)
     persons = {
-        kind: _person_in(given, person if own is None else own)
+        kind: person_in(given, person if own is None else own)
         for kind, given, own in (
             ("image", image, image_person),
             ("video", video, video_person),
@@ -181,7 +174,25 @@ def observe(
         return looking.begin_video(path, meant, begin, stop, stack)()
 
 
-def _person_in(given: PathLike | Evidence, asked: PersonLike | None) -> PersonChoice:
+def selection_of(
+    mode: Mode, resolution: Resolution, select: Sequence[str], ignore: Sequence[str]
+) -> Selection:
+    """The checks that count.
+
+    Raises:
+        WanPrepError: a mode, a resolution or a check that does not exist.
+    """
+    if mode not in get_args(Mode) or resolution not in get_args(Resolution):
+        raise WanPrepError(
+            f"mode {mode!r} at {resolution!r}: expected {' or '.join(get_args(Mode))} at "
+            f"{' or '.join(get_args(Resolution))}"
+        )
+    if isinstance(select, str) or isinstance(ignore, str):
+        raise WanPrepError("select and ignore take a list of codes, such as ['WP3']")
+    return Selection(tuple(select), tuple(ignore)).validated()
+
+
+def person_in(given: PathLike | Evidence, asked: PersonLike | None) -> PersonChoice:
     """Whom this file is looked at for.
 
     Raises:

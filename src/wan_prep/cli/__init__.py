@@ -24,6 +24,7 @@ from wan_prep.cli.output import (
     open_closed_streams,
     print_text,
 )
+from wan_prep.cli.ranking import ListCommand, rank
 from wan_prep.cli.sending import jobs, submit, wait
 from wan_prep.errors import WanPrepError
 
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 for command in (check, inspect, plan, fix, submit, wait, jobs, rules, explain, cache):
     app.command()(command)
+app.command(cls=ListCommand)(rank)
 
 
 @app.callback(invoke_without_command=True)

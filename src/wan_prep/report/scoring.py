@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from wan_prep.analyzers import RULES
+from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import (
     Answer,
     BestStart,
@@ -22,6 +23,8 @@ from wan_prep.findings import (
 from wan_prep.profile import Family, Mode, Profile
 
 FAMILIES: tuple[Family, ...] = ("media", "aspect", "framing", "pose", "subject", "clip")
+MOST_LOST = 50.0
+"""The most that one family's flaws take of its score's natural logarithm."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,19 @@ def family_scores(
 def _family(
     results: Sequence[Result], family: Family, mode: Mode, profile: Profile
 ) -> float | None:
-    entering = [r for r in results if r.rule.family == family and _weight(r, mode, profile) > 0]
-    if not any(isinstance(r.answer, Judged) for r in entering):
-        return None
-    loss = sum(_weight(r, mode, profile) * -math.log(_score(r, profile)) for r in entering)
+    loss, is_measured = family_loss(results, family, mode, profile)
     # Never exactly 0, however many flaws come together.
-    return math.exp(-min(loss, 50.0))
+    return math.exp(-min(loss, MOST_LOST)) if is_measured else None
+
+
+def family_loss(
+    results: Iterable[Result], family: Family, mode: Mode, profile: Profile
+) -> tuple[float, bool]:
+    """What a family's checks take of its score's natural logarithm, 0 or more; and whether any of
+    them was measured."""
+    entering = [r for r in results if r.rule.family == family and _weight(r, mode, profile) > 0]
+    loss = sum(_weight(r, mode, profile) * -math.log(_score(r, profile)) for r in entering)
+    return loss, any(isinstance(r.answer, Judged) for r in entering)
 
 
 def families_asked(results: Sequence[Result], mode: Mode, profile: Profile) -> set[Family]:
@@ -216,12 +226,16 @@ def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart
         return None
     scorer = PairScorer(context, rules)
     at_first = scorer.score(context)
-    # What is left must be worth a submission: half of the clip, or what hosts ask for.
-    end = context.video.start + context.video.span
-    least = min(context.video.span / 2, Fraction(str(context.profile.limit("video_s_min"))))
     scored = [
-        BestStart(m.observation, scorer.score(context.starting_at(m.observation)), at_first)
-        for m in context.moments
-        if m is context.moments[0] or end - m.observation.time >= least
+        BestStart(observation, scorer.score(context.starting_at(observation)), at_first)
+        for observation in possible_starts(context.video, context.profile)
     ]
     return max(scored, key=lambda start: (start.score, -start.observation.time))
+
+
+def possible_starts(video: Evidence, profile: Profile) -> tuple[Observation, ...]:
+    """The samples that a clip could begin with: the first that shows the person, and every other
+    one that leaves enough to be worth a submission, half of the clip or what hosts ask for."""
+    end = video.start + video.span
+    least = min(video.span / 2, Fraction(str(profile.limit("video_s_min"))))
+    return tuple(o for k, o in enumerate(video.found) if k == 0 or end - o.time >= least)

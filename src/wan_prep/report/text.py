@@ -34,7 +34,7 @@ from wan_prep.report.words import (
     video_line,
 )
 
-_VERDICT_STYLE = {"ready": "bold green", "risky": "bold yellow", "not_ready": "bold red"}
+VERDICT_STYLE = {"ready": "bold green", "risky": "bold yellow", "not_ready": "bold red"}
 _SEVERITY_STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
@@ -61,45 +61,45 @@ def _in_encoding(text: str, encoding: str) -> str:
     return "".join(c if c.isascii() or has(c) else _STAND_INS.get(c, c) for c in text)
 
 
-def _print(console: Console, renderable: RenderableType) -> None:
+def print_encodable(console: Console, renderable: RenderableType) -> None:
     console.print(_Encodable(renderable))
 
 
 def render_report(report: Report, console: Console, *, verbose: bool = False) -> None:
     """Print a report; `verbose` adds the other notes and where every check stands."""
-    _print(console, _headline(report))
+    print_encodable(console, _headline(report))
     serious = [f for f in report.findings if f.severity is not Severity.INFO]
     notes = [f for f in report.findings if f.severity is Severity.INFO]
     if serious:
-        _print(console, _heading("What to do about it, in order of effect"))
-        _print(console, _findings(serious))
+        print_encodable(console, heading("What to do about it, in order of effect"))
+        print_encodable(console, _findings(serious))
     if notes:
-        _print(console, _heading("Worth knowing"))
-        _print(console, _findings(notes if verbose else notes[:5]))
+        print_encodable(console, heading("Worth knowing"))
+        print_encodable(console, _findings(notes if verbose else notes[:5]))
         if not verbose and len(notes) > 5:
-            _print(console, Text(f"  and {len(notes) - 5} more, shown by -v", style="dim"))
-    _print(console, _heading("Scores"))
-    _print(console, _scores(report))
-    _print(console, _heading("Image against video"))
-    _print(console, _measures(report))
-    _print(console, _heading("Files"))
-    _print(console, _files(report))
+            print_encodable(console, Text(f"  and {len(notes) - 5} more, shown by -v", style="dim"))
+    print_encodable(console, heading("Scores"))
+    print_encodable(console, _scores(report))
+    print_encodable(console, heading("Image against video"))
+    print_encodable(console, _measures(report))
+    print_encodable(console, heading("Files"))
+    print_encodable(console, _files(report))
     if verbose:
-        _print(console, _heading("Checks"))
-        _print(console, _codes("passed", report.passed))
-        _print(console, _codes("not applicable", report.not_applicable))
-        _print(console, _codes("deselected", report.deselected))
-    _print(console, Text("\nwan-prep explain CODE says more of each check.", style="dim"))
+        print_encodable(console, heading("Checks"))
+        print_encodable(console, _codes("passed", report.passed))
+        print_encodable(console, _codes("not applicable", report.not_applicable))
+        print_encodable(console, _codes("deselected", report.deselected))
+    print_encodable(console, Text("\nwan-prep explain CODE says more of each check.", style="dim"))
 
 
-def _heading(title: str) -> RenderableType:
+def heading(title: str) -> RenderableType:
     return Text(f"\n{title}", style="bold")
 
 
 def _headline(report: Report) -> RenderableType:
     verdict = report.verdict.upper().replace("_", " ")
     line = Text.assemble(
-        (verdict, _VERDICT_STYLE[report.verdict]),
+        (verdict, VERDICT_STYLE[report.verdict]),
         f"  {report.score:.1f} of 100: {VERDICT_WORDS[report.verdict]}",
     )
     details = f"{report.mode}, {report.resolution}"
@@ -212,9 +212,11 @@ def _codes(title: str, codes: Sequence[str]) -> RenderableType:
 def render_inspection(inspection: Inspection, console: Console, *, verbose: bool = False) -> None:
     """Print what was seen in one file; `verbose` adds the times that were looked at."""
     facts, subject = inspection.file, inspection.subject
-    _print(console, Text(printable(facts.path), style="bold"))
-    _print(console, image_line(facts) if isinstance(facts, ImageFacts) else video_line(facts))
-    _print(console, _heading("Person"))
+    print_encodable(console, Text(printable(facts.path), style="bold"))
+    print_encodable(
+        console, image_line(facts) if isinstance(facts, ImageFacts) else video_line(facts)
+    )
+    print_encodable(console, heading("Person"))
     table = Table.grid(padding=(0, 2))
     if not subject.person.is_largest:
         table.add_row("asked for", str(subject.person))
@@ -250,13 +252,13 @@ def render_inspection(inspection: Inspection, console: Console, *, verbose: bool
         if verbose:
             for label, wanted in (("seen at", True), ("nobody at", False)):
                 table.add_row(label, _times(inspection, found=wanted))
-    _print(console, Padding(table, (0, 0, 0, 2)))
+    print_encodable(console, Padding(table, (0, 0, 0, 2)))
     if inspection.kind == "video" and len(inspection.track.times_s) > 1:
-        _print(console, _heading("Along the clip"))
-        _print(console, _timeline(inspection.track, console.width))
+        print_encodable(console, heading("Along the clip"))
+        print_encodable(console, _timeline(inspection.track, console.width))
     if inspection.findings:
-        _print(console, _heading("Findings"))
-        _print(console, _findings(inspection.findings))
+        print_encodable(console, heading("Findings"))
+        print_encodable(console, _findings(inspection.findings))
 
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -315,13 +317,15 @@ def render_rules(rules: Sequence[Rule], console: Console) -> None:
     table.add_row("code", "name", "family", "about", "at most", style="bold")
     for rule in rules:
         table.add_row(rule.code, rule.name, rule.family, rule.about, rule.cap.value)
-    _print(console, table)
+    print_encodable(console, table)
 
 
 def render_explanation(rule: Rule, profile: Profile, console: Console) -> None:
     """Print one check in full, with the figures that decide it."""
-    _print(console, Text(f"{rule.code} {rule.name}", style="bold"))
-    _print(console, Text(f"family {rule.family}, about the {rule.about}, at most {rule.cap.value}"))
+    print_encodable(console, Text(f"{rule.code} {rule.name}", style="bold"))
+    print_encodable(
+        console, Text(f"family {rule.family}, about the {rule.about}, at most {rule.cap.value}")
+    )
     texts = explanation_of(rule.code)
     for title, text in (
         ("What it measures", texts.measures),
@@ -329,7 +333,7 @@ def render_explanation(rule: Rule, profile: Profile, console: Console) -> None:
         ("How to fix it", texts.fix),
         ("Where the limit comes from", texts.limit),
     ):
-        _print(console, _heading(title))
-        _print(console, Text(text))
+        print_encodable(console, heading(title))
+        print_encodable(console, Text(text))
     for figure in texts.figures(profile):
-        _print(console, Text(f"  {figure}"))
+        print_encodable(console, Text(f"  {figure}"))

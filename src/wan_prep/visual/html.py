@@ -82,9 +82,9 @@ def render_html(
     page["has_overlay"] = bool(overlays)
     page["is_wide"] = _are_wide(page["annotated_frames"])
     page["picture_rows"] = _picture_rows(page["annotated_frames"], overlays, page["is_wide"])
-    script = _asset("page.js")
-    page |= {"style": _asset("page.css"), "script": script, "policy": _policy(script)}
-    return _environment().get_template("report.html").render(page)
+    script = asset("page.js")
+    page |= {"style": asset("page.css"), "script": script, "policy": _policy(script)}
+    return environment().get_template("report.html").render(page)
 
 
 def _pair_page(
@@ -220,7 +220,7 @@ def _policy(script: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("wan_prep.visual"),
         autoescape=True,
@@ -243,7 +243,7 @@ def _environment() -> Environment:
     return made
 
 
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
     """A file of this package, which needs no escaping."""
     text = (resources.files("wan_prep.visual") / "templates" / name).read_text("utf-8")
     return Markup(text)

@@ -1,0 +1,231 @@
+"""Many files looked at once each, and the best pairs of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from wan_prep.api.judging import (
+    Estimating,
+    PathLike,
+    PersonLike,
+    Progress,
+    observe,
+    person_in,
+    quiet,
+    selection_of,
+    tool,
+)
+from wan_prep.errors import InputPathError, MediaUnreadable, WanPrepError
+from wan_prep.evidence import Evidence
+from wan_prep.pose.choice import PersonChoice
+from wan_prep.pose.estimator import PoseEstimator
+from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.ranking.model import Ranking, SetAside, TopPer
+from wan_prep.writing import refuse_replacing, write_text, written_whole
+
+if TYPE_CHECKING:
+    from wan_prep.api.judging import CacheLike
+
+Kind = Literal["image", "video"]
+_LOOKING = 0.95
+"""Share of the work that looking at files is taken for."""
+
+
+def rank(
+    images: Iterable[PathLike | Evidence],
+    videos: Iterable[PathLike | Evidence],
+    *,
+    top: int | None = None,
+    top_per: TopPer | None = None,
+    mode: Mode = "animate",
+    resolution: Resolution = "480p",
+    person: PersonLike | None = None,
+    image_person: PersonLike | None = None,
+    video_person: PersonLike | None = None,
+    profile: Profile | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    pose_model: PathLike | None = None,
+    estimator: PoseEstimator | None = None,
+    cache: CacheLike | None = None,
+    progress: Progress = quiet,
+) -> Ranking:
+    """Which images and videos go together: the best pairs first, by `score_at_best_start`.
+
+    Every image is held against every video. Each file is looked at once, files of the same content
+    together. The scores are those of `check`, and no pair that is left out scores more than one
+    that is listed.
+
+    images, videos: paths of files; of folders, for the files of that kind in them; patterns such as
+        `cast/*.png`; `@list.txt`, for a list with one of these in each line; or evidence from
+        `observe`, which is not looked at again.
+    top: how many pairs; None stands for 20, or for one with `top_per`.
+    top_per: the best pairs of each image, or of each video, instead of all.
+    The other arguments are those of `check`.
+
+    A file that cannot be read, or in which nobody is seen, is in `set_aside` with the reason.
+
+    Raises:
+        InputPathError: a folder, a pattern or a list gives no file.
+        WanPrepError: a setting that cannot be.
+    """
+    from wan_prep.cache.store import Cache
+    from wan_prep.ranking.assemble import build_ranking
+
+    figures = profile or default_profile()
+    selection = selection_of(mode, resolution, select, ignore)
+    if (top is not None and top < 1) or top_per not in (None, *get_args(TopPer)):
+        raise WanPrepError(
+            f"top {top!r} per {top_per!r}: expected 1 pair or more, of all or per "
+            f"{' or '.join(get_args(TopPer))}"
+        )
+    pictures, clips = _given(images, "image"), _given(videos, "video")
+    of_image = person if image_person is None else image_person
+    of_video = person if video_person is None else video_person
+    for each in pictures:
+        person_in(each, of_image)
+    for each in clips:
+        person_in(each, of_video)
+    needs_model = any(isinstance(each, Path) for each in (*pictures, *clips))
+    aside: list[SetAside] = []
+    with Estimating(estimator, pose_model, needs_model) as network:
+        looker = _Looker(network, figures, Cache.of(cache), progress, [*pictures, *clips], aside)
+        seen_images = looker.all_of(pictures, "image", PersonChoice.of(of_image))
+        seen_videos = looker.all_of(clips, "video", PersonChoice.of(of_video))
+    return build_ranking(
+        seen_images,
+        seen_videos,
+        mode=mode,
+        resolution=resolution,
+        profile=figures,
+        tool=tool(),
+        selection=selection,
+        top=top,
+        top_per=top_per,
+        set_aside=aside,
+        progress=lambda share: progress("comparing", _LOOKING + (1.0 - _LOOKING) * share),
+    )
+
+
+def _given(given: Iterable[PathLike | Evidence], kind: Kind) -> list[Path | Evidence]:
+    """The files and evidence of one side, in order.
+
+    Raises:
+        InputPathError: what is given names no file. WanPrepError: evidence of the other kind.
+    """
+    from wan_prep.media.sets import files_named
+
+    if isinstance(given, str | Path | Evidence):
+        given = [given]
+    sides: list[Path | Evidence] = []
+    for each in given:
+        if not isinstance(each, Evidence):
+            sides += [path for path in files_named([each], kind) if path not in sides]
+        elif each.kind != kind:
+            raise WanPrepError(
+                f"expected evidence of {kind}s, got that of {each.path}, which was observed as "
+                f"{each.kind}"
+            )
+        else:
+            sides.append(each)
+    if not sides:
+        raise InputPathError(f"expected at least one {kind}, found none; name files or a folder")
+    return sides
+
+
+class _Looker:
+    """Looks at each distinct file once."""
+
+    def __init__(
+        self,
+        network: PoseEstimator,
+        profile: Profile,
+        cache: CacheLike | None,
+        progress: Progress,
+        given: Sequence[Path | Evidence],
+        aside: list[SetAside],
+    ) -> None:
+        self._network, self._profile, self._cache = network, profile, cache
+        self._progress, self._count, self._done = progress, len(given), 0
+        self._aside = aside
+        self._sizes = Counter(_size_of(each) for each in given if isinstance(each, Path))
+        self._known: dict[tuple[Kind, int, str], Evidence] = {}
+
+    def all_of(
+        self, given: Iterable[Path | Evidence], kind: Kind, person: PersonChoice
+    ) -> list[Evidence]:
+        """The evidence of one side, in order, without the files that are set aside."""
+        seen = []
+        for each in given:
+            share = _LOOKING * self._done / self._count
+            self._progress(f"looking at {self._done + 1} of {self._count} files", share)
+            self._done += 1
+            if isinstance(each, Evidence):
+                seen.append(each)
+                continue
+            try:
+                seen.append(self._look(each, kind, person))
+            except (InputPathError, MediaUnreadable) as exc:
+                self._aside.append(SetAside(kind=kind, path=str(each), reason=str(exc)))
+        return seen
+
+    def _look(self, path: Path, kind: Kind, person: PersonChoice) -> Evidence:
+        from wan_prep.media.files import open_check, sha256_of
+
+        size = _size_of(open_check(path))
+        # Files of different sizes differ; the others are read.
+        content = (kind, size, sha256_of(path) if self._sizes[size] > 1 else "")
+        if content not in self._known:
+            self._known[content] = observe(
+                path,
+                kind=kind,
+                person=person,
+                profile=self._profile,
+                estimator=self._network,
+                cache=self._cache,
+            )
+        known = self._known[content]
+        return known if known.path == str(path) else known.changed(path=str(path))
+
+
+def _size_of(path: Path) -> int:
+    """In bytes; -1 of what cannot be asked, which is set aside when its turn comes."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return -1
+
+
+def write_contact_sheet(ranking: Ranking, path: PathLike) -> None:
+    """Write the ranking as one HTML page with small pictures; whole or not at all.
+
+    Raises:
+        EvidenceMissing: the ranking was read from its JSON.
+        InputPathError: the page cannot be written, or would replace one that was ranked.
+    """
+    from wan_prep.visual.contact_sheet import render_contact_sheet, sheet_pictures
+
+    refuse_replacing(path, ranking.paths)
+    text = render_contact_sheet(ranking, sheet_pictures(ranking))
+    try:
+        write_text(Path(path), text)
+    except OSError as exc:
+        raise InputPathError(f"{path}: cannot write this page ({exc.strerror})") from exc
+
+
+def write_parquet(ranking: Ranking, path: PathLike) -> None:
+    """Write the pairs as a Parquet file; whole or not at all.
+
+    Raises:
+        DependencyMissing: pyarrow is not installed.
+        InputPathError: the file cannot be written, or would replace one that was ranked.
+    """
+    refuse_replacing(path, ranking.paths)
+    try:
+        with written_whole(Path(path)) as scratch:
+            ranking.to_parquet(str(scratch))
+    except OSError as exc:
+        raise InputPathError(f"{path}: cannot write this file ({exc.strerror})") from exc

@@ -1,0 +1,1 @@
+"""Which images and videos go together: N x M pairs, best first, from evidence alone."""
