@@ -101,6 +101,7 @@ def rank(
     """Find the pairs that go together best, among all images and videos.
 
     Example: wan-prep rank --images cast/*.png --videos dances/
+
     Example: wan-prep rank --images @cast.txt --videos dances/ --top-per image --html best.html
     """
     from wan_prep import api
