@@ -116,7 +116,7 @@ def _given(given: Iterable[PathLike | Evidence], kind: Kind) -> list[Path | Evid
     Raises:
         InputPathError: what is given names no file. WanPrepError: evidence of the other kind.
     """
-    from wan_prep.media.sets import files_named
+    from wan_prep.ranking.files import files_named
 
     if isinstance(given, str | Path | Evidence):
         given = [given]
