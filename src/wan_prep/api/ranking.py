@@ -121,9 +121,12 @@ def _given(given: Iterable[PathLike | Evidence], kind: Kind) -> list[Path | Evid
     if isinstance(given, str | Path | Evidence):
         given = [given]
     sides: list[Path | Evidence] = []
+    named: set[Path] = set()
     for each in given:
         if not isinstance(each, Evidence):
-            sides += [path for path in files_named([each], kind) if path not in sides]
+            new = [path for path in files_named([each], kind) if path not in named]
+            named.update(new)
+            sides += new
         elif each.kind != kind:
             raise WanPrepError(
                 f"expected evidence of {kind}s, got that of {each.path}, which was observed as "
