@@ -18,6 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from _media import PAIRS
 
 import wan_prep
 from wan_prep.analyzers import RULES
@@ -29,8 +30,6 @@ from wan_prep.profile import default_profile
 from wan_prep.ranking.bounds import Bounds, Judge
 from wan_prep.ranking.search import Effort, best_pairs
 from wan_prep.report.scoring import best_start
-
-PAIRS = Path(__file__).parents[2] / "shared" / "data" / "pairs"
 
 
 def observed(folder: Path | None) -> list[Evidence]:
@@ -130,6 +129,8 @@ def main() -> None:
     parser.add_argument("--top", type=int, default=20)
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
+    if not PAIRS.is_dir():
+        raise SystemExit(f"{PAIRS} is absent: there is nothing to make evidence from")
     evidence = observed(asked.keep)
     images = list(images_of(evidence, asked.images))
     videos = list(videos_of(evidence, asked.videos))

@@ -20,7 +20,7 @@ from wan_prep.measures import (
     subject_in_frame,
     view_matrix,
 )
-from wan_prep.profile import default_profile
+from wan_prep.profile import default_profile, load_profile
 from wan_prep.ranking.bounds import SLACK, Bounds, Judge, losses
 from wan_prep.ranking.traits import Traits
 from wan_prep.report.assemble import Selection
@@ -75,6 +75,29 @@ def test_no_score_is_above_its_bounds(cast: Any, seed: int, mode: str) -> None:
 def test_nor_by_some_of_the_checks(cast: Any, selection: dict[str, Any]) -> None:
     images, videos = cast(11, 6, 6)
     asked = judge(**selection)
+    quick, close = both(images, videos, asked)
+    assert (close >= exact(images, videos, asked)).all()
+    assert (quick >= close - 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "[limits.confidence_full]\nvalue = 0.35\n",
+        "[limits.confidence_min]\nvalue = 0.0\n[limits.confidence_full]\nvalue = 1.0\n",
+        "[severity]\nunknown_score = 1.0\n",
+        "[family_weights.animate]\npose = 0.0\nsubject = 9.0\n",
+        "[check_weights.animate]\nWP401 = 0.0\nWP307 = 4.0\nWP303 = 0.0\nWP306 = 0.0\n",
+        # Small values are the bad ones.
+        "[tolerances.view]\nfine = 100.0\nworthless = 10.0\n"
+        "[tolerances.zoom]\nfine = 1.0\nworthless = 0.1\n"
+        "[tolerances.shot]\nfine = 1.0\nworthless = 0.1\n",
+    ],
+)
+def test_nor_by_figures_of_ones_own(cast: Any, tmp_path: Any, own: str) -> None:
+    (tmp_path / "own.toml").write_text(own, "utf-8")
+    images, videos = cast(12, 7, 7)
+    asked = Judge("animate", "480p", load_profile(tmp_path / "own.toml"), RULES)
     quick, close = both(images, videos, asked)
     assert (close >= exact(images, videos, asked)).all()
     assert (quick >= close - 1e-6).all()

@@ -116,14 +116,17 @@ def _given(given: Iterable[PathLike | Evidence], kind: Kind) -> list[Path | Evid
     Raises:
         InputPathError: what is given names no file. WanPrepError: evidence of the other kind.
     """
-    from wan_prep.media.sets import files_named
+    from wan_prep.ranking.files import files_named
 
     if isinstance(given, str | Path | Evidence):
         given = [given]
     sides: list[Path | Evidence] = []
+    named: set[Path] = set()
     for each in given:
         if not isinstance(each, Evidence):
-            sides += [path for path in files_named([each], kind) if path not in sides]
+            new = [path for path in files_named([each], kind) if path not in named]
+            named.update(new)
+            sides += new
         elif each.kind != kind:
             raise WanPrepError(
                 f"expected evidence of {kind}s, got that of {each.path}, which was observed as "

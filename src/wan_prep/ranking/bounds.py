@@ -98,6 +98,13 @@ def losses(tolerance: Tolerance, measured: Floats) -> Floats:
     return np.asarray(np.minimum(lost, worst))
 
 
+def _least_losses(tolerance: Tolerance, least: Floats) -> Floats:
+    """What measures of at least this lose: nothing is known where small ones are the bad ones."""
+    return (
+        losses(tolerance, least) if tolerance.fine < tolerance.worthless else np.zeros_like(least)
+    )
+
+
 class _Doubt:
     """How confidence moves a loss between its own value and that of an unknown check."""
 
@@ -485,7 +492,7 @@ class _Group:
         )
         apart = [_outside(a.anchor_xy[:, k], self._anchor[k], videos) for k in (0, 1)]
         cut = sum((_outside(a.cuts[:, k], self._cuts[k], videos) for k in range(4)), np.zeros(1))
-        shot = losses(
+        shot = _least_losses(
             judge.tolerance("shot"), _outside(mine.shot_level[images], self._shot, videos)
         )
         if self.of_heads:
@@ -493,20 +500,21 @@ class _Group:
         framing = (
             judge.weight("WP301")
             * doubt.either(
-                losses(judge.tolerance("zoom"), self._least_zoom(a, videos)),
+                _least_losses(judge.tolerance("zoom"), self._least_zoom(a, videos)),
                 doubt.is_certain(size),
             )
             + judge.weight("WP302")
             * doubt.either(
-                losses(judge.tolerance("placement"), np.hypot(*apart)), doubt.is_certain(place)
+                _least_losses(judge.tolerance("placement"), np.hypot(*apart)),
+                doubt.is_certain(place),
             )
             + judge.weight("WP303") * shot
             + judge.weight("WP304")
             * doubt.either(
-                losses(judge.tolerance("view"), self._least_view(a, videos)),
+                _least_losses(judge.tolerance("view"), self._least_view(a, videos)),
                 doubt.is_certain(view),
             )
-            + judge.weight("WP306") * losses(judge.tolerance("cut_edges"), cut)
+            + judge.weight("WP306") * _least_losses(judge.tolerance("cut_edges"), cut)
         )
         present = np.diff(self._first)[videos] > 0
         return framing, self._alone[videos][None], present[None]

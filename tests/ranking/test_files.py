@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wan_prep.errors import InputPathError
-from wan_prep.media.sets import Kind, files_named
+from wan_prep.ranking.files import Kind, files_named
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
 MP4 = b"\0\0\0\x18ftypisom" + bytes(16)
