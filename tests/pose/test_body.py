@@ -381,3 +381,12 @@ def test_a_face_has_a_size_only_where_a_mesh_gave_it_one(make: Any) -> None:
     body = make.body().with_face(measured)
     assert bodies.turned_round(body).face == measured
     assert bodies.consensus([body, make.body()]).face == measured
+
+
+def test_the_place_of_a_face_is_the_same_in_px_and_in_fractions(make: Any) -> None:
+    """A head of a tenth of the picture, whose box in fractions is far below 1 px."""
+    body = make.body(hips=(500.0, 500.0), px_per_m=400.0, size=(1000, 1000))
+    in_px = bodies.face_by_head(body.keypoints_xy)
+    in_fractions = bodies.face_by_head(body.keypoints_xy / 1000.0)
+    assert in_px.width > 20.0
+    assert in_fractions == pytest.approx(in_px.scaled(0.001, 0.001))

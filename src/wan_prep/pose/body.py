@@ -337,7 +337,7 @@ def crown_y(body: Body) -> float:
 
 def head_box(body: Body) -> Box:
     """Box around the head in px, from the pose's head points alone."""
-    return _head_box(body.keypoints_xy)
+    return _head_box(body.keypoints_xy, least_half=1.0)
 
 
 def face_by_head(keypoints_xy: Floats) -> Box:
@@ -350,13 +350,13 @@ def face_by_head(keypoints_xy: Floats) -> Box:
     return Box(x - half_x, y - half_y, x + half_x, y + half_y)
 
 
-def _head_box(keypoints_xy: Floats) -> Box:
+def _head_box(keypoints_xy: Floats, least_half: float = 0.0) -> Box:
     points = bounding_box(keypoints_xy[list(skeleton.HEAD)])
     eyes = midpoint(keypoints_xy, (Joint.LEFT_EYE, Joint.RIGHT_EYE))
     mouth = midpoint(keypoints_xy, (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT))
     eye_mouth = float(np.linalg.norm(mouth - eyes))
     center = (eyes + mouth) / 2.0
-    half = max(points.width / 2.0, 1.3 * eye_mouth, 1.0)
+    half = max(points.width / 2.0, 1.3 * eye_mouth, least_half)
     return Box(
         float(center[0] - half),
         float(center[1] - 1.1 * half),
