@@ -934,8 +934,8 @@ def test_whom_only_closer_looks_of_the_detector_see_is_counted_with_less_confide
     body, others = people_in_still(painted(1), estimator)
     assert (neck_x(body), middles(others)) == (128, [165])
     assert others[0].confidence == pytest.approx(0.75)
-    # Asked for the whole picture in two sizes, and for two closer looks.
-    assert estimator.asked == [1, 1, 1, 1]
+    # Asked for the whole picture and for two closer looks.
+    assert estimator.asked == [1, 1, 1]
 
 
 def test_whom_closer_looks_of_the_detector_hardly_see_is_nobody(person: Any) -> None:

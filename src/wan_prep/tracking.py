@@ -265,7 +265,7 @@ def _seen(h: WindowSample, index: int | None) -> TrackedSample:
     subject = None
     if index is not None:
         subject = as_seen(candidates[index].body.with_face(h.faces[index].result()))
-    measured = tuple(OtherPerson.of(c.body) for k, c in enumerate(candidates) if k != index)
+    measured = tuple(OtherPerson.of(c) for k, c in enumerate(candidates) if k != index)
     return TrackedSample(
         time=h.sample.time,
         scene=h.sample.scene,

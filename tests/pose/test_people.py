@@ -17,6 +17,7 @@ from wan_prep.pose.body import Body
 from wan_prep.pose.estimator import Proposal, RawPose
 from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.pose.people import people_in_still
+from wan_prep.pose.track import Candidate, OtherPerson
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures"
@@ -77,6 +78,19 @@ def test_a_proposal_shows_the_body_whose_joints_are_where_its_are(
     body = make.body(hips=(128.0, 128.0), px_per_m=70.0, size=SIZE)
     other = make.body(hips=(x, 128.0), px_per_m=70.0, size=SIZE)
     assert people.shows(proposal(other), body) is same
+
+
+def test_somebody_confirmed_has_the_detectors_box(make: Any) -> None:
+    """It is drawn around the joints that the detector sees, grown by a tenth of its longer side."""
+    body = make.body(hips=(128.0, 128.0), px_per_m=70.0, size=SIZE)
+    seen = proposal(body)
+    (sure,) = people.confirmed([Candidate(body)], [seen])
+    assert sure.confirmed
+    assert OtherPerson.of(sure).box == pytest.approx(seen.box.scaled(1 / 256, 1 / 256))
+    assert people.confirmed([Candidate(body)], []) == []
+    own = people.confirmed([Candidate(body, confirmed=True)], [])[0]
+    box = bodies.body_box(body).scaled(1 / 256, 1 / 256)
+    assert OtherPerson.of(own).box == pytest.approx(box)
 
 
 def test_in_a_close_up_the_head_decides(make: Any) -> None:

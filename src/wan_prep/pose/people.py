@@ -35,9 +35,6 @@ from wan_prep.pose.track import Candidate, OtherPerson, TrackSample, choose_subj
 WIDE_SIDE_PX = 384
 """Longer side in which the detector is shown a whole picture: people of a fourth of its height are
 seen in this and not in less (docs/calibration.md)."""
-FAR_SIDE_PX = 128
-"""The same where nobody may be missed: as small as this a simple drawing looks like a person
-(docs/calibration.md)."""
 CLOSE_SIDE_PX = 256
 """Side in which it is shown the place of one person."""
 PROPOSAL_LEAST = 0.08
@@ -83,15 +80,15 @@ network takes for a person's, is above 0.11; of people's, cut by the frame, belo
 (docs/calibration.md)."""
 
 
-def proposed(rgb: Rgb, estimator: PoseEstimator, *sides_px: int) -> list[Proposal]:
-    """The detector's proposals, each person once, boxes clipped to the picture.
+def proposed(rgb: Rgb, estimator: PoseEstimator, side_px: int) -> list[Proposal]:
+    """The detector's proposals, the best first, each person once, boxes clipped to the picture.
 
-    sides_px: longer sides in which the detector is shown the picture, one after the other.
+    side_px: longer side in which the detector is shown the picture.
     """
     size = inference.size_of(rgb)
     frame = Box(0.0, 0.0, float(size.width), float(size.height))
     found: list[Proposal] = []
-    for raw in (p for side_px in sides_px for p in estimator.proposals(rgb, side_px)):
+    for raw in estimator.proposals(rgb, side_px):
         one = replace(raw, box=raw.box.clipped(frame))
         if one.score < PROPOSAL_LEAST or one.box.area <= 0.0:
             continue
@@ -211,7 +208,9 @@ def found_by(
             continue
         body = measured(rgb, proposal, estimator)
         if body is not None and not any(_same_person(body, other) for other in people):
-            found.append(replace(candidate(rgb, body), beside=bool(known), confirmed=True))
+            box = _as_fractions(proposal.box, rgb)
+            one = replace(candidate(rgb, body), beside=bool(known), confirmed=True, detected=box)
+            found.append(one)
     return found
 
 
@@ -334,7 +333,7 @@ def people_in_still(
     A body that few of the closer looks find again is dropped: the network sees a person in almost
     every look, but one in a cat only now and then.
     """
-    proposals = proposed(rgb, estimator, WIDE_SIDE_PX, FAR_SIDE_PX)
+    proposals = proposed(rgb, estimator, WIDE_SIDE_PX)
     candidates = find_people(rgb, proposals, estimator, thoroughly=True)
     main, rest = _main(rgb, candidates, proposals, estimator)
     if main is None and candidates:
@@ -351,26 +350,31 @@ def people_in_still(
     unmeasured = find_unmeasured(rgb, [c.body for c in people], proposals, estimator)
     index = choose_subject([TrackSample(Fraction(0), 0, people)], person)[0]
     if index is None and not person.is_largest:
-        return None, [*(OtherPerson.of(c.body) for c in people), *unmeasured][:MOST_OTHERS]
+        return None, [*(OtherPerson.of(c) for c in people), *unmeasured][:MOST_OTHERS]
     if index:
         better = _refined(rgb, people[index], proposals, estimator)
         if better is not None or not person.is_largest:
             people[0], people[index] = better or people[index], people[0]
     body = people[0].body
-    others = [*(OtherPerson.of(c.body) for c in people[1:]), *unmeasured]
+    others = [*(OtherPerson.of(c) for c in people[1:]), *unmeasured]
     body = body.with_face(inference.find_face(rgb, body, estimator, thoroughly=True))
     (facing,) = facing_steadily([(Fraction(0), heads.as_seen(body))])
     return facing, others[:MOST_OTHERS]
 
 
 def confirmed(others: Iterable[Candidate], proposals: Sequence[Proposal]) -> list[Candidate]:
-    """Those whom the detector proposes as well."""
-    return [
-        replace(other, confirmed=True)
-        for other in others
-        if share(other.body) >= OTHER_LEAST_SHARE
-        and (other.confirmed or other.body.is_head or any(shows(p, other.body) for p in proposals))
-    ]
+    """Those whom the detector proposes as well, with the box in which it does."""
+    sure = []
+    for other in others:
+        proposal = next((p for p in proposals if shows(p, other.body)), None)
+        if share(other.body) < OTHER_LEAST_SHARE or not (other.confirmed or proposal):
+            continue
+        box = other.detected
+        if proposal is not None and not other.body.is_head:
+            size = other.body.size
+            box = proposal.box.scaled(1.0 / size.width, 1.0 / size.height).clipped(UNIT_BOX)
+        sure.append(replace(other, confirmed=True, detected=box))
+    return sure
 
 
 def _main(

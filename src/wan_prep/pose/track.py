@@ -55,12 +55,15 @@ class Candidate:
     colour: (3,) median CIELAB of the torso; None if that is out of the picture.
     beside: the network saw it only where a detector of several people proposed it.
     confirmed: closer looks, or a neighbouring sample, say that it is a person.
+    detected: the box of the detector that proposed it, as fractions of the picture, which is more
+    exact than one around joints.
     """
 
     body: Body
     colour: Floats | None = None
     beside: bool = False
     confirmed: bool = False
+    detected: Box | None = None
 
     @cached_property
     def prominence(self) -> float:
@@ -85,9 +88,9 @@ class OtherPerson:
     confidence: float
 
     @classmethod
-    def of(cls, body: Body) -> OtherPerson:
-        """A body that two networks agree on."""
-        return cls(_share_box(body), 1.0)
+    def of(cls, candidate: Candidate) -> OtherPerson:
+        """Somebody on whom two networks agree."""
+        return cls(candidate.detected or _share_box(candidate.body), 1.0)
 
 
 @dataclass

@@ -19,7 +19,6 @@ from wan_prep.pose import inference
 from wan_prep.pose.body import FaceBox
 from wan_prep.pose.estimator import PoseEstimator, Proposal, Rgb
 from wan_prep.pose.people import (
-    FAR_SIDE_PX,
     WIDE_SIDE_PX,
     confirmed,
     find_large_head,
@@ -78,10 +77,10 @@ class WindowSample:
     faces: list[Future[FaceBox | None]] = field(default_factory=list)
     """One for each candidate, in the same order."""
 
-    def proposals(self, estimator: PoseEstimator, *more_px: int) -> list[Proposal]:
-        """Whom the detector proposes, asked once; more_px: further sides to show it."""
+    def proposals(self, estimator: PoseEstimator) -> list[Proposal]:
+        """Whom the detector proposes, asked once."""
         if self.proposed is None:
-            self.proposed = proposed(self.rgb, estimator, self.detector_px, *more_px)
+            self.proposed = proposed(self.rgb, estimator, self.detector_px)
         return self.proposed
 
 
@@ -108,7 +107,7 @@ def repair(before: list[WindowSample], held: list[WindowSample], estimator: Pose
         known = [c.body for c in h.sample.candidates]
         added = [candidate(h.rgb, body) for body in merge(known, found)[len(known) :]]
         if not found and not known:
-            proposals = h.proposals(estimator, FAR_SIDE_PX)
+            proposals = h.proposals(estimator)
             if regions:
                 added = found_by(h.rgb, [], proposals, estimator)
             else:
@@ -168,7 +167,7 @@ class _WindowTrack:
 
     def boxes_of_others(self, i: int) -> list[Box]:
         """Boxes as fractions of the picture."""
-        measured = [OtherPerson.of(c.body) for c in self.others(i) if c.confirmed]
+        measured = [OtherPerson.of(c) for c in self.others(i) if c.confirmed]
         return [other.box for other in (*measured, *self.held[i].sample.unmeasured)]
 
     def drop_subject(self, i: int) -> None:
