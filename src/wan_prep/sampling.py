@@ -20,7 +20,7 @@ from wan_prep.pose.window import Frame
 
 WORK_SIDE_PX = 1280
 """Longest side of the pictures looked at: the long side of the endpoint's 720p class (seed)."""
-AHEAD = 6
+AHEAD = 5
 """Samples decoded ahead; each holds a picture of at most WORK_SIDE_PX and its intermediate frames.
 More do not help (docs/speed.md)."""
 
