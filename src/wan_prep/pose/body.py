@@ -52,8 +52,8 @@ FACE_IN_HEAD_WH, FACE_BELOW_HEAD = (0.83, 0.73), 0.04
 
 FACE_SPAN_M = 0.127
 """`FaceBox.span_px` of an adult in m: outer eye corners 0.09 apart, forehead to chin 0.18 (Farkas,
-Anthropometry of the Head and Face, 1994). Of adults whose body is seen as well it lies between 0.115
-and 0.147 (docs/calibration.md)."""
+Anthropometry of the Head and Face, 1994). Of adults whose body is seen as well it lies between
+0.115 and 0.147 (docs/calibration.md)."""
 
 FACE_SEEN, HEAD_SEEN, HEAD_TINY = 1.0, 0.3, 0.1
 """The three values of a face's confidence: recognised by the face network; not recognised, placed
