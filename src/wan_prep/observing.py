@@ -233,7 +233,6 @@ def observe_video(
             looks=min(LOOKS_MOST, max(1, int(LOOKS_WANTED * video.interval / video.span))),
             full_look_every=LONG_FULL_LOOK_EVERY if video.is_long else 1,
             others_every=OTHERS_EVERY,
-            watch_surroundings=True,
             detector_px=CLOSE_SIDE_PX if video.is_long else WIDE_SIDE_PX,
             on_picture=on_picture,
             on_progress=lambda time: progress(float((time - video.start) / video.span)),

@@ -69,7 +69,6 @@ def track_subject(
     person: PersonChoice = LARGEST,
     full_look_every: int = 1,
     others_every: int = 1,
-    watch_surroundings: bool = False,
     detector_px: int = WIDE_SIDE_PX,
     on_picture: Callable[[Rgb], None] = lambda _rgb: None,
     on_progress: Callable[[Fraction], None] = lambda _time: None,
@@ -80,9 +79,8 @@ def track_subject(
     person: whom to follow; everybody else is among the others.
     full_look_every: whole pictures are searched in every so many samples only; between them one
     body is followed, as long as it is alone and plausible.
-    others_every: other people are looked for in every so many samples, and wherever a neighbouring
-    sample shows them.
-    watch_surroundings: they are also looked for where the picture changes beside those known.
+    others_every: other people are looked for in every so many samples at least; before that, where
+    the picture changes beside those known, and where a neighbouring sample shows others.
     detector_px: longer side in which the detector is shown pictures after the first.
     on_picture: given the picture of every sample.  on_progress: given the time of every sample, s.
 
@@ -91,9 +89,8 @@ def track_subject(
     history: list[WindowSample] = []  # without pictures
     coming, track = iter(samples), PersonTrack(person)
     # Faces are found beside the bodies of the next window, on another core.
-    watched = Surroundings() if watch_surroundings else None
     with (
-        _FirstLook(estimator, full_look_every, others_every, watched, detector_px) as visit,
+        _FirstLook(estimator, full_look_every, others_every, detector_px) as visit,
         ThreadPoolExecutor(1, thread_name_prefix="wan-prep-face") as beside,
     ):
         while True:
@@ -208,14 +205,13 @@ class _FirstLook(ExitStack):
         estimator: PoseEstimator,
         full_look_every: int,
         others_every: int,
-        surroundings: Surroundings | None,
         detector_px: int,
     ) -> None:
         super().__init__()
         self._follower: PoseFollower | None = None
         self._estimator, self._every = estimator, full_look_every
         self._others_every, self._detector_px = others_every, detector_px
-        self._surroundings = surroundings
+        self._surroundings = Surroundings()
         self._since_search = 0
         self._visits = 0
         self._alone_in: int | None = None  # the scene in which one body alone was seen
@@ -230,13 +226,8 @@ class _FirstLook(ExitStack):
         self._since_search += 1
         found: list[Body] = []
         alone = self._alone_in == sample.scene and not self.has_others
-        if alone and self._head is None and self._since_search < self._every:
-            if self._follower is None:
-                self._follower = self.enter_context(self._estimator.follower())
-            found = [b for b in infer_followed(rgb, self._follower) if not doubts(b)]
-        if alone and self._head is not None and self._since_search < self._every:
-            head = find_head(rgb, [region_around(self._head, size_of(rgb))], self._estimator)
-            found = [] if head is None else [head]
+        if alone and self._since_search < self._every:
+            found = self._followed(rgb)
         if not found:
             found, _ = first_look(rgb, self._estimator)
             if not found:
@@ -249,8 +240,7 @@ class _FirstLook(ExitStack):
         sample.candidates = [candidate(rgb, body) for body in found]
         self._visits += 1
         others_due = self._visits % self._others_every == 0
-        if self._surroundings is not None:
-            others_due = self._surroundings.changed(rgb, found, others_due) or others_due
+        others_due = self._surroundings.changed(rgb, found, others_due)
         self._found.append(bool(found))
         if self._last is not None and len(set(self._found)) == 1:
             # Nobody came or left nearby, so the frames between are not needed.
@@ -258,6 +248,15 @@ class _FirstLook(ExitStack):
         side_px = self._detector_px if self._last else WIDE_SIDE_PX
         self._last = WindowSample(sample, rgb, intermediate_frames, others_due, side_px)
         return self._last
+
+    def _followed(self, rgb: Rgb) -> list[Body]:
+        """The one who was seen alone in the last sample, if they are still there."""
+        if self._head is not None:
+            head = find_head(rgb, [region_around(self._head, size_of(rgb))], self._estimator)
+            return [] if head is None else [head]
+        if self._follower is None:
+            self._follower = self.enter_context(self._estimator.follower())
+        return [b for b in infer_followed(rgb, self._follower) if not doubts(b)]
 
 
 def _seen(h: WindowSample, index: int | None) -> TrackedSample:

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from wan_prep.geometry import UNIT_BOX, Box, Floats, square_around
+from wan_prep.geometry import UNIT_BOX, Box, Floats, Size, square_around
 from wan_prep.pose import body as bodies
 from wan_prep.pose import heads, inference, skeleton
 from wan_prep.pose.body import Body
@@ -66,10 +66,6 @@ AGREEMENT_PROPOSED = 0.2
 LARGE_SHARE = 0.25
 """Share of the picture from which on a body leaves no room for a larger head beside it."""
 
-_MIRRORED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
-"""Index of each COCO joint's partner on the body's other side."""
-
-
 SAME_PLACE_IOU = 0.3
 """Boxes of neighbouring samples with at least this intersection over union are one person's."""
 HEAD_LOOKS = ((2.2, False), (2.2, True))
@@ -78,6 +74,9 @@ HEAD_AGREEMENT = 0.09
 share of the head's longer side, up to which it is a person's. That of a dog, whose face the face
 network takes for a person's, is above 0.11; of people's, cut by the frame, below 0.075
 (docs/calibration.md)."""
+
+_PARTNERS = [JOINTS.index(skeleton.Joint(skeleton.MIRROR[joint])) for joint in JOINTS]
+"""Index of each of the 17 joints' partner on the body's other side."""
 
 
 def proposed(rgb: Rgb, estimator: PoseEstimator, side_px: int) -> list[Proposal]:
@@ -155,7 +154,9 @@ def looked_at_closer(rgb: Rgb, proposal: Proposal, estimator: PoseEstimator) -> 
     score = float(np.mean(scores))
     if score < CLOSER_SCORE:
         return None
-    return OtherPerson(_as_fractions(boxes[0], rgb), min(1.0, score / CLOSER_SURE))
+    return OtherPerson(
+        _as_fractions(boxes[0], inference.size_of(rgb)), min(1.0, score / CLOSER_SURE)
+    )
 
 
 def _proposed_in(rgb: Rgb, region: Box, estimator: PoseEstimator, mirror: bool) -> list[Proposal]:
@@ -183,11 +184,10 @@ def _placed(proposal: Proposal, region: Box) -> Proposal:
 
 
 def _unmirrored(proposal: Proposal) -> Proposal:
-    order = list(_MIRRORED)
     return replace(
         proposal,
-        keypoints_xy=proposal.keypoints_xy[order] * (-1.0, 1.0) + (float(CLOSE_SIDE_PX), 0.0),
-        keypoint_scores=proposal.keypoint_scores[order],
+        keypoints_xy=proposal.keypoints_xy[_PARTNERS] * (-1.0, 1.0) + (float(CLOSE_SIDE_PX), 0.0),
+        keypoint_scores=proposal.keypoint_scores[_PARTNERS],
         box=Box(
             CLOSE_SIDE_PX - proposal.box.right,
             proposal.box.top,
@@ -208,7 +208,7 @@ def found_by(
             continue
         body = measured(rgb, proposal, estimator)
         if body is not None and not any(_same_person(body, other) for other in people):
-            box = _as_fractions(proposal.box, rgb)
+            box = _as_fractions(proposal.box, body.size)
             one = replace(candidate(rgb, body), beside=bool(known), confirmed=True, detected=box)
             found.append(one)
     return found
@@ -235,15 +235,16 @@ def find_unmeasured(
     looked for in these places, and need no confirmation there; others must be seen again by closer
     looks.
     """
-    fractions = [_as_fractions(bodies.body_box(body), rgb) for body in known]
+    size = inference.size_of(rgb)
+    fractions = [_as_fractions(bodies.body_box(body), size) for body in known]
     new = [p for p in proposals if not any(shows(p, body) for body in known)]
     for box in near:
-        places = [*fractions, *(_as_fractions(p.box, rgb) for p in new)]
+        places = [*fractions, *(_as_fractions(p.box, size) for p in new)]
         if not any(box.iou(place) >= SAME_PLACE_IOU for place in places):
             new += _proposed_near(rgb, box, estimator)
     found: list[OtherPerson] = []
     for proposal in new:
-        box = _as_fractions(proposal.box, rgb)
+        box = _as_fractions(proposal.box, size)
         if box.area < OTHER_LEAST_SHARE:
             continue
         if any(box.iou(other) >= SAME_PLACE_IOU for other in near):
@@ -261,7 +262,7 @@ def _proposed_near(rgb: Rgb, box: Box, estimator: PoseEstimator) -> list[Proposa
     seen = [
         p
         for p in _proposed_in(rgb, region, estimator, mirror=False)
-        if p.score >= CLOSER_SCORE and _as_fractions(p.box, rgb).iou(box) >= SAME_PLACE_IOU
+        if p.score >= CLOSER_SCORE and _as_fractions(p.box, size).iou(box) >= SAME_PLACE_IOU
     ]
     return seen[:1]
 
@@ -298,8 +299,7 @@ def _is_persons(rgb: Rgb, head: Body, estimator: PoseEstimator) -> bool:
     return float(np.mean(apart)) <= HEAD_AGREEMENT * side
 
 
-def _as_fractions(box: Box, rgb: Rgb) -> Box:
-    size = inference.size_of(rgb)
+def _as_fractions(box: Box, size: Size) -> Box:
     return box.scaled(1.0 / size.width, 1.0 / size.height).clipped(UNIT_BOX)
 
 
@@ -341,8 +341,9 @@ def people_in_still(
         known = [c.body for c in candidates]
         more = [candidate(rgb, body) for body in bodies_in_thirds(rgb, known, estimator)]
         main, rest = _main(rgb, more, proposals, estimator)
-    if main is None:
-        # To a face that fills the picture the pose network adds a body that no look finds again.
+    if main is None and any(share(c.body) >= LARGE_SHARE for c in candidates):
+        # To a face that fills the picture the pose network adds a body that no look finds again,
+        # and which was large enough for no head to be looked for.
         main = find_large_head(rgb, proposals, estimator)
     if main is None:
         return None, []
@@ -371,8 +372,7 @@ def confirmed(others: Iterable[Candidate], proposals: Sequence[Proposal]) -> lis
             continue
         box = other.detected
         if proposal is not None and not other.body.is_head:
-            size = other.body.size
-            box = proposal.box.scaled(1.0 / size.width, 1.0 / size.height).clipped(UNIT_BOX)
+            box = _as_fractions(proposal.box, other.body.size)
         sure.append(replace(other, confirmed=True, detected=box))
     return sure
 
