@@ -36,7 +36,18 @@ PACKAGE = ROOT / "src" / "wan_prep"
 # Modules of one row may know each other, but not in a circle. A module stands in the row that
 # names it, or in that of the nearest package above it.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing", "home"),
+    (
+        "errors",
+        "profile",
+        "geometry",
+        "sizing",
+        "cost",
+        "fragments",
+        "writing",
+        "home",
+        "isolation",
+        "parquet",
+    ),
     ("media",),
     ("pose",),
     ("evidence",),
@@ -52,6 +63,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("submission",),
     ("rehearsal", "submission.fake"),
     ("api",),
+    ("pipelines",),
     ("settings", "cli", "__main__"),
 )
 # Foreign package → the only rooms that may import it.
@@ -61,14 +73,21 @@ KEEPERS = {
     "PIL": ("media",),
     "scenedetect": ("media",),
     "typer": ("cli",),
-    "rich": ("cli", "report.text", "ranking.text", "planning.text"),
-    "pyarrow": ("ranking.model",),
+    "rich": ("cli", "report.text", "ranking.text", "planning.text", "pipelines.text"),
+    "pyarrow": ("parquet",),
+    "ray": ("pipelines.on_ray",),
     "jinja2": ("visual.html",),
     "matplotlib": ("plots",),
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
     "httpx": ("submission.transport", "submission.session", "submission.client"),
-    "filelock": ("normalizers.write", "submission.journal", "cache.store"),
+    "filelock": (
+        "normalizers.write",
+        "submission.journal",
+        "cache.store",
+        "pipelines.columns",
+        "pipelines.results",
+    ),
     "platformdirs": ("home",),
 }
 

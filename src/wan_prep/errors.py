@@ -12,6 +12,10 @@
     ├── EvidenceMissing     a report was asked for what only its evidence knows
     ├── SourceChanged       a file is no longer the one that its plan was made for
     ├── OutputExists        a file that would be written is there already
+    ├── RowInvalid          a row of a table of pairs that names no pair
+    ├── ManifestError       a table of pairs, or a file of results, that cannot be used
+    ├── WorkerDied          a process that worked on a file crashed, or was killed
+    ├── TimeLimitReached    a file or a pair took longer than it may
     ├── NormalizeFailed     a file could not be written, or what was written is not what was planned
     └── SubmissionError     something about a paid submission; nothing else is known of it
         ├── ApiKeyError         no key, or one that cannot be a key: set WAVESPEED_API_KEY
@@ -100,6 +104,22 @@ class SourceChanged(WanPrepError):
 
 class OutputExists(WanPrepError):
     """Something stands where a file is to be written, and nothing is overwritten unasked."""
+
+
+class RowInvalid(WanPrepError):
+    """A row of a table that names no pair, or holds what cannot be."""
+
+
+class ManifestError(WanPrepError):
+    """A table of pairs cannot be read, or the results beside it are those of another one."""
+
+
+class WorkerDied(WanPrepError):
+    """The process that worked on something ended without an answer; nothing else is known of it."""
+
+
+class TimeLimitReached(WanPrepError):
+    """Something took longer than was allowed, and was given up."""
 
 
 class NormalizeFailed(WanPrepError):

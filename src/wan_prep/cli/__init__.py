@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from wan_prep.cli.batching import batch
 from wan_prep.cli.fixing import fix, plan
 from wan_prep.cli.judging import check, explain, inspect, rules
 from wan_prep.cli.keeping import cache
@@ -41,6 +42,7 @@ app = typer.Typer(
 for command in (check, inspect, plan, fix, submit, wait, jobs, rules, explain, cache):
     app.command()(command)
 app.command(cls=ListCommand)(rank)
+app.command()(batch)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wan_prep.errors import DependencyMissing, EvidenceMissing
+from wan_prep.errors import EvidenceMissing
 from wan_prep.evidence import Evidence
 from wan_prep.fragments import badge, card, inert
+from wan_prep.parquet import load_pyarrow
 from wan_prep.profile import Mode, Resolution
 from wan_prep.report.model import PoseModelId, ProfileId, Tool, Verdict
 
@@ -120,13 +121,7 @@ class Ranking(_RankingModel):
         Raises:
             DependencyMissing: pyarrow is not installed. OSError: the file cannot be written.
         """
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as exc:
-            raise DependencyMissing(
-                "Parquet files need pyarrow: pip install 'wan-prep[parquet]'"
-            ) from exc
+        pa, pq = load_pyarrow()
         text, number = pa.string(), pa.float64()
         kinds = {"rank": pa.int64(), "codes": pa.list_(text)} | dict.fromkeys(
             ("score_at_best_start", "best_start_s", "score", "usd_low", "usd_high"), number
