@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Floats, Size
 from wan_prep.pose.body import VISIBLE
-from wan_prep.pose.skeleton import Joint
+from wan_prep.pose.skeleton import HEAD, JOINT_COUNT, Joint
 from wan_prep.profile import Mode, Profile, Resolution
 from wan_prep.sizing import letterboxed, output_size
 
@@ -69,6 +69,8 @@ COCO_17: Layout = {
     "right_ankle": (Joint.RIGHT_ANKLE,),
 }
 """The keypoints of COCO's category `person`."""
+
+_FEATURES = tuple(j for j in HEAD if j not in (Joint.LEFT_EAR, Joint.RIGHT_EAR))
 
 _COCO_LINES = (
     (16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8), (7, 9),
@@ -132,6 +134,10 @@ def model_canvas(
     return Canvas(canvas, letterboxed(size, canvas))
 
 
+_NOWHERE = Canvas(Size(0, 0), Box(0.0, 0.0, 0.0, 0.0))
+"""That of a file that cannot be read; nothing is put there."""
+
+
 @dataclass(frozen=True)
 class Joints:
     """The 33 landmarks of one picture."""
@@ -139,13 +145,15 @@ class Joints:
     xy: Floats
     """(33, 2) fractions of its width and height"""
     visibility: Floats
-    """(33,) 0 … 1"""
+    """(33,) 0 … 1; 0 for eyes, nose and mouth of somebody who is seen from behind"""
     is_located: NDArray[np.bool_]
     """(33,) as `evidence.Subject.is_located`"""
 
     @classmethod
     def of(cls, subject: Subject) -> Joints:
-        return cls(subject.keypoints_xy, subject.visibility, subject.is_located)
+        hidden = np.isin(np.arange(JOINT_COUNT), _FEATURES) & _is_from_behind(subject)
+        visibility = np.where(hidden, 0.0, subject.visibility)
+        return cls(subject.keypoints_xy, visibility, subject.is_located)
 
     @property
     def is_seen(self) -> NDArray[np.bool_]:
@@ -167,15 +175,15 @@ def export(evidence: Evidence, format: PoseFormat, canvas: Canvas | None) -> str
 
     canvas: None only where the file cannot be read: the document then has no pictures in it.
     """
+    if canvas is None:
+        evidence, canvas = evidence.changed(observations=()), _NOWHERE
     if format == "csv":
         return _table(evidence, canvas)
     document = (_openpose if format == "openpose" else _coco)(evidence, canvas)
     return json.dumps(document, allow_nan=False, ensure_ascii=False)
 
 
-def _openpose(evidence: Evidence, canvas: Canvas | None) -> list[dict[str, Any]]:
-    if canvas is None:
-        return []
+def _openpose(evidence: Evidence, canvas: Canvas) -> Any:
     return [
         {
             "people": [] if o.subject is None else [_openpose_person(o.subject, canvas)],
@@ -199,8 +207,7 @@ def _openpose_person(subject: Subject, canvas: Canvas) -> dict[str, Any]:
     }
 
 
-def _coco(evidence: Evidence, canvas: Canvas | None) -> dict[str, Any]:
-    seen = () if canvas is None else evidence.observations
+def _coco(evidence: Evidence, canvas: Canvas) -> Any:
     return {
         "info": {"description": f"poses that wan-prep measured in {_name(evidence)}"},
         "licenses": [],
@@ -222,13 +229,12 @@ def _coco(evidence: Evidence, canvas: Canvas | None) -> dict[str, Any]:
                 "frame": k,
                 "time_s": float(o.time),
             }
-            for k, o in enumerate(seen)
-            if canvas is not None
+            for k, o in enumerate(evidence.observations)
         ],
         "annotations": [
             {"id": k + 1, "image_id": k + 1, "category_id": 1, **_coco_person(o.subject, canvas)}
-            for k, o in enumerate(seen)
-            if o.subject is not None and canvas is not None
+            for k, o in enumerate(evidence.observations)
+            if o.subject is not None
         ],
     }
 
@@ -248,22 +254,26 @@ def _coco_person(subject: Subject, canvas: Canvas) -> dict[str, Any]:
     }
 
 
-def _table(evidence: Evidence, canvas: Canvas | None) -> str:
+def _table(evidence: Evidence, canvas: Canvas) -> str:
     """One row for each of the 33 landmarks in each picture."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("time_s", "frame", "joint", "x_px", "y_px", "visibility", "found"))
-    for k, o in enumerate(evidence.observations if canvas is not None else ()):
+    for k, o in enumerate(evidence.observations):
         joints = None if o.subject is None else Joints.of(o.subject)
         for joint in Joint:
-            cells: tuple[float | str, ...] = ("", "", "")
-            if joints is not None and canvas is not None:
-                place = [_px(v) for v in canvas.px(joints.xy[joint])]
-                located = bool(joints.is_located[joint])
-                cells = (*(place if located else ("", "")), float(joints.visibility[joint]))
+            cells = ("", "", "") if joints is None else _cells(joints, joint, canvas)
             found = "false" if joints is None else "true"
             rows.writerow((float(o.time), k, joint.name.lower(), *cells, found))
     return text.getvalue().rstrip("\n")
+
+
+def _cells(joints: Joints, joint: Joint, canvas: Canvas) -> tuple[float | str, ...]:
+    """Place and visibility; a joint below a head alone has no place."""
+    if not joints.is_located[joint]:
+        return "", "", 0.0
+    x, y = canvas.px(joints.xy[joint])
+    return _px(x), _px(y), float(joints.visibility[joint])
 
 
 def _triples(joints: Joints, layout: Layout, canvas: Canvas, flag: float) -> list[float]:
@@ -279,6 +289,18 @@ def _face(subject: Subject) -> Face | None:
     """The face, where the picture shows any of its box."""
     face = subject.face
     return None if face is None or face.box.clipped(UNIT_BOX).area <= 0.0 else face
+
+
+def _is_from_behind(subject: Subject) -> bool:
+    """The chest faces away from the camera, and no face was recognised.
+
+    The network sees eyes and nose through the back of a head, at full visibility; to those who draw
+    by them they would be a face that looks at the camera.
+    """
+    if subject.view_matrix is None or subject.is_head:
+        return False
+    is_face_sure = subject.face is not None and subject.face.is_sure
+    return bool(subject.view_matrix[2, 2] > 0.0) and not is_face_sure
 
 
 def _file_name(evidence: Evidence, number: int) -> str:
