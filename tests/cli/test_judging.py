@@ -284,12 +284,29 @@ def test_poses_in_the_picture_of_the_model(capsys: Capture, strict_json: Any) ->
     assert (frame["canvas_width"], frame["canvas_height"]) == (464, 832)
 
 
+@pytest.mark.usefixtures("clip")
+@pytest.mark.parametrize(
+    ("options", "is_told"),
+    [
+        ("--mode animate --pose-canvas model", True),
+        ("--mode animate --pose-canvas model -q", False),
+        ("--mode animate --pose-canvas file", False),
+        ("--mode replace --pose-canvas model", False),
+    ],
+)
+def test_a_shape_taken_on_trust_is_told(options: str, is_told: bool, capsys: Capture) -> None:
+    run(["inspect", "x", "--select", "WP1", "--pose-format", "csv", *options.split()])
+    err = capsys.readouterr().err
+    assert ("name it with --partner" in err) == is_told
+    assert bool(err) == is_told
+
+
 def test_an_error_goes_to_stderr_and_into_the_exit_code(
     make: Any, monkeypatch: Patch, capsys: Capture
 ) -> None:
     nothing = make.unreadable("video")
     monkeypatch.setattr(api, "observe", lambda *_, **__: nothing)
-    arguments = ["inspect", "empty.mp4", "--pose-format", "openpose", "--skeleton", "s.mp4"]
+    arguments = ["inspect", "empty.mp4", "--pose-format", "openpose", "--skeleton", "s.mp4", "-q"]
     assert run(arguments) == 1
     out, err = capsys.readouterr()
     assert out == "[]\n"

@@ -136,7 +136,7 @@ def write_skeleton(
     from wan_prep.normalizers.drawn import write_drawn
     from wan_prep.visual.pose_frames import frame_count, pose_frames
 
-    must_have_skeleton(evidence)
+    _must_have_skeleton(evidence)
     if evidence.defects and evidence.info is None:
         raise MediaUnreadable(evidence.defects[0].kind, evidence.defects[0].message)
     others = () if partner is None or isinstance(partner, Evidence) else (partner,)
@@ -159,7 +159,7 @@ def write_skeleton(
         raise InputPathError(f"{path}: cannot write this video ({exc.strerror})") from exc
 
 
-def must_have_skeleton(evidence: Evidence) -> None:
+def _must_have_skeleton(evidence: Evidence) -> None:
     """Raises WanPrepError: a still, or single frames, between which nobody knows what happens."""
     if evidence.kind == "image":
         raise WanPrepError(

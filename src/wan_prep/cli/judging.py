@@ -99,7 +99,14 @@ class PoseOptions:
     def is_as_model(self) -> bool:
         return self.pose_canvas is PoseCanvas.model
 
-    def check(self, file: str, at: str | None, format: Format) -> None:
+    def lacks_partner(self, evidence: Evidence, asked: Judging) -> bool:
+        """Whether the shape of what the model is shown has to be taken on trust."""
+        from wan_prep.report.keypoints import decides_shape
+
+        is_asked = self.skeleton is not None or self.is_as_model
+        return is_asked and self.partner is None and not decides_shape(evidence.kind, asked.mode)
+
+    def refuse_clashes(self, file: str, at: str | None, format: Format) -> None:
         """Raises WanPrepError: these options do not go together."""
         if self.pose_format is not None and format is Format.json:
             raise WanPrepError(
@@ -195,7 +202,7 @@ def inspect(
     from wan_prep.report.assemble import Selection
     from wan_prep.report.inspection import build_inspection
 
-    poses.check(file, at, format)
+    poses.refuse_clashes(file, at, format)
     asked = judging.with_settings()
     selection = Selection(asked.select, asked.ignore).validated()
     with Progress(quiet) as progress:
@@ -220,6 +227,11 @@ def inspect(
                 profile=asked.profile,
                 progress=progress,
             )
+    if not quiet and poses.lacks_partner(evidence, asked):
+        print_note(
+            f"wan-prep: in {asked.mode} mode the other file of the pair decides the shape; "
+            "name it with --partner, else both are taken to have one ratio"
+        )
     inspection = build_inspection(
         evidence,
         mode=asked.mode,
