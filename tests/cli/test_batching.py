@@ -1,4 +1,4 @@
-"""`batch` on the command line: what is asked for, what is printed, how it ends, and how it goes on."""
+"""`batch` on the command line: what is asked for, what is printed, how it ends and goes on."""
 
 from __future__ import annotations
 

@@ -64,6 +64,15 @@ def test_columns_go_in_and_out(make: Any, looked_at: list[str], tmp_path: Path) 
     assert sorted(looked_at) == ["a.png", "b.png", "no.png", "v.mp4"]
 
 
+def test_a_cache_that_cannot_be_used_keeps_nobody_from_looking(
+    looked_at: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    answer = ObserveFiles(cache=tmp_path / "file")({"path": ["a.png"], "kind": ["image"]})
+    assert answer["error"] == [None]
+    assert looked_at == ["a.png"]
+
+
 def test_a_file_that_changes_is_looked_at_again(looked_at: list[str], tmp_path: Path) -> None:
     for name in ("a.png", "v.mp4"):
         (tmp_path / name).write_text(name)
