@@ -46,6 +46,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("analyzers",),
     ("report",),
     ("ranking",),
+    ("learning",),
     ("planning",),
     ("visual", "plots", "figures"),
     ("normalizers",),
@@ -61,7 +62,7 @@ KEEPERS = {
     "PIL": ("media",),
     "scenedetect": ("media",),
     "typer": ("cli",),
-    "rich": ("cli", "report.text", "ranking.text", "planning.text"),
+    "rich": ("cli", "report.text", "ranking.text", "learning.text", "planning.text"),
     "pyarrow": ("ranking.model",),
     "jinja2": ("visual.html",),
     "matplotlib": ("plots",),
@@ -358,7 +359,7 @@ def test_every_local_link_of_the_readme_leads_somewhere() -> None:
 
 COMMANDS = (
     *("check", "inspect", "plan", "fix", "submit", "wait", "jobs"),
-    *("rules", "explain", "cache"),
+    *("outcome", "outcomes", "learn", "rules", "explain", "cache"),
 )
 
 

@@ -2,7 +2,20 @@
 
 import types
 
-from .api import NormalizedPair, check, normalize, observe, plan, rank, submit, wait
+from .api import (
+    NormalizedPair,
+    check,
+    import_outcomes,
+    learn,
+    normalize,
+    note_outcome,
+    observe,
+    outcomes,
+    plan,
+    rank,
+    submit,
+    wait,
+)
 from .cache.store import Cache
 from .errors import (
     AlreadySubmitted,
@@ -89,9 +102,13 @@ __all__ = [
     "WanPrepError",
     "check",
     "default_profile",
+    "import_outcomes",
+    "learn",
     "load_profile",
     "normalize",
+    "note_outcome",
     "observe",
+    "outcomes",
     "plan",
     "rank",
     "submit",

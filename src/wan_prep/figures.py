@@ -1,5 +1,5 @@
-"""The public name of `plots`: matplotlib figures of reports and plans."""
+"""The public name of `plots`: matplotlib figures of reports, plans and outcomes."""
 
-from wan_prep.plots import overlay, timeline, windows
+from wan_prep.plots import calibration, overlay, timeline, windows
 
-__all__ = ["overlay", "timeline", "windows"]
+__all__ = ["calibration", "overlay", "timeline", "windows"]

@@ -32,7 +32,7 @@ Resolution = Literal["480p", "720p"]
 Family = Literal["media", "aspect", "framing", "pose", "subject", "clip"]
 
 # A score of 0.95 at "fine" and 0.05 at "worthless" are odds of 19 : 1 and 1 : 19.
-_ODDS = 19.0
+ODDS = 19.0
 
 
 _Score = Annotated[float, Field(gt=0, le=1)]
@@ -78,7 +78,7 @@ class Tolerance(_ProfileModel):
         1 / (1 + (x / x0)^b) with x0 = sqrt(fine * worthless), b = 2 ln 19 / ln(worthless / fine).
         """
         middle = math.sqrt(self.fine * self.worthless)
-        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        slope = 2.0 * math.log(ODDS) / math.log(self.worthless / self.fine)
         if measured <= 0:
             return 1.0 if slope > 0 else 1e-12
         exponent = slope * (math.log(measured) - math.log(middle))
@@ -87,7 +87,7 @@ class Tolerance(_ProfileModel):
     def measured_at(self, score: float) -> float:
         """The measure that scores `score`; the limit to print beside a finding."""
         middle = math.sqrt(self.fine * self.worthless)
-        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        slope = 2.0 * math.log(ODDS) / math.log(self.worthless / self.fine)
         return float(middle * ((1.0 - score) / score) ** (1.0 / slope))
 
 

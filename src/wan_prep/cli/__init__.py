@@ -16,6 +16,7 @@ import typer
 from wan_prep.cli.fixing import fix, plan
 from wan_prep.cli.judging import check, explain, inspect, rules
 from wan_prep.cli.keeping import cache
+from wan_prep.cli.learning import learn, outcome, outcomes
 from wan_prep.cli.output import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -39,6 +40,8 @@ app = typer.Typer(
     "Checks run on this machine; only submit --upload sends files away.",
 )
 for command in (check, inspect, plan, fix, submit, wait, jobs, rules, explain, cache):
+    app.command()(command)
+for command in (outcome, outcomes, learn):
     app.command()(command)
 app.command(cls=ListCommand)(rank)
 
