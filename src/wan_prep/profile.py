@@ -257,15 +257,26 @@ def load_profile(path: str | Path) -> Profile:
 
 
 def _own_in_every_mode(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The default figures, without what would take a tolerance of one's own back in one mode."""
+    """The default figures, without what would take a tolerance of one's own back in one mode, and
+    with what a tolerance of one's own in one mode begins from."""
     base = _default_figures()
-    own = given.get("tolerances")
-    names = set(own) if isinstance(own, Mapping) else set()
-    kept = {
-        mode: {name: t for name, t in tolerances.items() if name not in names}
-        for mode, tolerances in base["mode_tolerances"].items()
-    }
+    everywhere, in_modes = _table(given, "tolerances"), _table(given, "mode_tolerances")
+    kept = {}
+    for mode, tolerances in base["mode_tolerances"].items():
+        own = _table(in_modes, mode)
+        kept[mode] = {
+            name: t for name, t in tolerances.items() if name not in everywhere or name in own
+        }
+        for name in own:
+            if name in base["tolerances"]:
+                kept[mode].setdefault(name, base["tolerances"][name])
     return {**base, "mode_tolerances": kept}
+
+
+def _table(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of a file; an empty one where it has none, or something else in its place."""
+    found = given.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _merged(

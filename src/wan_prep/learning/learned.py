@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from wan_prep.fragments import badge, card, inert, table
+from wan_prep.fragments import badge, card, inert, printable, table
 from wan_prep.learning.fit import Design, Fit, fitted, widened, widths
 from wan_prep.learning.intervals import Estimate, auc, mean_interval
 from wan_prep.learning.outcome import JobOutcome
@@ -178,7 +178,7 @@ def profile_text(profile: Profile, moved: dict[str, float], count: int, today: d
         f"{profile.version} of {profile.name}"
     )
     lines = [
-        f"# Tolerances {origin}.",
+        f"# Tolerances {printable(origin)}.",
         "# Written by `wan-prep learn`, to be used with `--profile`; the rest is as shipped.",
         "",
         f"version = {json.dumps(f'{profile.version}, {origin}')}",
