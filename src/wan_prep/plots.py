@@ -152,7 +152,11 @@ def calibration(summary: OutcomeSummary) -> Figure:
     if summary.curve is not None:
         scores = [0.5 * k for k in range(1, 201)]
         curve = [summary.curve.probability(score) for score in scores]
-        share.plot(scores, curve, color=_PAINT["image"], linewidth=1.5)
+        is_guess = summary.scored < summary.enough
+        label = "fitted, of few outcomes: mostly a guess" if is_guess else "fitted"
+        style = "--" if is_guess else "-"
+        share.plot(scores, curve, style, color=_PAINT["image"], linewidth=1.5, label=label)
+        share.legend(loc="upper left")
     share.set(ylabel="share of good results", ylim=(-0.05, 1.05), xlim=(0, 100))
     share.set_title(f"{summary.count} outcomes: {summary.good} good, {summary.bad} bad")
     told = [(each.score, each.outcome) for each in summary.outcomes if each.score is not None]

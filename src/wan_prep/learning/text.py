@@ -8,10 +8,13 @@ from rich.text import Text
 
 from wan_prep.learning.learned import Learned
 from wan_prep.learning.summary import OutcomeSummary
+from wan_prep.ranking.words import shortened
 from wan_prep.report.text import heading, print_encodable, printable
 
 _STYLE = {"good": "green", "bad": "red"}
+_SIDES = ("image", "video")
 _BAR = 20
+"""Characters of a share of 1."""
 
 
 def render_outcomes(summary: OutcomeSummary, console: Console) -> None:
@@ -49,15 +52,18 @@ def _outcomes(summary: OutcomeSummary) -> Table:
         table.add_column(name, justify="right" if name == "score" else "left", no_wrap=True)
     table.add_column("image", overflow="fold")
     table.add_column("video", overflow="fold")
-    for each in sorted(summary.outcomes, key=lambda one: -(one.score or -1.0)):
+    best_first = sorted(summary.outcomes, key=lambda one: -1.0 if one.score is None else one.score)
+    best_first.reverse()
+    images, videos = (shortened([getattr(o, side) for o in best_first]) for side in _SIDES)
+    for each, image, video in zip(best_first, images, videos, strict=True):
         table.add_row(
             Text(printable(each.name)),
             "–" if each.score is None else f"{each.score:.1f}",
             Text(each.outcome, style=_STYLE[each.outcome]),
             each.why or "",
             each.mode,
-            Text(printable(each.image)),
-            Text(printable(each.video)),
+            Text(printable(image)),
+            Text(printable(video)),
         )
     return table
 
