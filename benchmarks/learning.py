@@ -1,6 +1,6 @@
-"""How often a profile is learned from made outcomes: where the shipped one is right, where it is not.
+"""How often a profile is learned from made outcomes: where the shipped one is right, and where not.
 
-python benchmarks/learning.py            # about five minutes
+python benchmarks/learning.py            # some minutes
 python benchmarks/learning.py --runs 5   # fewer draws of each row
 
 Pairs are drawn around what is no longer fine; a result is good with a probability that rises with

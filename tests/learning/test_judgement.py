@@ -97,6 +97,7 @@ def test_what_follows_from_the_service_is_never_learned() -> None:
     assert set(TOLERANCE_OF) <= {rule.code for rule in RULES}
     fixed = {"aspect_gap", "bars", "clip_overlength", "clip_rate", "absence", "still_share"}
     assert not fixed & set(TOLERANCE_OF.values())
+    assert fixed | set(TOLERANCE_OF.values()) == set(PROFILE.tolerances), "each is one or the other"
     assert {BY_CODE[code].family for code in TOLERANCE_OF} == {
         "framing",
         "pose",
