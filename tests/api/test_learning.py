@@ -14,7 +14,7 @@ import pytest
 
 import wan_prep
 from wan_prep.api import learning
-from wan_prep.errors import EvidenceMissing, JobNotFound, OutputExists, WanPrepError
+from wan_prep.errors import EvidenceMissing, JobNotFound, JournalError, OutputExists, WanPrepError
 from wan_prep.learning.fit import widened
 from wan_prep.learning.judgement import TOLERANCE_OF, Judgement
 from wan_prep.profile import default_profile, load_profile
@@ -106,6 +106,14 @@ def test_a_job_that_was_never_checked_counts_without_a_score(journal: Journal) -
 def test_a_judgement_of_another_version_does_not_stand_in_the_way(journal: Journal) -> None:
     claimed(journal, "completed", '{"schema_version": 2}')
     assert wan_prep.note_outcome("wp-a", "good", journal=journal).outcome.judgement is None
+
+
+def test_what_a_newer_version_said_is_not_replaced(journal: Journal) -> None:
+    claimed(journal, "completed")
+    journal.keep_outcomes({"wp-a": '{"schema_version": 2}'})
+    with pytest.raises(JournalError, match="newer wan-prep"):
+        wan_prep.note_outcome("wp-a", "good", journal=journal)
+    assert journal.outcomes() == ('{"schema_version": 2}',)
 
 
 @pytest.mark.parametrize("state", ["submitting", "unknown", "submitted"])

@@ -74,8 +74,16 @@ def note_outcome(
         resolution=entry.resolution,
         judgement=None if judged is None else parsed_judgement(judged),
     )
-    earlier = book.keep_outcomes({outcome.name: outcome.model_dump_json()})
+    earlier = _kept(book, [outcome])
     return NotedOutcome(outcome, parsed_outcome(earlier[0]) if earlier else None)
+
+
+def _kept(journal: Journal, outcomes: Sequence[JobOutcome]) -> tuple[str, ...]:
+    """Write outcomes; returns those that they replace.
+
+    Raises JournalError: there are some of a newer version, which is the one to replace them."""
+    _noted(journal)
+    return journal.keep_outcomes({each.name: each.model_dump_json() for each in outcomes})
 
 
 def _must_have_a_result(job: Job) -> None:
@@ -130,9 +138,8 @@ def import_outcomes(
         else:
             report = _saved(row)
         outcomes.append(_imported(row, report, Judgement.of(report, figures), now, seen))
-    journal = journal or Journal.at_home()
-    named = {outcome.name: outcome.model_dump_json() for outcome in outcomes}
-    return ImportedOutcomes(tuple(outcomes), len(journal.keep_outcomes(named)))
+    replaced = _kept(journal or Journal.at_home(), outcomes)
+    return ImportedOutcomes(tuple(outcomes), len(replaced))
 
 
 def _saved(row: ListedOutcome) -> Report:

@@ -115,12 +115,11 @@ def _refusal(
             "can be told apart without both; note what becomes of every job, also of the "
             f"{'bad' if bad < good else 'good'} ones"
         )
-    low, high = validation.gain.low, validation.gain.high
-    if low <= 0.0:
+    if validation.gain.low <= 0.0:
         return (
             "on outcomes that it had not seen, the fit is not surely better than the tolerances as "
-            f"they are (gain {validation.gain.value:+.3f}, 95 % interval {low:+.3f} to "
-            f"{high:+.3f}): go on with those, and try again when there are more outcomes"
+            "they are, since the interval of its gain does not lie above 0: go on with those, and "
+            "try again when there are more outcomes"
         )
     return None
 
