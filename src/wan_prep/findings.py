@@ -79,6 +79,27 @@ class Finding(BaseModel):
 
 
 @dataclass(frozen=True)
+class Deviation:
+    """What a tolerance was applied to: enough to apply another one.
+
+    measured: in the tolerance's own unit; share: of it that is believed, 0 … 1; unknown: the score
+    that stands for the rest.
+    """
+
+    measured: float
+    share: float = 1.0
+    unknown: float = 1.0
+
+    def score(self, tolerance: Tolerance) -> float:
+        return float(tolerance.score(self.measured) ** self.share * self.rest)
+
+    @property
+    def rest(self) -> float:
+        """The factor of the score that no tolerance changes."""
+        return float(self.unknown ** (1.0 - self.share))
+
+
+@dataclass(frozen=True)
 class Judged:
     """Measured. `score` in (0, 1]; from the profile's `pass_from` on it is a pass."""
 
@@ -90,6 +111,8 @@ class Judged:
     source: str = ""
     fix: Fix | None = None
     spans_s: tuple[tuple[float, float], ...] = ()
+    deviation: Deviation | None = None
+    """Where the score is that of a tolerance and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +164,7 @@ def by_tolerance(
         source=tolerance.source,
         fix=fix,
         spans_s=spans_s,
+        deviation=Deviation(measured),
     )
 
 
@@ -166,10 +190,11 @@ def as_far_as(answer: Judged, share: float, profile: Profile, *, required: bool 
     """The answer with a score between its own, at share 1, and an inconclusive one's, at 0."""
     unknown = profile.severity.unknown_score if required else 1.0
     score = answer.score**share * unknown ** (1.0 - share)
+    message = answer.message
     if answer.score >= profile.severity.pass_from > score:
-        doubt = f"{answer.message}; too little is visible to be sure that this is close enough"
-        return replace(answer, score=score, message=doubt)
-    return replace(answer, score=score)
+        message += "; too little is visible to be sure that this is close enough"
+    deviation = answer.deviation and replace(answer.deviation, share=share, unknown=unknown)
+    return replace(answer, score=score, message=message, deviation=deviation)
 
 
 # ------------------------------------------------------------------ what a check is given

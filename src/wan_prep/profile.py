@@ -32,7 +32,7 @@ Resolution = Literal["480p", "720p"]
 Family = Literal["media", "aspect", "framing", "pose", "subject", "clip"]
 
 # A score of 0.95 at "fine" and 0.05 at "worthless" are odds of 19 : 1 and 1 : 19.
-_ODDS = 19.0
+ODDS = 19.0
 
 
 _Score = Annotated[float, Field(gt=0, le=1)]
@@ -78,7 +78,7 @@ class Tolerance(_ProfileModel):
         1 / (1 + (x / x0)^b) with x0 = sqrt(fine * worthless), b = 2 ln 19 / ln(worthless / fine).
         """
         middle = math.sqrt(self.fine * self.worthless)
-        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        slope = 2.0 * math.log(ODDS) / math.log(self.worthless / self.fine)
         if measured <= 0:
             return 1.0 if slope > 0 else 1e-12
         exponent = slope * (math.log(measured) - math.log(middle))
@@ -87,7 +87,7 @@ class Tolerance(_ProfileModel):
     def measured_at(self, score: float) -> float:
         """The measure that scores `score`; the limit to print beside a finding."""
         middle = math.sqrt(self.fine * self.worthless)
-        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        slope = 2.0 * math.log(ODDS) / math.log(self.worthless / self.fine)
         return float(middle * ((1.0 - score) / score) ** (1.0 / slope))
 
 
@@ -257,15 +257,26 @@ def load_profile(path: str | Path) -> Profile:
 
 
 def _own_in_every_mode(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The default figures, without what would take a tolerance of one's own back in one mode."""
+    """The default figures, without what would take a tolerance of one's own back in one mode, and
+    with what a tolerance of one's own in one mode begins from."""
     base = _default_figures()
-    own = given.get("tolerances")
-    names = set(own) if isinstance(own, Mapping) else set()
-    kept = {
-        mode: {name: t for name, t in tolerances.items() if name not in names}
-        for mode, tolerances in base["mode_tolerances"].items()
-    }
+    everywhere, in_modes = _table(given, "tolerances"), _table(given, "mode_tolerances")
+    kept = {}
+    for mode, tolerances in base["mode_tolerances"].items():
+        own = _table(in_modes, mode)
+        kept[mode] = {
+            name: t for name, t in tolerances.items() if name not in everywhere or name in own
+        }
+        for name in own:
+            if name in base["tolerances"]:
+                kept[mode].setdefault(name, base["tolerances"][name])
     return {**base, "mode_tolerances": kept}
+
+
+def _table(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of a file; an empty one where it has none, or something else in its place."""
+    found = given.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _merged(

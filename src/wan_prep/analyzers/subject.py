@@ -137,9 +137,11 @@ def presence(context: PairContext) -> Answer:
     flaws = context.profile.flaws
     if first is not None and first.subject is None and share > 0.5:
         # Neither the first frame nor most of the clip: an error by definition.
-        return replace(judged, score=min(judged.score, flaws["absent_mostly"].score))
+        score = min(judged.score, flaws["absent_mostly"].score)
+        return replace(judged, score=score, deviation=None)
     # With the person in the first frame or most of the clip it is a part that fails, not all.
-    return replace(judged, score=max(judged.score, flaws["absent_in_part"].score))
+    score = max(judged.score, flaws["absent_in_part"].score)
+    return replace(judged, score=score, deviation=None)
 
 
 def late_entry(context: PairContext) -> Answer:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 from wan_prep.api import judging
 from wan_prep.api.judging import PathLike, PersonLike, Progress, exact_s, quiet
 from wan_prep.errors import GateRefused, MediaUnreadable, WanPrepError
+from wan_prep.learning.judgement import Judgement
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
@@ -123,7 +124,9 @@ def submit(
     ready = prepared(pair, video, upload=upload, count=1 if count is None else count, **request)
     ready.pass_gate(allow_not_ready=allow_not_ready, max_cost=most, strict=strict)
     with Client.from_environment(request.get("profile")) as client:
-        jobs = client.submit(ready.intent, upload=upload, resubmit=resubmit)
+        jobs = client.submit(
+            ready.intent, upload=upload, resubmit=resubmit, judgement=ready.judgement
+        )
     return jobs[0] if count is None else jobs
 
 
@@ -254,7 +257,19 @@ def prepared(
         intent = priced(intent, measured, figures)
     warning = None if given.target is None else other_target(given.target, target)
     warnings = () if warning is None else (warning,)
-    return PreparedSubmission(replace(intent, notes=intent.notes + warnings), report, warnings)
+    return PreparedSubmission(
+        replace(intent, notes=intent.notes + warnings),
+        report,
+        warnings,
+        None if dry_run else _judgement(report, figures),
+    )
+
+
+def _judgement(report: Report | None, profile: Profile) -> str | None:
+    """What the checks answered; None where a report carries no evidence to ask them about."""
+    if report is None or report.image_evidence is None or report.video_evidence is None:
+        return None
+    return Judgement.of(report, profile).model_dump_json()
 
 
 def _persons(

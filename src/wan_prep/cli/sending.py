@@ -142,7 +142,7 @@ def submit(
                 say(f"submitted already: {earlier.summary()}")
         if not options.yes:
             _ask(ready.intent)
-        jobs = _submitted(client, ready.intent, options)
+        jobs = _submitted(client, ready, options)
     if options.format is Format.json:
         print_document(as_json(_document(jobs=jobs)))
     elif options.quiet:
@@ -339,9 +339,16 @@ def _prepared(
         )
 
 
-def _submitted(client: Client, intent: Intent, options: SubmissionOptions) -> tuple[Job, ...]:
+def _submitted(
+    client: Client, ready: PreparedSubmission, options: SubmissionOptions
+) -> tuple[Job, ...]:
     try:
-        return client.submit(intent, upload=options.upload, resubmit=options.resubmit)
+        return client.submit(
+            ready.intent,
+            upload=options.upload,
+            resubmit=options.resubmit,
+            judgement=ready.judgement,
+        )
     except KeyboardInterrupt as exc:
         raise Interrupted(
             "interrupted while submitting; `wan-prep jobs` shows whether something was sent"

@@ -124,12 +124,18 @@ class Client:
     # -------------------------------------------------------------- submit
 
     def submit(
-        self, intent: Intent, *, upload: bool = False, resubmit: bool = False
+        self,
+        intent: Intent,
+        *,
+        upload: bool = False,
+        resubmit: bool = False,
+        judgement: str | None = None,
     ) -> tuple[Job, ...]:
         """Submit every wanted variation of an intent, each exactly once.
 
         upload: whether local files may leave this machine.
         resubmit: pay for the same work a second time.
+        judgement: how the pair was judged; the journal keeps it with each job.
 
         Raises:
             UploadNotAllowed, AlreadySubmitted: nothing was sent.
@@ -155,7 +161,7 @@ class Client:
                 video_url=video_url,
             )
             try:
-                jobs.append(self._submit_one(entry, parameters, resubmit=resubmit))
+                jobs.append(self._submit_one(entry, parameters, resubmit, judgement))
             except SubmissionError as exc:
                 if not jobs:
                     raise
@@ -181,12 +187,14 @@ class Client:
             for parameters in intent.variations()
         ]
 
-    def _submit_one(self, entry: Job, parameters: Parameters, *, resubmit: bool) -> Job:
+    def _submit_one(
+        self, entry: Job, parameters: Parameters, resubmit: bool, judgement: str | None
+    ) -> Job:
         """The entry into the journal, the POST, and what came of it into the journal at once."""
         request = AnimateRequest(
             image=entry.image.url, video=entry.video.url, **parameters.model_dump()
         )
-        job = self._journal.claim(entry, resubmit=resubmit)
+        job = self._journal.claim(entry, resubmit=resubmit, judgement=judgement)
         try:
             decision = self._post(request, job.model)
         except BaseException:

@@ -239,6 +239,8 @@ class PreparedSubmission:
     """None where nothing was checked."""
     warnings: tuple[str, ...] = ()
     """What `strict` refuses besides the report's own warnings; in the intent's notes, too."""
+    judgement: str | None = None
+    """What every check answered, as the journal keeps it; None where nothing was checked."""
 
     def pass_gate(
         self,
