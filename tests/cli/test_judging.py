@@ -195,6 +195,16 @@ def test_json_is_one_document(answer: Any, capsys: Capture, report: Any, strict_
     assert set(document["findings"][0]) == FINDING_FIELDS
 
 
+def test_annotations_for_github(answer: Any, capsys: Capture, report: Any) -> None:
+    answer(report("not_ready"))
+    assert run(["check", "a", "b", "--format", "github"]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["::error", "::warning"]
+    assert run(["check", "a", "b", "--format", "github", "-q"]) == 1
+    assert capsys.readouterr().out == f"{out.splitlines()[0]}\n"
+
+
 def test_json_keeps_any_path(answer: Any, capsys: Capture, report: Any, strict_json: Any) -> None:
     for path in ("a\nb\x1b[31m.png", "[red]x.png", "ü.png", 'q"\\.png'):
         answer(report(image={"path": path}))

@@ -16,6 +16,7 @@ from wan_prep.cli.options import (
     ProfileOpt,
     QuietOpt,
     VerboseOpt,
+    VerdictFormatOpt,
     VideoArg,
     profile_asked,
     spelled_out,
@@ -26,6 +27,7 @@ from wan_prep.cli.output import (
     EXIT_OK,
     Format,
     Progress,
+    VerdictFormat,
     as_json,
     console_on_stdout,
     print_document,
@@ -49,7 +51,7 @@ def check(
     people: PersonOptions,
     interval: IntervalOptions,
     html: HtmlOpt = None,
-    format: FormatOpt = Format.text,  # the option's name
+    format: VerdictFormatOpt = VerdictFormat.text,  # the option's name
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
 ) -> None:
@@ -57,6 +59,7 @@ def check(
 
     Example: wan-prep check hero.png dance.mp4 --mode replace --resolution 720p
     Example: wan-prep check hero.png duet.mp4 --video-person left
+    Example: wan-prep check hero.png dance.mp4 --format github
     """
     from wan_prep import api
 

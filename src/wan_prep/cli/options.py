@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, print_trouble
+from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, VerdictFormat, print_trouble
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
@@ -93,6 +93,13 @@ ResolutionOpt = Annotated[
     typer.Option("--resolution", help="The resolution you submit with. [default: 480p]"),
 ]
 FormatOpt = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
+VerdictFormatOpt = Annotated[
+    VerdictFormat,
+    typer.Option(
+        "--format",
+        help="text for people, json for programs, github for annotations in GitHub Actions.",
+    ),
+]
 SelectOpt = Annotated[
     str | None,
     typer.Option(

@@ -28,6 +28,14 @@ class Format(Enum):
     json = "json"
 
 
+class VerdictFormat(Enum):
+    """How a verdict is printed; github: as annotations that GitHub Actions shows at the files."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+
+
 def as_json(document: Any) -> str:
     return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
 
@@ -141,10 +149,17 @@ def open_closed_streams() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
-def print_report(report: Report, format: Format, *, quiet: bool, verbose: bool = False) -> None:
-    """A report as it was asked for: JSON, one line, or words."""
-    if format is Format.json:
+def print_report(
+    report: Report, format: Format | VerdictFormat, *, quiet: bool, verbose: bool = False
+) -> None:
+    """A report as it was asked for: JSON, annotations, one line, or words."""
+    if format.value == "json":
         print_document(report.public_json())
+    elif format is VerdictFormat.github:
+        from wan_prep.report.github import github_lines
+
+        lines = github_lines(report)
+        print_document("\n".join(lines[:1] if quiet else lines))
     elif quiet:
         print_text(f"{report.verdict} {report.score:.2f}")
     else:
