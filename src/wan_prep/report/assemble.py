@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from wan_prep import cost as costing
 from wan_prep.analyzers import RULES
-from wan_prep.analyzers.aspect import deciding
 from wan_prep.analyzers.subject import absent_spans, presence_share
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Observation
@@ -32,7 +31,6 @@ from wan_prep.report.model import (
     ImageFacts,
     ImageSubject,
     MeasuresOverTime,
-    Output,
     PoseModelId,
     ProfileId,
     Report,
@@ -43,6 +41,7 @@ from wan_prep.report.model import (
     VideoFacts,
     VideoSubject,
 )
+from wan_prep.report.prediction import predicted_output
 from wan_prep.report.scoring import (
     Result,
     best_start,
@@ -52,7 +51,6 @@ from wan_prep.report.scoring import (
     family_scores,
     overall,
 )
-from wan_prep.sizing import output_size, segments
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def build_report(
         measures=_measures(context, best.observation if best else None),
         best_start_s=None if best is None else round(float(best.observation.time), 4),
         cuts_s=tuple(round(float(t), 4) for t in video.cuts),
-        output=_output(context),
+        output=predicted_output(context),
         findings=tuple(r.finding for r in found if r.finding is not None),
         passed=tuple(
             r.rule.code
@@ -274,22 +272,6 @@ def _measures(context: PairContext, best: Observation | None) -> MeasuresOverTim
         first=(context.first or Measures()).reported(gap),
         typical=(context.typical or Measures()).reported(gap),
         best=(at_best or Measures()).reported(gap),
-    )
-
-
-def _output(context: PairContext) -> Output | None:
-    evidence, _ = deciding(context)
-    if evidence.info is None or context.video.video_info is None:
-        return None
-    size = output_size(
-        evidence.info.width, evidence.info.height, context.resolution, context.profile
-    )
-    length = min(float(context.video.span), context.profile.limit("clip_max"))
-    return Output(
-        width=size.width,
-        height=size.height,
-        bars_px=size.bars_px,
-        segments=segments(length, context.profile),
     )
 
 

@@ -24,13 +24,15 @@ from wan_prep.fragments import printable as printable
 from wan_prep.measures import Measures
 from wan_prep.profile import Profile
 from wan_prep.report.inspection import Inspection, Track
-from wan_prep.report.model import ImageFacts, ImageSubject, Report, VideoSubject
+from wan_prep.report.model import ImageFacts, ImageSubject, Output, Report, VideoSubject
 from wan_prep.report.words import (
     APPLICABILITY_WORDS,
+    PREDICTED,
     VERDICT_WORDS,
     grouped,
     image_line,
     price,
+    result_rows,
     video_line,
 )
 
@@ -82,6 +84,9 @@ def render_report(report: Report, console: Console, *, verbose: bool = False) ->
     print_encodable(console, _scores(report))
     print_encodable(console, heading("Image against video"))
     print_encodable(console, _measures(report))
+    if report.output is not None:
+        print_encodable(console, heading("What comes out"))
+        print_encodable(console, _result(report.output))
     print_encodable(console, heading("Files"))
     print_encodable(console, _files(report))
     if verbose:
@@ -192,14 +197,17 @@ def _files(report: Report) -> RenderableType:
     video = f"{video_line(report.video)}{_asked_for(report.subject.video)}"
     table.add_row("image", Text(f"{printable(report.image.path)}\n{image}"))
     table.add_row("video", Text(f"{printable(report.video.path)}\n{video}"))
-    if report.output is not None:
-        out = report.output
-        table.add_row(
-            "result",
-            f"{out.width} × {out.height}, {out.bars_px} px of bars, {out.segments} "
-            f"segment{'' if out.segments == 1 else 's'} (predicted from the model's open source)",
-        )
     return Padding(table, (0, 0, 0, 2))
+
+
+def _result(output: Output) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for what, words in result_rows(output):
+        table.add_row(what, words)
+    told = Text(f"predicted, {PREDICTED}", style="dim")
+    return Padding(Group(table, told), (0, 0, 0, 2))
 
 
 def _codes(title: str, codes: Sequence[str]) -> RenderableType:
