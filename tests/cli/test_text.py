@@ -207,7 +207,7 @@ Files
   image  hero.png
          520 × 520, PNG
   video  dance.mp4
-          416 × 520, 2.57 s, 29.97 fps, variable, h264 in mp4, silent, turned 90°
+         416 × 520, 2.57 s, 29.97 fps, variable, h264 in mp4, silent, turned 90°
          by metadata
 
 wan-prep explain CODE says more of each check.
