@@ -2,7 +2,17 @@
 
 import types
 
-from .api import NormalizedPair, check, normalize, observe, plan, rank, submit, wait
+from .api import (
+    NormalizedPair,
+    check,
+    compare_modes,
+    normalize,
+    observe,
+    plan,
+    rank,
+    submit,
+    wait,
+)
 from .cache.store import Cache
 from .errors import (
     AlreadySubmitted,
@@ -42,6 +52,7 @@ from .planning.options import PlanOptions
 from .profile import Profile, default_profile, load_profile
 from .ranking.model import Ranking
 from .report.model import Report
+from .report.modes import ModeComparison
 from .submission.jobs import Job, Prediction
 
 __version__: str
@@ -63,6 +74,7 @@ __all__ = [
     "JobNotFound",
     "JournalError",
     "MediaUnreadable",
+    "ModeComparison",
     "NoOutputs",
     "NormalizeFailed",
     "NormalizedPair",
@@ -88,6 +100,7 @@ __all__ = [
     "WaitEnded",
     "WanPrepError",
     "check",
+    "compare_modes",
     "default_profile",
     "load_profile",
     "normalize",

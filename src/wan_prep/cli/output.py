@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wan_prep.report.model import Report
+    from wan_prep.report.modes import ModeComparison
 
 NARROWEST = 40
 """Columns that the tables need, whatever COLUMNS says."""
@@ -167,3 +168,24 @@ def print_report(
 
         with console_on_stdout() as console:
             render_report(report, console, verbose=verbose)
+
+
+def print_comparison(
+    both: ModeComparison, format: VerdictFormat, *, quiet: bool, verbose: bool = False
+) -> None:
+    """Both modes as they were asked for: JSON, annotations, one line, or words."""
+    if format is VerdictFormat.json:
+        print_document(both.public_json())
+    elif format is VerdictFormat.github:
+        from wan_prep.report.github import comparison_lines
+
+        lines = comparison_lines(both)
+        print_document("\n".join(lines[:1] if quiet else lines))
+    elif quiet:
+        said = "; ".join(f"{r.mode} {r.verdict} {r.score:.2f}" for r in both.reports)
+        print_text(f"{both.better or 'either'}: {said}")
+    else:
+        from wan_prep.report.text import render_comparison
+
+        with console_on_stdout() as console:
+            render_comparison(both, console, verbose=verbose)

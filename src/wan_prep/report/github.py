@@ -11,6 +11,7 @@ from __future__ import annotations
 from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import printable
 from wan_prep.report.model import Report
+from wan_prep.report.modes import ModeComparison
 from wan_prep.report.words import APPLICABILITY_WORDS, VERDICT_WORDS, grouped, price
 
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -25,6 +26,14 @@ def github_lines(report: Report) -> tuple[str, ...]:
     """
     findings = (_finding_line(report, *each) for each in grouped(report.findings))
     return (summary_line(report), *findings)
+
+
+def comparison_lines(both: ModeComparison) -> tuple[str, ...]:
+    """Which mode fits better, and why; then the report of that mode, or of animate where they fit
+    alike."""
+    title = f"{both.better} fits better" if both.better else "both modes fit alike"
+    first = annotation("notice", title, both.reason, both.shown.image.path)
+    return (first, *github_lines(both.shown))
 
 
 def summary_line(report: Report) -> str:

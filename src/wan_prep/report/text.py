@@ -25,6 +25,7 @@ from wan_prep.measures import Measures
 from wan_prep.profile import Profile
 from wan_prep.report.inspection import Inspection, Track
 from wan_prep.report.model import ImageFacts, ImageSubject, Output, Report, VideoSubject
+from wan_prep.report.modes import ModeComparison
 from wan_prep.report.words import (
     APPLICABILITY_WORDS,
     PREDICTED,
@@ -95,6 +96,33 @@ def render_report(report: Report, console: Console, *, verbose: bool = False) ->
         print_encodable(console, _codes("not applicable", report.not_applicable))
         print_encodable(console, _codes("deselected", report.deselected))
     print_encodable(console, Text("\nwan-prep explain CODE says more of each check.", style="dim"))
+
+
+def render_comparison(both: ModeComparison, console: Console, *, verbose: bool = False) -> None:
+    """Print which mode fits better, what they do differently, the report of that mode (of animate
+    where they fit alike), and what the other mode finds beside."""
+    reason = f"{both.reason[0].upper()}{both.reason[1:]}."
+    print_encodable(console, Text(reason, style="bold"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    table.add_row("", "animate", "replace", style="dim")
+    for each in both.differences:
+        table.add_row(each.what, each.animate, each.replace)
+    print_encodable(console, Text())
+    print_encodable(console, Padding(table, (0, 0, 0, 2)))
+    print_encodable(console, Text())
+    render_report(both.shown, console, verbose=verbose)
+    same = {(f.code, f.severity) for f in both.shown.findings}
+    beside = [
+        f
+        for f in both.other.findings
+        if f.severity is not Severity.INFO and (f.code, f.severity) not in same
+    ]
+    if beside:
+        print_encodable(console, heading(f"What mode {both.other.mode} says otherwise"))
+        print_encodable(console, _findings(beside))
 
 
 def heading(title: str) -> RenderableType:
