@@ -140,6 +140,16 @@ def test_what_comes_out(
     assert words in " ".join(out.split())
 
 
+def test_what_to_ask_an_image_editor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fix = {"applicability": "manual", "title": "use another picture", "prompt": "Turn\x1b[2J. Keep"}
+    given = report(findings=[finding("WP304", "error", "seen from behind", fix=fix)])
+    out = shown(monkeypatch, capsys, given)
+    assert "→ use another picture (by hand)\n" in out
+    assert "→ or ask an image editor: “Turn\\x1b[2J. Keep”\n" in out
+
+
 def test_what_a_report_of_before_does_not_tell_is_left_out(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -178,7 +178,13 @@ FINDING = closed(
         "source": TEXT,
         "span_s": SPAN,
         "fix": maybe(
-            closed({"applicability": {"enum": ["safe", "unsafe", "manual"]}, "title": TEXT})
+            closed(
+                {
+                    "applicability": {"enum": ["safe", "unsafe", "manual"]},
+                    "title": TEXT,
+                    "prompt": MAYBE_TEXT,
+                }
+            )
         ),
     }
 )
@@ -572,6 +578,30 @@ def test_a_report_of_before_is_read(check: Any, make: Any) -> None:
     document = json.loads(check().model_dump_json())
     document["output"] = {"width": 720, "height": 1280, "bars_px": 0, "segments": 4}
     assert Report.model_validate(document).output.frames is None
+
+
+def test_another_picture_is_asked_for_once_and_by_hand(check: Any, make: Any) -> None:
+    """View and pose differ: the gravest finding that a crop does not mend has the line."""
+    world = make.adult()
+    world[[13, 15]] = (0.5, -0.5, 0.0), (0.5, -0.75, 0.0)
+    world[[14, 16]] = (-0.5, -0.5, 0.0), (-0.5, -0.75, 0.0)
+    image = make.image(make.body(world @ make.rotation("y", 75.0).T))
+    report = check(image)
+    asked = [f for f in report.findings if f.fix is not None and f.fix.prompt is not None]
+    assert len(asked) == 1
+    assert asked[0].code in ("WP304", "WP401")
+    assert asked[0].severity != "info"
+    assert asked[0].fix.applicability == "manual"
+    assert asked[0].fix.prompt.startswith("Turn the person to face the camera, both arms hanging")
+    kinds = {f.code: RANK[f.severity] for f in report.findings}
+    others = [kinds[code] for code in ("WP304", "WP401") if code in kinds]
+    assert RANK[asked[0].severity] == min(others)
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+@pytest.mark.parametrize("kind", ["good", "nobody in the image", "unmeasurable", "no video"])
+def test_no_picture_is_asked_for_without_a_reason(check: Any, pairs: dict, kind: str) -> None:
+    assert not [f for f in check(*pairs[kind]).findings if f.fix and f.fix.prompt]
 
 
 def test_money_has_two_decimals(check: Any, make: Any) -> None:

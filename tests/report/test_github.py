@@ -72,6 +72,15 @@ def test_a_finding_is_shown_at_its_file(report: Any) -> None:
     assert ["driven by" in message for _, _, message in told] == [False, False, True]
 
 
+def test_what_to_ask_an_image_editor_is_told(report: Any) -> None:
+    fix = {"applicability": "manual", "title": "use another", "prompt": "Turn, 50%.\n::x::"}
+    finding = report().findings[0].model_dump() | {"fix": fix, "subject": "image"}
+    line = github_lines(report("risky", finding))[1]
+    assert line.endswith(
+        "%0A→ use another (by hand)%0A→ or ask an image editor: “Turn, 50%25.\\n::x::”"
+    )
+
+
 def test_what_is_said_of_several_checks_is_one_line(report: Any) -> None:
     base = report().findings[0].model_dump() | {"status": "inconclusive", "fix": None}
     given = report("risky", *(base | {"code": code} for code in ("WP301", "WP302", "WP401")))

@@ -6,11 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wan_prep import cost as costing
-from wan_prep.analyzers import RULES
+from wan_prep.analyzers import RULES, edit_prompt
 from wan_prep.analyzers.subject import absent_spans, presence_share
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Observation
-from wan_prep.findings import Inconclusive, NotApplicable, PairContext, Severity
+from wan_prep.findings import (
+    Applicability,
+    Finding,
+    Inconclusive,
+    NotApplicable,
+    PairContext,
+    Severity,
+)
 from wan_prep.geometry import view_angles
 from wan_prep.measures import (
     Measures,
@@ -126,7 +133,7 @@ def build_report(
         best_start_s=None if best is None else round(float(best.observation.time), 4),
         cuts_s=tuple(round(float(t), 4) for t in video.cuts),
         output=predicted_output(context),
-        findings=tuple(r.finding for r in found if r.finding is not None),
+        findings=_with_prompt([r.finding for r in found if r.finding is not None], context),
         passed=tuple(
             r.rule.code
             for r in results
@@ -152,6 +159,22 @@ def _by_weight(results: Sequence[Result], mode: Mode, profile: Profile) -> list[
             r.rule.code,
         ),
     )
+
+
+def _with_prompt(findings: Sequence[Finding], context: PairContext) -> tuple[Finding, ...]:
+    """The findings, the first of those that only another picture mends with the line for it."""
+    for k, finding in enumerate(findings):
+        fix = finding.fix
+        is_left_to_people = fix is not None and fix.applicability is Applicability.MANUAL
+        is_grave = finding.severity is not Severity.INFO and finding.status == "fail"
+        if fix is None or not (
+            is_left_to_people and is_grave and finding.code in edit_prompt.CODES
+        ):
+            continue
+        prompt = edit_prompt.edit_prompt(context)
+        asked = finding.model_copy(update={"fix": fix.model_copy(update={"prompt": prompt})})
+        return (*findings[:k], asked, *findings[k + 1 :])
+    return tuple(findings)
 
 
 def _verdict(severities: Iterable[Severity]) -> Verdict:

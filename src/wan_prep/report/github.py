@@ -61,6 +61,8 @@ def _finding_line(report: Report, codes: list[str], finding: Finding) -> str:
     if finding.fix is not None:
         how = APPLICABILITY_WORDS[finding.fix.applicability]
         message += f"\n→ {printable(finding.fix.title)} ({how})"
+        if finding.fix.prompt is not None:
+            message += f"\n→ or ask an image editor: “{printable(finding.fix.prompt)}”"
     # An annotation has one file; what is about both is shown at the image.
     file = report.video.path if finding.subject == "video" else report.image.path
     return annotation(_LEVEL[finding.severity], f"{codes[0]} {name}{doubt}", message, file)

@@ -42,7 +42,7 @@ _SEVERITY_STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.I
 
 
 # Each is one cell wide, so that columns stay aligned.
-_STAND_INS = dict(zip("█▇▆▅▄▃▂▁·→–×°", "#%*+=-:..>-x ", strict=True))
+_STAND_INS = dict(zip("█▇▆▅▄▃▂▁·→–×°“”", '#%*+=-:..>-x ""', strict=True))
 
 
 class _Encodable:
@@ -155,6 +155,9 @@ def _findings(findings: Sequence[Finding]) -> RenderableType:
         if finding.fix is not None:
             how = APPLICABILITY_WORDS[finding.fix.applicability]
             message.append(f"\n→ {finding.fix.title} ({how})", style="dim")
+            if finding.fix.prompt is not None:
+                asked = printable(finding.fix.prompt)
+                message.append(f"\n→ or ask an image editor: “{asked}”", style="dim")
         style = _SEVERITY_STYLE[finding.severity]
         table.add_row(Text("\n".join(codes)), Text(word, style=style), message)
     return Padding(table, (0, 0, 0, 2))
