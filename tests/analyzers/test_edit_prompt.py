@@ -123,6 +123,13 @@ def test_somebody_from_the_side_is_turned_to_the_camera(make: Any) -> None:
     )
 
 
+def test_what_no_word_tells_apart_is_no_turn(make: Any) -> None:
+    """16 deg apart, and both face the camera."""
+    said = prompt(make, posed(make, ELBOWS_OUT, both=True), make.body(make.turned("y", 16.0)))
+    assert said is not None
+    assert said.startswith("Change the pose of the person, both arms")
+
+
 def test_a_head_is_turned_as_a_head(make: Any) -> None:
     said = prompt(make, make.head(yaw=50.0), make.image(make.head()))
     assert said is not None

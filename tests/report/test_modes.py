@@ -132,6 +132,18 @@ def test_within_the_noise_of_scores_they_fit_alike(make: Any, score: float, bett
     assert compare(animate, replace, PROFILE).better == better
 
 
+def test_the_better_of_two_that_are_not_ready_is_not_praised(make: Any) -> None:
+    made = both(make)
+    animate, replace = (
+        report.model_copy(update={"score": score, "verdict": "not_ready"})
+        for report, score in zip(made.reports, (20.0, 30.0), strict=True)
+    )
+    reason = compare(animate, replace, PROFILE).reason
+    assert reason.startswith(
+        "replace fits better, 30.0 against 20.0 of 100, though neither is ready"
+    )
+
+
 def test_a_clip_that_cannot_be_read_is_judged_in_neither_mode(make: Any) -> None:
     made = both(make, video=make.unreadable("video"))
     assert made.better is None

@@ -51,8 +51,8 @@ def edit_prompt(context: PairContext) -> str | None:
     image, video, measures = context.image_subject, context.template_subject, context.first
     if image is None or video is None or measures is None:
         return None
-    target = comparable(image, video)[1]
-    turn = _turn(target, measures, context)
+    picture, target = comparable(image, video)
+    turn = _turn(picture, target, measures, context)
     limbs = [] if measures.by_head else _limbs(target, measures, context)
     shown = _shown(measures)
     if turn is None and not limbs and shown is None:
@@ -80,11 +80,14 @@ def _shown(measures: Measures) -> str | None:
 # ------------------------------------------------------------------ the view
 
 
-def _turn(target: SubjectInFrame, measures: Measures, context: PairContext) -> str | None:
-    view = view_matrix(target)
-    if view is None or measures.view_angle is None:
+def _turn(
+    picture: SubjectInFrame, target: SubjectInFrame, measures: Measures, context: PairContext
+) -> str | None:
+    view, given = view_matrix(target), view_matrix(picture)
+    if view is None or given is None or measures.view_angle is None:
         return None
-    if measures.view_angle <= context.tolerance("view").fine:
+    is_fine = measures.view_angle <= context.tolerance("view").fine
+    if is_fine or facing(view) == facing(given):  # no word would tell the two apart
         return None
     who = "head" if measures.by_head else "person"
     return f"Turn the {who} {facing(view)}"

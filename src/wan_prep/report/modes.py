@@ -171,6 +171,8 @@ def _why(won: Report, lost: Report, profile: Profile) -> str:
     if won.verdict != lost.verdict:
         here, there = f"{_verdict(won)} at {here}", f"{_verdict(lost)} at {there}"
     said = f"{won.mode} fits better, {here} against {there} of 100"
+    if won.verdict == "not_ready":
+        said += ", though neither is ready"
     reasons = _reasons(won, lost, profile)
     return f"{said}: {' and '.join(reasons)}" if reasons else said
 
