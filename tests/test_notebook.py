@@ -38,7 +38,7 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [o for o in shown if o.get("name") == "stderr"] == []
     kinds = [kind for o in shown for kind in o.get("data", {})]
     assert kinds.count("image/png") == 5, "overlay, timeline, windows, overlay, overlay"
-    assert kinds.count("text/html") == 5, "report, evidence, finding, plan, report"
+    assert kinds.count("text/html") == 6, "report, evidence, finding, both modes, plan, report"
     words = "".join(o.get("text", "") for o in shown)
     assert "moved/driving.mp4" in words
     assert words.index("moved/driving.mp4") < words.index("astronaut/driving.mp4")

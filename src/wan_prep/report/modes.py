@@ -251,4 +251,4 @@ def _words(code: str, won: Report, lost: Report) -> str:
         if won.mode == "animate":
             return "the face is taken from the video's own pixels, before they are scaled down"
         return "the face is taken from the video after it is scaled up to the result's size"
-    return f"less hangs on what {code} finds ({BY_CODE[code].name.replace('-', ' ')})"
+    return f"the {BY_CODE[code].name.replace('-', ' ')} ({code}) weighs less there"
