@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import wan_prep
 from wan_prep.analyzers.edit_prompt import edit_prompt, facing
 from wan_prep.evidence import Evidence
 from wan_prep.pose.skeleton import HEAD, Joint
@@ -148,6 +150,7 @@ def test_a_head_is_turned_as_a_head(make: Any) -> None:
         ((0.2, -0.5, -0.3), (0.2, -0.5, -0.55), "stretched forward"),
         ((0.2, -0.5, 0.3), (0.2, -0.5, 0.55), "stretched backward"),
         ((0.41, -0.29, 0.0), (0.59, -0.11, 0.0), "stretched down and out to the side"),
+        ((0.35, -0.29, -0.15), (0.5, -0.08, -0.3), "stretched down, forward and out to the side"),
         ((0.41, -0.71, 0.0), (0.59, -0.89, 0.0), "raised and stretched out to the side"),
         ((0.41, -0.5, -0.21), (0.59, -0.5, -0.39), "stretched forward and out to the side"),
         ((0.2, -0.2, 0.0), (0.2, -0.2, -0.25), "elbow at the side, forearm pointing forward"),
@@ -213,6 +216,23 @@ def test_the_other_way_round_the_arm_is_let_down(make: Any) -> None:
     )
 
 
+def test_of_a_body_whose_depth_is_unknown_no_arm_is_described(make: Any) -> None:
+    """Its sides were exchanged, because the network took its back for its front."""
+    body = posed(make, ELBOWS_OUT, turn=180.0)
+    assert "left arm" in str(prompt(make, make.subject(body)))
+    assert prompt(make, make.subject(body, turned=True)) == (
+        f"Turn the person to be seen from behind. {KEEP}"
+    )
+
+
+def test_a_view_that_is_hardly_seen_is_no_turn(make: Any) -> None:
+    """Two of ten looks agree in it."""
+    from_the_side = make.subject(make.body(make.turned("y", 70.0)))
+    assert prompt(make, "adult", from_the_side) is not None
+    doubtful = make.subject(make.body(make.turned("y", 70.0)), agreement=0.2)
+    assert prompt(make, "adult", doubtful) is None
+
+
 # ------------------------------------------------------------------ what is shown
 
 
@@ -245,3 +265,21 @@ def test_it_is_one_line_of_plain_text_for_any_body(make: Any, seed: int) -> None
     body = make.body(world @ make.rotation("y", random.uniform(-180, 180)).T, px_per_m=400.0)
     said = prompt(make, body)
     assert said is None or (said.isprintable() and said.endswith(KEEP) and "  " not in said)
+
+
+# ------------------------------------------------------------------ real pictures
+
+
+@pytest.mark.model
+def test_a_jumping_man_has_both_arms_up(network: Any) -> None:
+    """The fixtures: a man stands with his arms down; 0.6 s into the clip they are above his head,
+    and he faces the camera in both."""
+    fixtures = Path(__file__).parents[2] / "fixtures"
+    seen = [
+        wan_prep.observe(fixtures / "reference.png", estimator=network),
+        wan_prep.observe(fixtures / "driving.mp4", start=0.6, end=1.0, estimator=network),
+    ]
+    report = wan_prep.check(*seen)
+    (asked,) = [f.fix.prompt for f in report.findings if f.fix and f.fix.prompt]
+    assert asked.startswith("Change the pose of the person, both arms bent (elbows raised, ")
+    assert "forearms pointing up)" in asked

@@ -87,6 +87,8 @@ def _turn(
     if view is None or given is None or measures.view_angle is None:
         return None
     is_fine = measures.view_angle <= context.tolerance("view").fine
+    if measures.confidence.get("view_angle", 1.0) < context.profile.limit("confidence_min"):
+        return None
     if is_fine or facing(view) == facing(given):  # no word would tell the two apart
         return None
     who = "head" if measures.by_head else "person"
@@ -179,10 +181,10 @@ _JOINTS = {"arm": ("SHOULDER", "ELBOW", "WRIST"), "leg": ("HIP", "KNEE", "ANKLE"
 
 
 def _bones(target: SubjectInFrame, kind: str, side: Side) -> _Bones | None:
-    """None where the target does not show the whole arm or leg."""
+    """None where the target does not show the whole arm or leg, or where its depth is unknown."""
     joints = [Joint[f"{side.upper()}_{name}"] for name in _JOINTS[kind]]
     view, world = target.subject.view_matrix, target.subject.world_xyz
-    if view is None or float(in_sight(target)[joints].min()) < _SEEN:
+    if view is None or target.subject.turned or float(in_sight(target)[joints].min()) < _SEEN:
         return None
     near, far = (view.T @ (world[b] - world[a]) for a, b in pairwise(joints))
     lengths = float(np.linalg.norm(near)), float(np.linalg.norm(far))
@@ -215,7 +217,7 @@ def arm_words(arm: _Bones) -> str:
             return "stretched straight up"
         where = _around(arm.whole, arm.outward)
         if height < _LOW:
-            return f"stretched down and {where}"
+            return f"stretched down{',' if ' and ' in where else ' and'} {where}"
         return f"stretched {where}" if height < _LEVEL else f"raised and stretched {where}"
     height = _from_down(arm.near)
     if height < _DOWN:
