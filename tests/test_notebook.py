@@ -40,7 +40,9 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert kinds.count("image/png") == 7, (
         "overlay, timeline, skeleton, windows, overlay, overlay, outcomes"
     )
-    assert kinds.count("text/html") == 6, "report, evidence, finding, plan, report, outcomes"
+    assert kinds.count("text/html") == 7, (
+        "report, evidence, finding, both modes, plan, report, outcomes"
+    )
     words = "".join(o.get("text", "") for o in shown)
     assert "moved/driving.mp4" in words
     assert "3 outcomes with a score are too few" in words

@@ -5,6 +5,7 @@ import types
 from .api import (
     NormalizedPair,
     check,
+    compare_modes,
     export_poses,
     import_outcomes,
     learn,
@@ -57,6 +58,7 @@ from .planning.options import PlanOptions
 from .profile import Profile, default_profile, load_profile
 from .ranking.model import Ranking
 from .report.model import Report
+from .report.modes import ModeComparison
 from .submission.jobs import Job, Prediction
 
 __version__: str
@@ -78,6 +80,7 @@ __all__ = [
     "JobNotFound",
     "JournalError",
     "MediaUnreadable",
+    "ModeComparison",
     "NoOutputs",
     "NormalizeFailed",
     "NormalizedPair",
@@ -103,6 +106,7 @@ __all__ = [
     "WaitEnded",
     "WanPrepError",
     "check",
+    "compare_modes",
     "default_profile",
     "export_poses",
     "import_outcomes",

@@ -41,9 +41,13 @@ class Applicability(StrEnum):
 
 
 class Fix(BaseModel):
+    """prompt: where another picture is the remedy, what an image editor could be asked for; in a
+    report it stands in one finding, the gravest that it mends."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
     applicability: Applicability
     title: str
+    prompt: str | None = None
 
 
 About = Literal["image", "video", "pair"]
@@ -72,6 +76,8 @@ class Finding(BaseModel):
         cells = [f"{badge(kind)} <b>{inert(self.code)}</b> {inert(self.message)}"]
         if self.fix is not None:
             cells.append(f"<div>→ {inert(self.fix.title)}</div>")
+            if self.fix.prompt is not None:
+                cells.append(f"<div>→ or ask an image editor: “{inert(self.fix.prompt)}”</div>")
         return card(*cells)
 
 

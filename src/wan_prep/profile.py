@@ -180,8 +180,9 @@ class Profile(_ProfileModel):
         for name in ("billed_min", "size_multiple", "segment_frames", "model_fps"):
             if self.limits[name].value < 1:
                 raise ValueError(f"limits.{name} must be at least 1")
-        if self.limits["segment_overlap"].value >= self.limits["segment_frames"].value:
-            raise ValueError("limits.segment_overlap must be below segment_frames")
+        for name in ("segment_overlap", "segment_overlap_most"):
+            if self.limits[name].value >= self.limits["segment_frames"].value:
+                raise ValueError(f"limits.{name} must be below segment_frames")
         return self
 
     def limit(self, name: str) -> float:

@@ -134,7 +134,7 @@ def test_a_finding_carries_the_whole_answer(make: Any) -> None:
         "unit": "ratio",
         "source": "here",
         "span_s": [5.0, 7.0],
-        "fix": {"applicability": "safe", "title": "mend it"},
+        "fix": {"applicability": "safe", "title": "mend it", "prompt": None},
     }
 
 

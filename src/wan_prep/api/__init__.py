@@ -1,9 +1,9 @@
 """The stages composed; the only room that knows all of them.
 
-`judging` looks at files and judges them, `ranking` finds the best pairs of many, `fixing` plans and
-makes a pair that fits, `sending` submits it and waits for it, `learning` notes what became of it
-and learns from that, `showing` writes the page that people
-look at, and poses for other tools.
+`judging` looks at files and judges them, `modes` does so in both modes, `ranking` finds the best
+pairs of many, `fixing` plans and makes a pair that fits, `sending` submits it and waits for it,
+`learning` notes what became of it and learns from that, `showing` writes the page that people look
+at, and poses for other tools.
 """
 
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
@@ -15,6 +15,7 @@ from wan_prep.api.learning import (
     outcomes,
     write_calibration,
 )
+from wan_prep.api.modes import compare_modes
 from wan_prep.api.ranking import rank, write_contact_sheet, write_parquet
 from wan_prep.api.sending import submit, wait
 from wan_prep.api.showing import export_poses, write_page, write_skeleton
@@ -22,6 +23,7 @@ from wan_prep.api.showing import export_poses, write_page, write_skeleton
 __all__ = [
     "NormalizedPair",
     "check",
+    "compare_modes",
     "export_poses",
     "import_outcomes",
     "learn",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wan_prep.cli.options import (
+    CheckingOptions,
     FormatOpt,
     HtmlOpt,
     ImageArg,
@@ -18,6 +19,7 @@ from wan_prep.cli.options import (
     ProfileOpt,
     QuietOpt,
     VerboseOpt,
+    VerdictFormatOpt,
     VideoArg,
     profile_asked,
     spelled_out,
@@ -28,8 +30,10 @@ from wan_prep.cli.output import (
     EXIT_OK,
     Format,
     Progress,
+    VerdictFormat,
     as_json,
     console_on_stdout,
+    print_comparison,
     print_document,
     print_note,
     print_report,
@@ -132,11 +136,11 @@ def check(
     image: ImageArg,
     video: VideoArg,
     *,
-    judging: JudgingOptions,
+    judging: CheckingOptions,
     people: PersonOptions,
     interval: IntervalOptions,
     html: HtmlOpt = None,
-    format: FormatOpt = Format.text,  # the option's name
+    format: VerdictFormatOpt = VerdictFormat.text,  # the option's name
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
 ) -> None:
@@ -144,6 +148,8 @@ def check(
 
     Example: wan-prep check hero.png dance.mp4 --mode replace --resolution 720p
     Example: wan-prep check hero.png duet.mp4 --video-person left
+    Example: wan-prep check hero.png dance.mp4 --mode both
+    Example: wan-prep check hero.png dance.mp4 --format github
     """
     from wan_prep import api
 
@@ -151,27 +157,32 @@ def check(
     if html is not None:
         sources = (image, video, judging.profile, judging.pose_model)
         refuse_replacing(html, [path for path in sources if path])
+    options: dict[str, Any] = {
+        "resolution": asked.resolution,
+        "start": interval.start or 0,
+        "end": interval.end,
+        "image_person": asked.image_person,
+        "video_person": asked.video_person,
+        "profile": asked.profile,
+        "select": asked.select,
+        "ignore": asked.ignore,
+        "pose_model": asked.pose_model,
+        "cache": asked.cache,
+    }
     with Progress(quiet) as progress:
-        report = api.check(
-            image,
-            video,
-            mode=asked.mode,
-            resolution=asked.resolution,
-            start=interval.start or 0,
-            end=interval.end,
-            image_person=asked.image_person,
-            video_person=asked.video_person,
-            profile=asked.profile,
-            select=asked.select,
-            ignore=asked.ignore,
-            pose_model=asked.pose_model,
-            cache=asked.cache,
-            progress=progress,
-        )
+        both = None
+        if asked.in_both_modes:
+            both = api.compare_modes(image, video, progress=progress, **options)
+            report = both.shown
+        else:
+            report = api.check(image, video, mode=asked.mode, progress=progress, **options)
         if html is not None:
             progress("writing the page", 1.0)
             api.write_page(report, html, image=image, video=video, profile=asked.profile)
-    print_report(report, format, quiet=quiet, verbose=verbose)
+    if both is None:
+        print_report(report, format, quiet=quiet, verbose=verbose)
+    else:
+        print_comparison(both, format, quiet=quiet, verbose=verbose)
     raise typer.Exit(asked.exit_code(report.verdict))
 
 

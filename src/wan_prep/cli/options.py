@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, print_trouble
+from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, VerdictFormat, print_trouble
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ class Mode(Enum):
     replace = "replace"
 
 
+class JudgedMode(Enum):
+    animate = "animate"
+    replace = "replace"
+    both = "both"
+
+
 class Resolution(Enum):
     p480 = "480p"
     p720 = "720p"
@@ -88,11 +94,27 @@ ModeOpt = Annotated[
         "takes that person's place. [default: animate]",
     ),
 ]
+JudgedModeOpt = Annotated[
+    JudgedMode | None,
+    typer.Option(
+        "--mode",
+        help="animate: the image's character moves like the person in the video; replace: it "
+        "takes that person's place; both: judge both modes, and say which fits better. "
+        "[default: animate]",
+    ),
+]
 ResolutionOpt = Annotated[
     Resolution | None,
     typer.Option("--resolution", help="The resolution you submit with. [default: 480p]"),
 ]
 FormatOpt = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
+VerdictFormatOpt = Annotated[
+    VerdictFormat,
+    typer.Option(
+        "--format",
+        help="text for people, json for programs, github for annotations in GitHub Actions.",
+    ),
+]
 SelectOpt = Annotated[
     str | None,
     typer.Option(
@@ -162,6 +184,8 @@ class Judging:
     video_person: PersonChoice
     is_strict: bool
     cache: Cache | None
+    in_both_modes: bool = False
+    """`check` was asked for both; `mode` is then the default one."""
 
     def exit_code(self, verdict: str) -> int:
         is_bad = verdict == "not_ready" or (self.is_strict and verdict == "risky")
@@ -211,8 +235,10 @@ class JudgingOptions:
             said = self.person if own is None else own
             return PersonChoice.of(set_for_it or settings.person if said is None else said)
 
+        said = settings.mode if self.mode is None else self.mode.value
         return Judging(
-            mode=self.mode.value if self.mode else settings.mode,
+            mode="animate" if said == "both" else said,
+            in_both_modes=said == "both",
             resolution=self.resolution.value if self.resolution else settings.resolution,
             select=codes_of(self.select, settings.select),
             ignore=codes_of(self.ignore, settings.ignore),
@@ -224,6 +250,13 @@ class JudgingOptions:
             is_strict=settings.strict if self.strict is None else self.strict,
             cache=cache_asked(self.cache, self.cache_size, settings, off=self.no_cache),
         )
+
+
+@dataclass(frozen=True)
+class CheckingOptions(JudgingOptions):
+    """As for the other commands, but in both modes as well."""
+
+    mode: JudgedModeOpt = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
