@@ -4,6 +4,7 @@ import types
 
 from .api import (
     NormalizedPair,
+    as_text,
     check,
     export_poses,
     normalize,
@@ -12,6 +13,7 @@ from .api import (
     rank,
     submit,
     wait,
+    write_frames,
     write_skeleton,
 )
 from .cache.store import Cache
@@ -98,6 +100,7 @@ __all__ = [
     "UploadNotAllowed",
     "WaitEnded",
     "WanPrepError",
+    "as_text",
     "check",
     "default_profile",
     "export_poses",
@@ -108,5 +111,6 @@ __all__ = [
     "rank",
     "submit",
     "wait",
+    "write_frames",
     "write_skeleton",
 ]

@@ -2,9 +2,11 @@
 
 `judging` looks at files and judges them, `ranking` finds the best pairs of many, `fixing` plans and
 makes a pair that fits, `sending` submits it and waits for it, `showing` writes the page that people
-look at, and poses for other tools.
+look at, and poses for other tools, `exchange` takes pictures from other programs and tells them
+answers in words.
 """
 
+from wan_prep.api.exchange import as_text, write_frames
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
 from wan_prep.api.judging import check, network, observe, tool
 from wan_prep.api.ranking import rank, write_contact_sheet, write_parquet
@@ -13,6 +15,7 @@ from wan_prep.api.showing import export_poses, write_page, write_skeleton
 
 __all__ = [
     "NormalizedPair",
+    "as_text",
     "check",
     "export_poses",
     "network",
@@ -24,6 +27,7 @@ __all__ = [
     "tool",
     "wait",
     "write_contact_sheet",
+    "write_frames",
     "write_page",
     "write_parquet",
     "write_skeleton",
