@@ -18,8 +18,8 @@ _STEPS = 1000
 def new_folder() -> Path:
     """A folder that is not there yet, for files that outlive the node.
 
-    It lies in ComfyUI's temporary directory, which ComfyUI empties when it starts and ends: while it
-    runs, the results that it caches find their files.
+    It lies in ComfyUI's temporary directory, which ComfyUI empties when it starts and ends: while
+    it runs, the results that it caches find their files.
     """
     return _temporary() / uuid.uuid4().hex
 

@@ -73,7 +73,8 @@ def pixels_of(picture: Any) -> Pixels:
             "a picture holds values that are no numbers, as a failed decode leaves them; mend the "
             "node that it comes from"
         )
-    return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+    pixels: Pixels = np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return pixels
 
 
 def rgb_of(pixels: Pixels) -> Pixels:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from . import host
-from .pairs import Driver, Settings, check_pair, fix_pair, rank_references
+from .pairs import Driver, Mode, Resolution, Settings, check_pair, fix_pair, rank_references
 
 CATEGORY = "wan-prep"
-MODES = ("animate", "replace")
-RESOLUTIONS = ("480p", "720p")
+MODES = get_args(Mode)
+RESOLUTIONS = get_args(Resolution)
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Node:
 
 def check(
     reference: Any,
-    mode: str,
-    resolution: str,
+    mode: Mode,
+    resolution: Resolution,
     driver: Any = None,
     driver_frames: Any = None,
     fps: float = 30.0,
@@ -71,8 +71,8 @@ def check(
 
 def fix(
     reference: Any,
-    mode: str,
-    resolution: str,
+    mode: Mode,
+    resolution: Resolution,
     driver: Any = None,
     driver_frames: Any = None,
     fps: float = 30.0,
@@ -96,8 +96,8 @@ def fix(
 
 def rank(
     references: Any,
-    mode: str,
-    resolution: str,
+    mode: Mode,
+    resolution: Resolution,
     driver: Any = None,
     driver_frames: Any = None,
     fps: float = 30.0,
@@ -113,7 +113,7 @@ def rank(
     return best, ranked.index, ranked.score, ranked.report
 
 
-def _settings(mode: str, resolution: str, person: str) -> Settings:
+def _settings(mode: Mode, resolution: Resolution, person: str) -> Settings:
     return Settings(mode, resolution, person.strip() or None, host.cache_folder())
 
 

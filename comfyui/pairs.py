@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import wan_prep
 
 from .media import Batch, Clip, driver_clip, read_batch, write_picture, write_reference
 
+Mode = Literal["animate", "replace"]
+Resolution = Literal["480p", "720p"]
 Progress = Callable[[str, float | None], None]
 """Called with what is being done, and the share of it that is done, 0 ... 1."""
 
@@ -33,8 +35,8 @@ class Settings:
     cache: where to keep what was seen in a file, so that it is looked at once; None: nowhere.
     """
 
-    mode: str
-    resolution: str
+    mode: Mode
+    resolution: Resolution
     person: str | None = None
     cache: Path | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -90,23 +89,20 @@ def as_text(
 
     width: columns that a line has at most. verbose: all notes of a report, as with `-v`.
     """
-    from rich.console import Console
-
     from wan_prep.planning.text import render_fixed, render_plan
     from wan_prep.ranking.text import render_ranking
-    from wan_prep.report.text import render_report
+    from wan_prep.report.text import plain_text, render_report
 
-    console = Console(
-        file=io.StringIO(), width=width, color_system=None, highlight=False, markup=False,
-        emoji=False, legacy_windows=False,
-    )  # fmt: skip
-    with console.capture() as captured:
-        if isinstance(result, Report):
-            render_report(result, console, verbose=verbose)
-        elif isinstance(result, Plan):
-            render_plan(result, console)
-        elif isinstance(result, Ranking):
-            render_ranking(result, console)
-        else:
-            render_fixed(result.plan, result.before, result.reports, console)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    if isinstance(result, Report):
+        report = result
+        return plain_text(lambda console: render_report(report, console, verbose=verbose), width)
+    if isinstance(result, Plan):
+        plan = result
+        return plain_text(lambda console: render_plan(plan, console), width)
+    if isinstance(result, Ranking):
+        ranking = result
+        return plain_text(lambda console: render_ranking(ranking, console), width)
+    pair = result
+    return plain_text(
+        lambda console: render_fixed(pair.plan, pair.before, pair.reports, console), width
+    )
