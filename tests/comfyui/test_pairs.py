@@ -43,11 +43,11 @@ def reference() -> FakeTensor:
 
 @pytest.fixture(scope="module")
 def turned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The fixture lying on its side, upright by metadata only, with a tone."""
+    """A second of the fixture lying on its side, upright by metadata only, with a tone."""
     folder = tmp_path_factory.mktemp("turned")
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y"]
     tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100"]
-    lying = [*ffmpeg, "-i", VIDEO, *tone, "-vf", "transpose=1", "-crf", "8", "-shortest"]
+    lying = [*ffmpeg, "-i", VIDEO, *tone, "-vf", "transpose=1", "-crf", "8", "-t", "1"]
     subprocess.run([*lying, folder / "lying.mp4"], check=True)
     by_metadata = ["-display_rotation", "90", "-i", folder / "lying.mp4", "-c", "copy"]
     subprocess.run([*ffmpeg, *by_metadata, folder / "turned.mp4"], check=True)
