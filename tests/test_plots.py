@@ -75,6 +75,20 @@ def test_a_timeline(report: Report, plan: Plan) -> None:
     assert tracks[0].get_title() == "hero.png against dance.mp4"
 
 
+@pytest.mark.parametrize("shapes_wh", [((520, 520), (416, 520)), ((320, 180), (320, 180))])
+def test_nothing_is_cut_off_at_the_edges_of_a_figure(
+    report: Report, shapes_wh: tuple[tuple[int, int], ...]
+) -> None:
+    """At its first drawing, which is the one that `savefig` keeps."""
+    stills = []
+    for width, height in (*shapes_wh, shapes_wh[1]):
+        _, jpeg = cv2.imencode(".jpg", np.full((height, width, 3), 128, np.uint8))
+        stills.append(Still(0.0, width, height, jpeg.tobytes()))
+    drawn = pixels(figures.overlay(report, Pictures(*stills)))
+    for edge in (drawn[:2], drawn[-2:], drawn[:, :2], drawn[:, -2:]):
+        assert edge.min() == 255
+
+
 def test_a_name_is_no_formula(report: Report) -> None:
     facts = report.image.model_copy(update={"path": "x/$\\alpha$ \u202e.png"})
     figure = figures.timeline(report.model_copy(update={"image": facts}))

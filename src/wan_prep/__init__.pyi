@@ -4,6 +4,7 @@ import types
 
 from .api import (
     NormalizedPair,
+    as_text,
     check,
     compare_modes,
     export_poses,
@@ -17,6 +18,7 @@ from .api import (
     rank,
     submit,
     wait,
+    write_frames,
     write_skeleton,
 )
 from .cache.store import Cache
@@ -105,6 +107,7 @@ __all__ = [
     "UploadNotAllowed",
     "WaitEnded",
     "WanPrepError",
+    "as_text",
     "check",
     "compare_modes",
     "default_profile",
@@ -120,5 +123,6 @@ __all__ = [
     "rank",
     "submit",
     "wait",
+    "write_frames",
     "write_skeleton",
 ]

@@ -224,7 +224,8 @@ def _figure(width_in: float, height_in: float) -> Figure:
             "figures are drawn with matplotlib, which is not installed; "
             "pip install 'wan-prep[notebook]'"
         ) from exc
-    return Figure(figsize=(width_in, height_in), layout="constrained")
+    # Pictures keep their shape; "constrained" cuts titles off at the first drawing then.
+    return Figure(figsize=(width_in, height_in), layout="compressed")
 
 
 def _panels(

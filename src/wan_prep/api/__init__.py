@@ -3,9 +3,11 @@
 `judging` looks at files and judges them, `modes` does so in both modes, `ranking` finds the best
 pairs of many, `fixing` plans and makes a pair that fits, `sending` submits it and waits for it,
 `learning` notes what became of it and learns from that, `showing` writes the page that people look
-at, and poses for other tools.
+at, and poses for other tools, `exchange` takes pictures from other programs and tells them answers
+in words.
 """
 
+from wan_prep.api.exchange import as_text, write_frames
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
 from wan_prep.api.judging import check, network, observe, tool
 from wan_prep.api.learning import (
@@ -22,6 +24,7 @@ from wan_prep.api.showing import export_poses, write_page, write_skeleton
 
 __all__ = [
     "NormalizedPair",
+    "as_text",
     "check",
     "compare_modes",
     "export_poses",
@@ -39,6 +42,7 @@ __all__ = [
     "wait",
     "write_calibration",
     "write_contact_sheet",
+    "write_frames",
     "write_page",
     "write_parquet",
     "write_skeleton",

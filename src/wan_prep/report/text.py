@@ -6,8 +6,9 @@ file name can colour, move or retitle somebody's terminal.
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -66,6 +67,17 @@ def _in_encoding(text: str, encoding: str) -> str:
 
 def print_encodable(console: Console, renderable: RenderableType) -> None:
     console.print(_Encodable(renderable))
+
+
+def plain_text(render: Callable[[Console], None], width: int) -> str:
+    """What `render` prints, in lines of `width` columns at most, without colours."""
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, legacy_windows=False,
+        highlight=False, markup=False, emoji=False,
+    )  # fmt: skip
+    with console.capture() as captured:
+        render(console)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def render_report(report: Report, console: Console, *, verbose: bool = False) -> None:
