@@ -37,6 +37,8 @@ PACKAGE = ROOT / "src" / "wan_prep"
 # names it, or in that of the nearest package above it.
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "profile", "geometry", "sizing", "cost", "fragments", "writing", "home"),
+    ("addresses",),
+    ("remote",),
     ("media",),
     ("pose",),
     ("evidence",),
@@ -67,8 +69,10 @@ KEEPERS = {
     "matplotlib": ("plots",),
     "ffmpeg": ("normalizers.ffmpeg",),
     "imageio_ffmpeg": ("normalizers.ffmpeg",),
-    "httpx": ("submission.transport", "submission.session", "submission.client"),
-    "filelock": ("normalizers.write", "submission.journal", "cache.store"),
+    "httpx": ("remote.http", "submission.transport", "submission.session", "submission.client"),
+    "httpcore": ("remote.http",),
+    "fsspec": ("remote.stores",),
+    "filelock": ("remote.scratch", "normalizers.write", "submission.journal", "cache.store"),
     "platformdirs": ("home",),
 }
 

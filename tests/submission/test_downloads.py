@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from wan_prep.addresses import suffix_of
 from wan_prep.errors import DownloadFailed
 from wan_prep.rehearsal.server import clip
 from wan_prep.submission.client import fetch
-from wan_prep.submission.transfer import not_a_clip, suffix_of
+from wan_prep.submission.transfer import not_a_clip
 
 CONTENT = bytes(range(256)) * 40
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
+from wan_prep.addresses import is_url
 from wan_prep.api import judging
 from wan_prep.api.judging import PathLike, PersonLike, Progress, exact_s, quiet
 from wan_prep.errors import GateRefused, MediaUnreadable, WanPrepError
@@ -23,7 +24,6 @@ from wan_prep.submission.intent import (
     PreparedSubmission,
     dollars,
     intend,
-    is_url,
     local_input,
     must_be_allowed,
     priced,

@@ -16,6 +16,7 @@ from typing import Self
 
 import httpx
 
+from wan_prep.addresses import suffix_of
 from wan_prep.errors import (
     JournalError,
     NoOutputs,
@@ -59,7 +60,6 @@ from wan_prep.submission.transfer import (
     downloaded,
     keep_aside,
     not_a_clip,
-    suffix_of,
     uploaded,
 )
 from wan_prep.writing import refuse_replacing
