@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from wan_prep.errors import InputPathError
 from wan_prep.profile import Profile
+from wan_prep.remote.scratch import Scratch, scratch_of
+from wan_prep.remote.sources import RemotePolicy
 from wan_prep.report.model import Report
 from wan_prep.writing import refuse_replacing, write_text
 
@@ -24,21 +26,31 @@ def page(
     plan: Plan | None = None,
     after: tuple[Report, PathLike, PathLike] | None = None,
     profile: Profile | None = None,
+    remote: RemotePolicy | Scratch | None = None,
 ) -> str:
     """The HTML page of a report, with small pictures of both files.
 
     image, video: where the files are, if elsewhere than the report says.
     plan, after: what `fix` would do; the check of what it wrote, and where that is.
+    remote: as for `check`; a file with an address is fetched again.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
         InputPathError, MediaUnreadable: a file of the pair is gone, or has changed.
+        FetchFailed, FetchRefused, SourceChanged: so is what has an address.
     """
     from wan_prep.visual.html import render_html
     from wan_prep.visual.pictures import pair_pictures
 
     fixed = None if after is None else (after[0], pair_pictures(*after))
-    pictures = pair_pictures(report, image, video)
+    seen = report.evidence()
+    given = (image or report.image.path, video or report.video.path)
+    with scratch_of(remote, profile) as scratch:
+        files = [
+            scratch.local(each, sha256=None if evidence.info is None else evidence.info.sha256)
+            for each, evidence in zip(given, seen, strict=True)
+        ]
+        pictures = pair_pictures(report, *files)
     return render_html(report, pictures, plan=plan, after=fixed, profile=profile)
 
 
@@ -49,6 +61,7 @@ def write_page(
     image: PathLike | None = None,
     video: PathLike | None = None,
     profile: Profile | None = None,
+    remote: RemotePolicy | Scratch | None = None,
 ) -> None:
     """Write the visual report as one HTML file; it appears whole or not at all.
 
@@ -56,7 +69,7 @@ def write_page(
     the pair.
     """
     refuse_replacing(path, (image or report.image.path, video or report.video.path))
-    text = page(report, image, video, profile=profile)
+    text = page(report, image, video, profile=profile, remote=remote)
     try:
         write_text(Path(path), text)
     except OSError as exc:

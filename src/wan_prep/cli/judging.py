@@ -15,6 +15,7 @@ from wan_prep.cli.options import (
     PersonOptions,
     ProfileOpt,
     QuietOpt,
+    RemoteOptions,
     VerboseOpt,
     VideoArg,
     profile_asked,
@@ -48,6 +49,7 @@ def check(
     judging: JudgingOptions,
     people: PersonOptions,
     interval: IntervalOptions,
+    fetching: RemoteOptions,
     html: HtmlOpt = None,
     format: FormatOpt = Format.text,  # the option's name
     quiet: QuietOpt = False,
@@ -57,6 +59,7 @@ def check(
 
     Example: wan-prep check hero.png dance.mp4 --mode replace --resolution 720p
     Example: wan-prep check hero.png duet.mp4 --video-person left
+    Example: wan-prep check https://example.com/hero.png s3://bucket/dance.mp4
     """
     from wan_prep import api
 
@@ -64,7 +67,7 @@ def check(
     if html is not None:
         sources = (image, video, judging.profile, judging.pose_model)
         refuse_replacing(html, [path for path in sources if path])
-    with Progress(quiet) as progress:
+    with Progress(quiet) as progress, fetching.scratch(asked.profile) as remote:
         report = api.check(
             image,
             video,
@@ -79,18 +82,21 @@ def check(
             ignore=asked.ignore,
             pose_model=asked.pose_model,
             cache=asked.cache,
+            remote=remote,
             progress=progress,
         )
         if html is not None:
             progress("writing the page", 1.0)
-            api.write_page(report, html, image=image, video=video, profile=asked.profile)
+            api.write_page(
+                report, html, image=image, video=video, profile=asked.profile, remote=remote
+            )
     print_report(report, format, quiet=quiet, verbose=verbose)
     raise typer.Exit(asked.exit_code(report.verdict))
 
 
 @spelled_out
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video: path or URL.")],
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="S[,S…]", help="Look at the frames shown at these times."),
@@ -98,6 +104,7 @@ def inspect(
     *,
     judging: JudgingOptions,
     interval: IntervalOptions,
+    fetching: RemoteOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
@@ -122,6 +129,7 @@ def inspect(
             profile=asked.profile,
             pose_model=asked.pose_model,
             cache=asked.cache,
+            remote=fetching.policy(),
             progress=progress,
         )
     inspection = build_inspection(
