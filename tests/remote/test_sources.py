@@ -75,6 +75,8 @@ def test_an_address_is_named_without_what_may_be_secret(address: str, name: str)
         "https://",
         "https:///",
         "s3://",
+        "s3://bucket",
+        "s3://key:secret@bucket/x.png",
         "https://a.example/x.png\nHost: b.example",
         "https://a.example/\x00x.png",
         "https://:80/x.png",

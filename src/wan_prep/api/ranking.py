@@ -188,13 +188,15 @@ class _Looker:
         return seen
 
     def _look(self, source: PathLike, kind: Kind, person: PersonChoice) -> Evidence:
+        from wan_prep.cache.entry import at_path
+
         # Each address has a scratch of its own, so that one file at a time takes room.
         with scratch_of(self._remote, self._profile) as scratch:
             path = Path(scratch.local(source))
             seen = self._look_at(path, kind, person)
         if is_remote(source):
             return named(seen, path, source)
-        return seen if seen.path == str(path) else seen.changed(path=str(path))
+        return seen if seen.path == str(path) else at_path(seen, path)
 
     def _look_at(self, path: Path, kind: Kind, person: PersonChoice) -> Evidence:
         """The evidence of this content, under the name of the first file that had it."""

@@ -83,6 +83,11 @@ def scheme_of(address: str) -> str:
             f"{scheme}://…: no usable address; expected one such as {scheme}://"
             f"{'example.com' if scheme in HTTP else 'bucket'}/clip.mp4"
         )
+    if scheme in STORES and "@" in parts.netloc:
+        raise FetchRefused(
+            f"{scheme}://…: keys do not belong into the address of a store; hand them over as its "
+            "own tools do, in the environment or their settings"
+        )
     return scheme
 
 

@@ -39,6 +39,7 @@ def fetch_store(address: str, sink: Sink, limits: FetchLimits) -> None:
         )
         # Without a cache each read is one request for one part.
         with store.open(address, "rb", cache_type="none") as file:
+            _must_be_a_file(file.details, name)
             sink.expect(file.size)
             while chunk := file.read(_CHUNK_BYTES):
                 sink.write(chunk)
@@ -52,6 +53,11 @@ def fetch_store(address: str, sink: Sink, limits: FetchLimits) -> None:
         raise FetchFailed(
             f"{name} was cut off: {sink.size_bytes} bytes came of {size_bytes}; try again"
         )
+
+
+def _must_be_a_file(details: dict[str, Any], name: str) -> None:
+    if details.get("type") != "file":
+        raise FetchFailed(f"{name} is a folder; give the address of one file")
 
 
 def _patience(scheme: str, limits: FetchLimits) -> dict[str, Any]:
@@ -72,4 +78,6 @@ def _reason(exc: BaseException) -> str:
         return "the store does not allow it; check your credentials and what they may read"
     if isinstance(exc, TimeoutError) or any("Timeout" in each for each in names):
         return "no answer in time; try again"
+    if any("Connect" in each for each in names):
+        return "no connection to the store; check its address in your settings, and the network"
     return f"the store's client failed ({type(exc).__name__}); try again, or download it"
