@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wan_prep.errors import FetchRefused
+from wan_prep.ranking.words import shortened
 from wan_prep.remote.scratch import fetched
 from wan_prep.remote.sources import is_local, is_remote, scheme_of, shown
 
@@ -132,3 +133,18 @@ def test_a_double_colon_inside_a_key_is_part_of_it() -> None:
 )
 def test_addresses_that_are_not_of_the_public_internet(address: str, local: bool) -> None:
     assert is_local(address) is local
+
+
+@pytest.mark.parametrize(
+    ("addresses", "names"),
+    [
+        (["s3://bucket/a/x.png"], ["x.png"]),
+        (["s3://bucket/a/x.png", "s3://bucket/b/x.png"], ["a/x.png", "b/x.png"]),
+        (["s3://bucket/a/x.png", "/a/x.png"], ["s3://bucket/a/x.png", "/a/x.png"]),
+        (["https://a.example/ab.png", "https://a.example/ac.png"], ["ab.png", "ac.png"]),
+    ],
+)
+def test_a_table_leaves_out_what_all_addresses_share(
+    addresses: list[str], names: list[str]
+) -> None:
+    assert shortened(addresses) == names
