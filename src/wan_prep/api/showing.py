@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wan_prep.errors import InputPathError
 from wan_prep.profile import Profile
-from wan_prep.remote.scratch import Scratch, scratch_of
+from wan_prep.remote.scratch import Scratch
 from wan_prep.remote.sources import RemotePolicy
 from wan_prep.report.model import Report
 from wan_prep.writing import refuse_replacing, write_text
@@ -43,14 +43,7 @@ def page(
     from wan_prep.visual.pictures import pair_pictures
 
     fixed = None if after is None else (after[0], pair_pictures(*after))
-    seen = report.evidence()
-    given = (image or report.image.path, video or report.video.path)
-    with scratch_of(remote, profile) as scratch:
-        files = [
-            scratch.local(each, sha256=None if evidence.info is None else evidence.info.sha256)
-            for each, evidence in zip(given, seen, strict=True)
-        ]
-        pictures = pair_pictures(report, *files)
+    pictures = pair_pictures(report, image, video, remote=remote)
     return render_html(report, pictures, plan=plan, after=fixed, profile=profile)
 
 
