@@ -568,12 +568,21 @@ def judged(
     def install(verdict: str) -> list[tuple[str, str, str, str]]:
         asked: list[tuple[str, str, str, str]] = []
 
-        def check(image: Path, video: Path, *, mode: str, resolution: str, **_: Any) -> Report:
+        def check(
+            image: Path | str,
+            video: Path | str,
+            *,
+            mode: str,
+            resolution: str,
+            remote: Any,
+            **_: Any,
+        ) -> Report:
             asked.append((str(image), str(video), mode, resolution))
+            files = [Path(remote.local(given)) for given in (image, video)]
             return report(
                 verdict,
-                image={"path": str(image), "sha256": sha256_of(image)},
-                video={"path": str(video), "sha256": sha256_of(video)},
+                image={"path": str(image), "sha256": sha256_of(files[0])},
+                video={"path": str(video), "sha256": sha256_of(files[1])},
                 mode=mode,
                 resolution=resolution,
                 video_evidence=make.video(),

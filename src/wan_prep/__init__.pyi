@@ -30,6 +30,8 @@ from .errors import (
     DependencyMissing,
     DownloadFailed,
     EvidenceMissing,
+    FetchFailed,
+    FetchRefused,
     GateRefused,
     InputPathError,
     JobNotFound,
@@ -59,6 +61,8 @@ from .planning.model import Plan
 from .planning.options import PlanOptions
 from .profile import Profile, default_profile, load_profile
 from .ranking.model import Ranking
+from .remote.scratch import Scratch
+from .remote.sources import RemotePolicy
 from .report.model import Report
 from .report.modes import ModeComparison
 from .submission.jobs import Job, Prediction
@@ -75,6 +79,8 @@ __all__ = [
     "DownloadFailed",
     "Evidence",
     "EvidenceMissing",
+    "FetchFailed",
+    "FetchRefused",
     "Finding",
     "GateRefused",
     "InputPathError",
@@ -97,8 +103,10 @@ __all__ = [
     "Ranking",
     "RateLimited",
     "Rejected",
+    "RemotePolicy",
     "ReplyInvalid",
     "Report",
+    "Scratch",
     "ServiceUnreachable",
     "SourceChanged",
     "SubmissionError",

@@ -151,6 +151,15 @@ class Submission(_ProfileModel):
         return self.limits[name].value
 
 
+class Remote(_ProfileModel):
+    """How patient and how generous fetching files by their addresses is."""
+
+    limits: dict[str, Limit]
+
+    def limit(self, name: str) -> float:
+        return self.limits[name].value
+
+
 class Profile(_ProfileModel):
     """All figures of one service. Look-ups by name fail loudly where a name is unknown."""
 
@@ -158,6 +167,7 @@ class Profile(_ProfileModel):
     version: str
     service: Service
     submission: Submission
+    remote: Remote
     severity: Severities
     limits: dict[str, Limit]
     tolerances: dict[str, Tolerance]

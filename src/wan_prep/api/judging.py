@@ -15,6 +15,8 @@ from wan_prep.evidence import Evidence
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.remote.scratch import Scratch, scratch_of
+from wan_prep.remote.sources import RemotePolicy, is_remote, shown
 from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 PathLike = str | Path
 PersonLike = PersonChoice | str | int
 """Whom a picture is looked at for: as on the command line, `left`, `2` or `0.3,0.5`."""
+RemoteLike = RemotePolicy | Scratch
+"""What may be fetched; or a scratch in which what was fetched stays for the next call."""
 Progress = Callable[[str, float], None]
 """Called with what is being done and its share done, 0 … 1."""
 
@@ -57,11 +61,13 @@ def check(
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
     cache: CacheLike | None = None,
+    remote: RemoteLike | None = None,
     progress: Progress = quiet,
 ) -> Report:
     """Judge whether a reference image and a driving video fit together.
 
-    image, video: paths, or evidence from `observe`, which is not looked at again.
+    image, video: paths; addresses (https, http, s3, gs), which are fetched for as long as they are
+        looked at; or evidence from `observe`, which is not looked at again.
     start, end: the part of the clip that counts, in s from its first frame; `start` becomes the
         first frame. They apply to a path; evidence has its own.
     person: whom to look at where there are several people: `largest` (the main one, the default),
@@ -71,11 +77,14 @@ def check(
     cache: what is seen in a file is kept here, and a file that is known is not looked at again; a
         `Cache`, or a folder. None: nothing is kept, because whoever calls a library does not expect
         it to write to their disk.
+    remote: what may be fetched besides the addresses themselves; None: no local hosts, and no
+        redirects to others. Or a `Scratch`, in which files stay for the next call.
 
     What is wrong with the files or the pair is in the report's findings.
 
     Raises:
         InputPathError: a path is missing or not a regular file.
+        FetchFailed, FetchRefused: an address that cannot, or may not, be fetched.
         WanPrepError: a setting that cannot be (an unknown check, an empty part of the clip).
     """
     figures = profile or default_profile()
@@ -104,12 +113,14 @@ def check(
             )
     needs_model = not (isinstance(image, Evidence) and isinstance(video, Evidence))
     with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_of(remote, figures))
+        picture, clip = (at_hand(given, scratch, progress) for given in (image, video))
         network = stack.enter_context(Estimating(estimator, pose_model, needs_model))
         looking = _Looking(network, figures, cache, progress)
         # The clip's decoding begins here and goes on while the model loads.
-        see_video = looking.begin_video(video, persons["video"], begin, stop, stack)
-        image_evidence = looking.at_image(image, persons["image"])
-        video_evidence = see_video()
+        see_video = looking.begin_video(clip, persons["video"], begin, stop, stack)
+        image_evidence = named(looking.at_image(picture, persons["image"]), picture, image)
+        video_evidence = named(see_video(), clip, video)
     return build_report(
         image_evidence,
         video_evidence,
@@ -133,6 +144,7 @@ def observe(
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
     cache: CacheLike | None = None,
+    remote: RemoteLike | None = None,
     progress: Progress = quiet,
 ) -> Evidence:
     """What is seen in one file: numbers, no pixels; reusable in any number of pairs.
@@ -141,10 +153,11 @@ def observe(
     at: look at the frames displayed at exactly these times instead of sampling the clip.
     person: whom to look at where there are several people, as for `check`; the one chosen in the
         first frame that shows them is followed through the clip. With `at` each frame stands alone.
-    cache: as for `check`; what is seen `at` single times is not kept.
+    cache, remote: as for `check`; what is seen `at` single times is not kept.
 
     Raises:
         InputPathError: the path is missing or not a regular file.
+        FetchFailed, FetchRefused: an address that cannot, or may not, be fetched.
         WanPrepError: `end` before `start`, a negative time, one at which the clip is over, or `at`
             together with a part of the clip.
     """
@@ -152,26 +165,50 @@ def observe(
     begin, stop = _part(start, end)
     meant = PersonChoice.of(person)
     _must_open(path)
-    actual = kind or kind_of(path, figures)
-    if at is not None and actual == "image":
-        raise WanPrepError(f"{path}: a still has no times; --at is for videos")
     if at is not None and (begin > 0 or stop is not None):
         raise WanPrepError(
             "--at looks at frames of the whole clip; give it without --start and --end"
         )
     times = None if at is None else _moments(at)
     with ExitStack() as stack:
+        file = stack.enter_context(scratch_of(remote, figures)).local(path, progress=progress)
+        actual = kind or kind_of(file, figures)
+        if at is not None and actual == "image":
+            raise WanPrepError(f"{shown(path)}: a still has no times; --at is for videos")
         network = stack.enter_context(Estimating(estimator, pose_model, needed=True))
         if times is not None:
             from wan_prep.observing import observe_video_at
 
-            seen = observe_video_at(path, network, times, figures, person=meant)
+            seen = observe_video_at(file, network, times, figures, person=meant)
+            seen = named(seen, file, path)
             _must_be_shown(times, seen)
             return seen
         looking = _Looking(network, figures, cache, progress)
         if actual == "image":
-            return looking.at_image(path, meant)
-        return looking.begin_video(path, meant, begin, stop, stack)()
+            return named(looking.at_image(file, meant), file, path)
+        return named(looking.begin_video(file, meant, begin, stop, stack)(), file, path)
+
+
+def at_hand(
+    given: PathLike | Evidence, scratch: Scratch, progress: Progress
+) -> PathLike | Evidence:
+    """A path where the content of an address is; a path or evidence as it is."""
+    if isinstance(given, Evidence):
+        return given
+    return scratch.local(given, progress=progress)
+
+
+def named(seen: Evidence, file: PathLike | Evidence, source: PathLike | Evidence) -> Evidence:
+    """The evidence of `file` under the name of the address that it was fetched from."""
+    if file is source or isinstance(source, Evidence):
+        return seen
+    name = shown(source)
+    info = seen.info and seen.info.model_copy(update={"path": name})
+    defects = tuple(
+        each.model_copy(update={"message": each.message.replace(str(file), name)})
+        for each in seen.defects
+    )
+    return seen.model_copy(update={"path": name, "info": info, "defects": defects})
 
 
 def selection_of(
@@ -342,10 +379,12 @@ def exact_s(value: float | Fraction) -> Fraction:
 
 
 def _must_open(path: PathLike) -> None:
+    """An address is looked at when it is fetched."""
     _import_native()
     from wan_prep.media.files import open_check
 
-    open_check(path)
+    if not is_remote(path):
+        open_check(path)
 
 
 def _import_native() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from wan_prep.api.judging import PathLike, PersonLike, Progress, check, quiet
+from wan_prep.api.judging import PathLike, PersonLike, Progress, RemoteLike, check, quiet
 from wan_prep.evidence import Evidence
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Profile, Resolution, default_profile
@@ -32,6 +32,7 @@ def compare_modes(
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
     cache: CacheLike | None = None,
+    remote: RemoteLike | None = None,
     progress: Progress = quiet,
 ) -> ModeComparison:
     """Judge a pair in mode animate and in mode replace, and say which fits better, and why.
@@ -54,6 +55,7 @@ def compare_modes(
         pose_model=pose_model,
         estimator=estimator,
         cache=cache,
+        remote=remote,
         progress=progress,
     )
     replace = check(

@@ -17,6 +17,7 @@ from wan_prep.cli.options import (
     JudgingOptions,
     PersonOptions,
     QuietOpt,
+    RemoteOptions,
     spelled_out,
 )
 from wan_prep.cli.output import (
@@ -115,6 +116,7 @@ def batch(
     ] = False,
     judging: JudgingOptions,
     people: PersonOptions,
+    fetching: RemoteOptions,
     planning: PlanningOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
@@ -144,6 +146,7 @@ def batch(
         ignore=asked.ignore,
         pose_model=asked.pose_model,
         cache=asked.cache,
+        remote=fetching.policy(),
         with_report=with_reports,
     )
     with Progress(quiet) as show:

@@ -18,6 +18,7 @@ from wan_prep.cli.options import (
     PersonOptions,
     ProfileOpt,
     QuietOpt,
+    RemoteOptions,
     VerboseOpt,
     VerdictFormatOpt,
     VideoArg,
@@ -139,6 +140,7 @@ def check(
     judging: CheckingOptions,
     people: PersonOptions,
     interval: IntervalOptions,
+    fetching: RemoteOptions,
     html: HtmlOpt = None,
     format: VerdictFormatOpt = VerdictFormat.text,  # the option's name
     quiet: QuietOpt = False,
@@ -150,6 +152,7 @@ def check(
     Example: wan-prep check hero.png duet.mp4 --video-person left
     Example: wan-prep check hero.png dance.mp4 --mode both
     Example: wan-prep check hero.png dance.mp4 --format github
+    Example: wan-prep check https://example.com/hero.png s3://bucket/dance.mp4
     """
     from wan_prep import api
 
@@ -169,7 +172,8 @@ def check(
         "pose_model": asked.pose_model,
         "cache": asked.cache,
     }
-    with Progress(quiet) as progress:
+    with Progress(quiet) as progress, fetching.scratch(asked.profile) as remote:
+        options["remote"] = remote
         both = None
         if asked.in_both_modes:
             both = api.compare_modes(image, video, progress=progress, **options)
@@ -178,7 +182,9 @@ def check(
             report = api.check(image, video, mode=asked.mode, progress=progress, **options)
         if html is not None:
             progress("writing the page", 1.0)
-            api.write_page(report, html, image=image, video=video, profile=asked.profile)
+            api.write_page(
+                report, html, image=image, video=video, profile=asked.profile, remote=remote
+            )
     if both is None:
         print_report(report, format, quiet=quiet, verbose=verbose)
     else:
@@ -188,7 +194,7 @@ def check(
 
 @spelled_out
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video: path or URL.")],
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="S[,S…]", help="Look at the frames shown at these times."),
@@ -197,6 +203,7 @@ def inspect(
     judging: JudgingOptions,
     interval: IntervalOptions,
     poses: PoseOptions,
+    fetching: RemoteOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
@@ -226,6 +233,7 @@ def inspect(
             profile=asked.profile,
             pose_model=asked.pose_model,
             cache=asked.cache,
+            remote=fetching.policy(),
             progress=progress,
         )
         if poses.skeleton is not None and evidence.info is not None:

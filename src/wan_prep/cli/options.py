@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wan_prep.cache.store import Cache
     from wan_prep.pose.choice import PersonChoice
     from wan_prep.profile import Profile
+    from wan_prep.remote.scratch import Scratch
+    from wan_prep.remote.sources import RemotePolicy
     from wan_prep.settings import Settings
 
 
@@ -84,8 +86,12 @@ class Resolution(Enum):
 
 
 # Paths stay text up to the library: `Path("")` would turn an empty argument into the folder ".".
-ImageArg = Annotated[str, typer.Argument(metavar="IMAGE", help="The character's picture.")]
-VideoArg = Annotated[str, typer.Argument(metavar="VIDEO", help="The video of a moving person.")]
+ImageArg = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="The character's picture, or its URL.")
+]
+VideoArg = Annotated[
+    str, typer.Argument(metavar="VIDEO", help="The video of a person, or its URL.")
+]
 ModeOpt = Annotated[
     Mode | None,
     typer.Option(
@@ -271,6 +277,33 @@ class IntervalOptions:
         float | None,
         typer.Option("--end", metavar="S", help="Use the clip up to this time, in s."),
     ] = None
+
+
+@dataclass(frozen=True)
+class RemoteOptions:
+    """What may be fetched, besides the addresses that are given."""
+
+    allow_local_hosts: Annotated[
+        bool,
+        typer.Option(
+            "--allow-local-hosts", help="Fetch from this machine and private networks, too."
+        ),
+    ] = False
+    allow_redirects: Annotated[
+        bool, typer.Option("--allow-redirects", help="Follow redirects to other hosts.")
+    ] = False
+
+    def scratch(self, profile: Profile) -> Scratch:
+        """Where files are kept that this command fetches, each once."""
+        from wan_prep.remote.scratch import Scratch
+
+        return Scratch(self.policy(), profile)
+
+    def policy(self) -> RemotePolicy:
+        """The same for commands that fetch many files, one at a time."""
+        from wan_prep.remote.sources import RemotePolicy
+
+        return RemotePolicy(self.allow_local_hosts, self.allow_redirects)
 
 
 def settings_here() -> Settings:

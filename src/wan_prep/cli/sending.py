@@ -17,6 +17,7 @@ from wan_prep.cli.options import (
     PersonOptions,
     ProfileOpt,
     QuietOpt,
+    RemoteOptions,
     VerboseOpt,
     profile_asked,
     spelled_out,
@@ -101,6 +102,7 @@ def submit(
     *,
     judging: JudgingOptions,
     people: PersonOptions,
+    fetching: RemoteOptions,
     options: SubmissionOptions,
 ) -> None:
     """Check a pair, estimate its cost, and submit it.
@@ -117,7 +119,7 @@ def submit(
 
     asked = judging.with_settings(people)
     most = None if options.max_cost is None else dollars(options.max_cost)
-    ready = _prepared(pair, video, options, judging, people, asked)
+    ready = _prepared(pair, video, options, judging, people, fetching, asked)
     let_through = partial(
         ready.pass_gate,
         allow_not_ready=options.allow_not_ready,
@@ -307,6 +309,7 @@ def _prepared(
     options: SubmissionOptions,
     judging: JudgingOptions,
     people: PersonOptions,
+    fetching: RemoteOptions,
     asked: Judging,
 ) -> PreparedSubmission:
     from wan_prep.api.sending import prepared
@@ -334,6 +337,7 @@ def _prepared(
             image_person=None if knows_whom else asked.image_person,
             video_person=None if knows_whom else asked.video_person,
             pose_model=asked.pose_model,
+            remote=fetching.policy(),
             cache=asked.cache,
             progress=progress,
         )

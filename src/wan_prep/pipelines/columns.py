@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wan_prep.api.fixing import normalize, plan
+from wan_prep.api.fixing import NormalizedPair, normalize, plan
 from wan_prep.api.judging import Estimating, PathLike, PersonLike, check, observe, selection_of
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
@@ -29,6 +29,8 @@ from wan_prep.planning.options import PlanOptions
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.remote.scratch import Scratch
+from wan_prep.remote.sources import RemotePolicy, is_remote
 
 if TYPE_CHECKING:
     from wan_prep.api.judging import CacheLike
@@ -61,6 +63,7 @@ class Judging:
     ignore: tuple[str, ...] = ()
     pose_model: PathLike | None = None
     cache: CacheLike | None = None
+    remote: RemotePolicy | None = None
     with_report: bool = True
 
     def __post_init__(self) -> None:
@@ -133,6 +136,7 @@ class Looker:
                 profile=self.judging.figures,
                 estimator=self.estimator,
                 cache=cache,
+                remote=self.judging.remote,
             )
         return seen if as_it_is is None else self._remembered((kind, as_it_is), seen)
 
@@ -324,20 +328,34 @@ class FixPairs(CheckPairs):
         before = self._checked(row, cells)
         given = judged(before, with_report=self.judging.with_report)
         was = {"verdict_before": before.verdict, "score_before": before.score}
-        network = self.looker.estimator
         try:
-            made = plan(before, self._options, profile=self.judging.figures, estimator=network)
-            pair = normalize(
-                made,
-                self.folder / row.folder_name,
-                overwrite=self._overwrite,
-                profile=self.judging.figures,
-                estimator=network,
-            )
+            pair = self._fixed(row, before)
         except WanPrepError as exc:
             return self.result(cells, **given, **was, **failed(exc))
         after = judged(pair.after, with_report=self.judging.with_report)
         return self.result(cells, status="fixed", folder=str(pair.folder), **was, **after)
+
+    def _fixed(self, row: PairRow, before: Report) -> NormalizedPair:
+        figures, network = self.judging.figures, self.looker.estimator
+        with Scratch(self.judging.remote, figures) as remote:
+            made = plan(
+                before,
+                self._options,
+                video=row.video,
+                profile=figures,
+                estimator=network,
+                remote=remote,
+            )
+            return normalize(
+                made,
+                self.folder / row.folder_name,
+                image=row.image,
+                video=row.video,
+                overwrite=self._overwrite,
+                profile=figures,
+                estimator=network,
+                remote=remote,
+            )
 
 
 # ---- evidence on its way from one process to another
@@ -376,8 +394,11 @@ def _as_list(column: Sequence[Any]) -> list[Any]:
     return list(column)
 
 
-def _identity(path: str) -> tuple[str, int, int, int, int] | None:
-    """Changes when the file does; None where there is none, or it is elsewhere."""
+def _identity(path: str) -> tuple[str, int, int, int, int] | str | None:
+    """Changes when the file does; None where there is none. An address is taken to hold the same
+    as long as a worker remembers it."""
+    if is_remote(path):
+        return path
     try:
         state = Path(path).stat()
     except (OSError, ValueError):
