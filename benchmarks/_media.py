@@ -18,7 +18,9 @@ from PIL import Image
 import wan_prep
 from wan_prep import api
 from wan_prep.evidence import Evidence, Subject
-from wan_prep.measures import Measures, measure, subject_in_frame
+from wan_prep.measures.model import Measures
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import subject_in_frame
 from wan_prep.media.frames import frames_at
 from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.report.model import Report

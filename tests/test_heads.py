@@ -28,16 +28,16 @@ from wan_prep.geometry import (
     view_angles,
     view_from_angles,
 )
-from wan_prep.measures import (
+from wan_prep.measures.model import typical
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
     cut_edges,
     frame_height_m,
-    measure,
     plumb_deg,
     room_for_body,
     shot_class,
-    typical,
 )
 from wan_prep.normalizers.verify import verify_subject
 from wan_prep.planning.assemble import make_plan

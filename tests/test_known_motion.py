@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 
 from wan_prep import api
-from wan_prep.measures import Measures, anchor_xy, measure, subject_in_frame
+from wan_prep.measures.model import Measures
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import anchor_xy, subject_in_frame
 from wan_prep.pose.mediapipe import MediapipeEstimator
 
 pytestmark = pytest.mark.model

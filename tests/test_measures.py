@@ -11,31 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan_prep.geometry import Box, Size
-from wan_prep.measures import (
+from wan_prep.measures.face import face_crop, face_crop_share, face_px
+from wan_prep.measures.model import Measures, ShotPair, typical
+from wan_prep.measures.pair import (
     HEADS_ALIKE,
-    Measures,
-    ShotPair,
-    SubjectInFrame,
-    anchor_xy,
     aspect_gap,
-    body_parts,
     compare_proportions,
     confidences,
-    cut_edges,
-    display_aspect,
-    face_crop,
-    face_crop_share,
-    face_px,
-    frame_height_m,
-    headroom,
     limb_angles,
     limb_angles_in_plane,
     measure,
+    zoom_ratio,
+)
+from wan_prep.measures.side import (
+    SubjectInFrame,
+    anchor_xy,
+    body_parts,
+    cut_edges,
+    display_aspect,
+    frame_height_m,
+    headroom,
     plumb_deg,
     shot_class,
     subject_in_frame,
-    typical,
-    zoom_ratio,
 )
 from wan_prep.pose.skeleton import ANKLES, HEAD, HIPS, KNEES, LIMBS, SHOULDERS, Joint
 

@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.fragments import badge, card, inert
-from wan_prep.measures import Measures, SubjectInFrame, measure, subject_in_frame, typical
+from wan_prep.measures.model import Measures, typical
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import SubjectInFrame, subject_in_frame
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 
 

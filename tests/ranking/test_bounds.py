@@ -10,12 +10,11 @@ import pytest
 from wan_prep.analyzers import RULES
 from wan_prep.findings import PairContext
 from wan_prep.geometry import view_angles
-from wan_prep.measures import (
+from wan_prep.measures.pair import limb_weights, measure
+from wan_prep.measures.side import (
     anchor_xy,
     cuts,
     frame_height_m,
-    limb_weights,
-    measure,
     shot_level,
     subject_in_frame,
     view_matrix,

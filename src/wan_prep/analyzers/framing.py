@@ -22,7 +22,9 @@ from wan_prep.findings import (
     believed,
     by_tolerance,
 )
-from wan_prep.measures import SHOT_WORDS, Measures, comparable, cuts, headroom
+from wan_prep.measures.model import SHOT_WORDS, Measures
+from wan_prep.measures.pair import comparable
+from wan_prep.measures.side import cuts, headroom
 
 _CROP = Fix(applicability=Applicability.SAFE, title="crop both to one framing")
 _RETAKE = Fix(

@@ -19,7 +19,7 @@ from wan_prep.findings import (
     Severity,
     by_tolerance,
 )
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 
 _RETAKE = Fix(
     applicability=Applicability.MANUAL,

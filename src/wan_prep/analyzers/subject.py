@@ -32,7 +32,7 @@ from wan_prep.findings import (
     by_tolerance,
 )
 from wan_prep.geometry import bounding_box, box_leaving_out, view_angles
-from wan_prep.measures import larger_others
+from wan_prep.measures.side import larger_others
 from wan_prep.pose.body import ramp, sight, sight_in
 from wan_prep.pose.skeleton import LIMBS, Joint
 from wan_prep.profile import Profile

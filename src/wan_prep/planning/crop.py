@@ -23,11 +23,11 @@ from wan_prep.geometry import (
     bounding_box,
     box_leaving_out,
 )
-from wan_prep.measures import (
+from wan_prep.measures.face import face_px
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_in_picture,
     cut_edges,
-    face_px,
     inside,
     larger_others,
     room_for_body,

@@ -24,12 +24,8 @@ from numpy.typing import NDArray
 from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext, Rule
 from wan_prep.geometry import Floats
-from wan_prep.measures import (
-    HEAD_AGAINST_BODY,
-    HEADS_ALIKE,
-    display_aspect,
-    subject_in_frame,
-)
+from wan_prep.measures.pair import HEAD_AGAINST_BODY, HEADS_ALIKE
+from wan_prep.measures.side import display_aspect, subject_in_frame
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 from wan_prep.ranking.traits import Look, Traits
 from wan_prep.report.scoring import FAMILIES, MOST_LOST, evaluate, family_loss, possible_starts
@@ -555,7 +551,7 @@ def _sures(look: Look, of_heads: bool) -> tuple[Floats, Floats, Floats]:
 
 
 def _zoom(a: Look, b: Look, of_heads: bool) -> tuple[Floats, Floats]:
-    """(n, T) ln of `measures.zoom_ratio`, NaN where unknown, and its confidence."""
+    """(n, T) ln of `measures.pair.zoom_ratio`, NaN where unknown, and its confidence."""
     joints, faces = b.log_height - a.log_height, a.log_face - b.log_face
     recognised = np.minimum(a.recognised, b.recognised)
     both = np.minimum(a.sure_size, b.sure_size)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wan_prep.analyzers.subject import FORESHORTENED_EDGE_DEG
 from wan_prep.geometry import FACING, Floats
-from wan_prep.measures import BODY_BELOW_HEADS, TURNED, SubjectInFrame
+from wan_prep.measures.side import BODY_BELOW_HEADS, TURNED, SubjectInFrame
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import (
     FACE_IN_HEAD_WH,
@@ -245,7 +245,7 @@ class Traits:
 
 
 def _rounded(confidences: Floats) -> Floats:
-    """As `measures.confidences` rounds them; numpy rounds ties otherwise."""
+    """As `measures.pair.confidences` rounds them; numpy rounds ties otherwise."""
     return np.array([round(value, 4) for value in confidences.tolist()])
 
 

@@ -13,13 +13,13 @@ from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import Inconclusive, NotApplicable, PairContext, Severity
 from wan_prep.geometry import view_angles
-from wan_prep.measures import (
-    Measures,
+from wan_prep.measures.face import face_px
+from wan_prep.measures.model import Measures
+from wan_prep.measures.pair import aspect_gap
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
-    aspect_gap,
     cut_edges,
-    face_px,
     frame_height_m,
     headroom,
     shot_class,
