@@ -28,8 +28,8 @@ from wan_prep.geometry import (
     view_angles,
     view_from_angles,
 )
-from wan_prep.measures.model import typical
-from wan_prep.measures.pair import measure
+from wan_prep.measures import pair
+from wan_prep.measures.model import Measures, typical
 from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
@@ -61,6 +61,10 @@ SIZE = Size(720, 1280)
 PROFILE = default_profile()
 OF_LIMBS = {"WP401", "WP402", "WP404", "WP512", "WP513"}
 angles = st.floats(-60.0, 60.0)
+
+
+def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
+    return pair.measure(image, video, PROFILE)
 
 
 def framed(subject: Subject, content: Box = UNIT_BOX) -> SubjectInFrame:
@@ -296,7 +300,7 @@ def test_room_for_a_body_by_hand(make: Any, middle_y: float, room: float) -> Non
     """The face is 219 px tall, so the head is 300 px; its chin lies 109.5 px below the middle. Of
     the 1280 px, 0.49, 0.91, 1.77 and 3.05 heads lie below it."""
     head = make.head(span_px=219.0 / 1.25, middle=(0.5, middle_y))
-    assert room_for_body(framed(head)) == pytest.approx(room, abs=1e-3)
+    assert room_for_body(framed(head), PROFILE) == pytest.approx(room, abs=1e-3)
 
 
 def test_what_may_be_a_body_is_kept(make: Any) -> None:

@@ -11,16 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan_prep.geometry import Box, Size
+from wan_prep.measures import pair
 from wan_prep.measures.face import face_crop, face_crop_share, face_px
 from wan_prep.measures.model import Measures, ShotPair, typical
 from wan_prep.measures.pair import (
     HEADS_ALIKE,
     aspect_gap,
     compare_proportions,
-    confidences,
     limb_angles,
     limb_angles_in_plane,
-    measure,
     zoom_ratio,
 )
 from wan_prep.measures.side import (
@@ -36,6 +35,17 @@ from wan_prep.measures.side import (
     subject_in_frame,
 )
 from wan_prep.pose.skeleton import ANKLES, HEAD, HIPS, KNEES, LIMBS, SHOULDERS, Joint
+from wan_prep.profile import default_profile
+
+PROFILE = default_profile()
+
+
+def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
+    return pair.measure(image, video, PROFILE)
+
+
+def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
+    return pair.confidences(image, video, PROFILE)
 
 
 def moved(make: Any, **places: tuple[float, float, float]) -> np.ndarray:

@@ -203,6 +203,7 @@ class MeasuredPair:
 
     image: Evidence
     video: Evidence
+    profile: Profile
 
     @cached_property
     def image_subject(self) -> SubjectInFrame | None:
@@ -218,7 +219,7 @@ class MeasuredPair:
         if image is None:
             return ()
         return tuple(
-            Moment(o, measure(image, subject_in_frame(self.video, o.subject)))
+            Moment(o, measure(image, subject_in_frame(self.video, o.subject), self.profile))
             for o in self.video.observations
             if o.subject is not None
         )
@@ -248,7 +249,7 @@ class PairContext:
     best: BestStart | None = None
     """The start that would score best, where it was looked for."""
     measured: MeasuredPair | None = field(default=None, repr=False, compare=False)
-    """Of the same evidence, where it was measured before; of other evidence it is not used."""
+    """Of the same evidence and profile, where it was measured before; of others it is not used."""
 
     def tolerance(self, name: str) -> Tolerance:
         """The profile's tolerance in this mode."""
@@ -261,9 +262,12 @@ class PairContext:
     @cached_property
     def pair(self) -> MeasuredPair:
         known = self.measured
-        if known is not None and known.image is self.image and known.video is self.video:
+        mine = (self.image, self.video, self.profile)
+        if known is not None and all(
+            a is b for a, b in zip((known.image, known.video, known.profile), mine, strict=True)
+        ):
             return known
-        return MeasuredPair(self.image, self.video)
+        return MeasuredPair(*mine)
 
     @property
     def image_subject(self) -> SubjectInFrame | None:

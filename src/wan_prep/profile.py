@@ -182,6 +182,8 @@ class Profile(_ProfileModel):
                 raise ValueError(f"limits.{name} must be at least 1")
         if self.limits["segment_overlap"].value >= self.limits["segment_frames"].value:
             raise ValueError("limits.segment_overlap must be below segment_frames")
+        if self.limits["body_room_min"].value >= self.limits["body_room_full"].value:
+            raise ValueError("limits.body_room_min must be below body_room_full")
         return self
 
     def limit(self, name: str) -> float:

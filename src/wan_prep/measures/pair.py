@@ -29,6 +29,7 @@ from wan_prep.measures.side import (
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import HEAD_SEEN
 from wan_prep.pose.skeleton import LIMBS, Joint
+from wan_prep.profile import Profile
 
 HEADS_ALIKE = 0.2
 """Log ratio of joint scale to face scale at which faces lose most of their weight: the heads then
@@ -38,7 +39,7 @@ HEAD_AGAINST_BODY = 0.5
 the head is as large as an adult's."""
 
 
-def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
+def measure(image: SubjectInFrame, video: SubjectInFrame, profile: Profile) -> Measures:
     """All measures of the image's subject against the video's at one time.
 
     Where either is nothing but a head, heads are compared; only the shot tells of the rest.
@@ -51,7 +52,7 @@ def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
         only_video=_labels(shown_video & ~shown_image),
     )
     shot_distance = abs(shot_level(image) - shot_level(video))
-    confidence = confidences(image, video)
+    confidence = confidences(image, video, profile)
     image, video = comparable(image, video)
     offset = anchor_xy(image) - anchor_xy(video)
     a, b = view_matrix(image), view_matrix(video)
@@ -101,7 +102,7 @@ def _difference(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else wrap_deg(a - b)
 
 
-def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
+def confidences(image: SubjectInFrame, video: SubjectInFrame, profile: Profile) -> dict[str, float]:
     """Confidence 0 … 1 of each measure: the lower one of its two sides.
 
     It grows with the visibility of the joints that a measure uses (out of the picture: 0), and with
@@ -112,7 +113,7 @@ def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float
     """
     compared = _of_heads if _by_head(image, video) else _of_bodies
     least = {
-        "shot": min(shot_confidence(image), shot_confidence(video)),
+        "shot": min(shot_confidence(image, profile), shot_confidence(video, profile)),
         **compared(image, video),
     }
     return {name: round(value, 4) for name, value in least.items()}

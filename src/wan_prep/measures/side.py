@@ -37,13 +37,11 @@ from wan_prep.pose.body import (
     sight_in,
 )
 from wan_prep.pose.skeleton import Joint
+from wan_prep.profile import Profile
 
 TURNED = 0.5
 """Factor of the confidence for a body whose sides were exchanged: its turn is less exact, and the
 depth of its limbs is unknown (docs/calibration.md)."""
-# Middle and half width, in heads of picture below the chin, of the ramp between too little to show
-# a body and enough to show most of one.
-BODY_BELOW_HEADS = (1.75, 0.75)
 _STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES)
 # Shares of the body's mass about shoulders, hips and knees: head, arms and half the trunk; the
 # other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
@@ -353,24 +351,25 @@ def confidence_of_body(s: SubjectInFrame, limbs: float) -> dict[str, float]:
     }
 
 
-def room_for_body(s: SubjectInFrame) -> float:
+def room_for_body(s: SubjectInFrame, profile: Profile) -> float:
     """How surely a body would be seen below a head, had it been recognised, 0 … 1; 0 for bodies.
 
-    0 where less than a head's height of picture lies below the chin, 1 from two and a half on: the
-    hips of an adult lie three heads below the chin, those of drawn figures less.
+    0 up to `body_room_min` of the profile, 1 from `body_room_full` on, in heads of picture below
+    the chin.
     """
     if not s.subject.is_head:
         return 0.0
     face = _face_box(s.subject)
     heads = (s.content.bottom - face.bottom) / (face.height / FACE_IN_HEAD_WH[1])
-    return float(ramp(np.asarray(heads), *BODY_BELOW_HEADS))
+    least, full = profile.limit("body_room_min"), profile.limit("body_room_full")
+    return float(ramp(np.asarray(heads), (least + full) / 2.0, (full - least) / 2.0))
 
 
-def shot_confidence(s: SubjectInFrame) -> float:
+def shot_confidence(s: SubjectInFrame, profile: Profile) -> float:
     """Whether a joint in the picture is seen or hidden decides the shot class; of a head alone,
     whether there is a body that was not recognised."""
     if s.subject.is_head:
-        return 1.0 - room_for_body(s)
+        return 1.0 - room_for_body(s, profile)
     shown = inside(s)
     lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if shown[j]]
     decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]

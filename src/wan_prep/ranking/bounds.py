@@ -136,14 +136,13 @@ class Bounds:
     ) -> None:
         self.image_count, self.video_count = len(images), len(videos)
         self._judge, self._doubt = judge, _Doubt(judge.profile)
-        foreshortened = judge.profile.limit("foreshortened")
         self._images = Traits(
             [subject_in_frame(e, o.subject) for e in images for o in e.found[:1] if o.subject],
-            foreshortened,
+            judge.profile,
         )
         self._samples = Traits(
             [subject_in_frame(e, o.subject) for e in videos for o in e.found if o.subject],
-            foreshortened,
+            judge.profile,
         )
         counts = [len(e.found) for e in videos]
         self._first = np.concatenate([[0], np.cumsum(counts)])
