@@ -29,6 +29,7 @@ from wan_prep.geometry import (
     view_from_angles,
 )
 from wan_prep.measures import pair
+from wan_prep.measures.confidence import room_for_body
 from wan_prep.measures.model import Measures, typical
 from wan_prep.measures.side import (
     SubjectInFrame,
@@ -36,7 +37,6 @@ from wan_prep.measures.side import (
     cut_edges,
     frame_height_m,
     plumb_deg,
-    room_for_body,
     shot_class,
 )
 from wan_prep.normalizers.verify import verify_subject

@@ -22,10 +22,10 @@ from wan_prep.measures.pair import (
     limb_angles_in_plane,
     zoom_ratio,
 )
+from wan_prep.measures.parts import body_parts
 from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
-    body_parts,
     cut_edges,
     display_aspect,
     frame_height_m,

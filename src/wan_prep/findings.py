@@ -290,19 +290,19 @@ class PairContext:
         """The sample that the model would take as its template."""
         return self.start or self.video.first
 
-    @property
+    @cached_property
     def template_subject(self) -> SubjectInFrame | None:
         if self.template is None or self.template.subject is None:
             return None
         return subject_in_frame(self.video, self.template.subject)
 
-    @property
+    @cached_property
     def by_head(self) -> bool:
         """The image or the template shows nothing but a head, so that heads are compared."""
         sides = (self.image_subject, self.template_subject)
         return any(side is not None and side.subject.is_head for side in sides)
 
-    @property
+    @cached_property
     def first(self) -> Measures | None:
         """Measures at the template; None where either side shows nobody there."""
         return None if self.template is None else self.measures_at.get(self.template.time)

@@ -61,7 +61,7 @@ def weighing(check_weights: dict[str, float], **family_weights: float) -> Profil
 
 
 def results(*answers: tuple[str, Answer]) -> list[Result]:
-    return [Result(BY_CODE[code], answer, None) for code, answer in answers]
+    return [Result(BY_CODE[code], answer, PROFILE) for code, answer in answers]
 
 
 # ------------------------------------------------------------------ severities

@@ -6,29 +6,36 @@ Pure: two subjects in, numbers out.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from wan_prep.evidence import Evidence
-from wan_prep.geometry import angle_between_deg, view_angle_deg, view_difference, wrap_deg
+from wan_prep.geometry import Floats, view_angle_deg, wrap_deg
+from wan_prep.measures.confidence import confidence_of_body, more_the_better, shot_confidence
 from wan_prep.measures.model import Measures, ShotPair
+from wan_prep.measures.parts import (
+    body_parts,
+    limbs_in_picture,
+    limbs_in_sight,
+    limbs_in_torso_frame,
+)
 from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
-    confidence_of_body,
     display_aspect,
+    face_share,
     frame_height_m,
     in_sight,
     inside,
     plumb_deg,
     shot_class,
-    shot_confidence,
     shot_level,
+    view,
     view_matrix,
 )
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import HEAD_SEEN
-from wan_prep.pose.skeleton import LIMBS, Joint
 from wan_prep.profile import Profile
 
 HEADS_ALIKE = 0.2
@@ -55,11 +62,7 @@ def measure(image: SubjectInFrame, video: SubjectInFrame, profile: Profile) -> M
     confidence = confidences(image, video, profile)
     image, video = comparable(image, video)
     offset = anchor_xy(image) - anchor_xy(video)
-    a, b = view_matrix(image), view_matrix(video)
-    yaw = pitch = roll = view = None
-    if a is not None and b is not None:
-        yaw, pitch, roll = view_difference(a, b)
-        view = view_angle_deg(a, b)
+    yaw, pitch, roll = _turned(image, video)
     limbs = limb_angles(image, video)
     weights = limb_weights(image, video)
     ratios, parts_seen = compare_proportions(image, video)
@@ -71,13 +74,11 @@ def measure(image: SubjectInFrame, video: SubjectInFrame, profile: Profile) -> M
         pitch=pitch,
         roll=roll,
         camera_roll=_difference(plumb_deg(image), plumb_deg(video)),
-        view_angle=view,
+        view_angle=_view_angle(image, video),
         shot=shot,
         shot_distance=shot_distance,
         by_head=image.subject.is_head,
-        pose_angle=float(np.average(list(limbs.values()), weights=[weights[n] for n in limbs]))
-        if limbs
-        else None,
+        pose_angle=_mean(list(limbs.values()), [weights[name] for name in limbs]),
         limbs={name: angle for name, angle in limbs.items() if weights[name] >= 0.5},
         limbs_in_plane=limb_angles_in_plane(image, video),
         proportions=ratios,
@@ -102,6 +103,27 @@ def _difference(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else wrap_deg(a - b)
 
 
+def _turned(image: SubjectInFrame, video: SubjectInFrame) -> tuple[float | None, ...]:
+    """Differences of yaw, pitch and roll in deg; None where a view is unknown."""
+    a, b = view(image), view(video)
+    if a is None or b is None:
+        return None, None, None
+    return tuple(wrap_deg(x - y) for x, y in zip(a, b, strict=True))
+
+
+def _view_angle(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
+    a, b = view_matrix(image), view_matrix(video)
+    return None if a is None or b is None else view_angle_deg(a, b)
+
+
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float | None:
+    """Weighted; None of no values."""
+    if not values:
+        return None
+    weight = np.array(weights)
+    return float((np.array(values) * weight).sum() / weight.sum())
+
+
 def confidences(image: SubjectInFrame, video: SubjectInFrame, profile: Profile) -> dict[str, float]:
     """Confidence 0 … 1 of each measure: the lower one of its two sides.
 
@@ -120,9 +142,9 @@ def confidences(image: SubjectInFrame, video: SubjectInFrame, profile: Profile) 
 
 
 def _of_bodies(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
-    limbs = sum(limb_weights(image, video).values())
-    sides = [confidence_of_body(s, limbs) for s in (image, video)]
-    least = {name: min(side[name] for side in sides) for name in sides[0]}
+    a, b = confidence_of_body(image), confidence_of_body(video)
+    least = {name: min(a[name], b[name]) for name in a}
+    least["pose_angle"] *= more_the_better(sum(limb_weights(image, video).values()))
     by_faces, by_joints = _zoom_by_faces(image, video), _zoom_by_scale(image, video)
     if by_faces and by_joints:
         sure = _faces_count(image, video, by_joints, by_faces)
@@ -143,7 +165,7 @@ def _of_heads(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
         zoom = HEAD_AGAINST_BODY * min(
             (0.0 if face is None else face.recognised)
             if s.subject.is_head
-            else confidence_of_body(s, 0.0)["zoom_ratio"]
+            else confidence_of_body(s)["zoom_ratio"]
             for s, face in zip((image, video), faces, strict=True)
         )
     return {"zoom_ratio": zoom, "offset": placed, "view_angle": recognised}
@@ -187,51 +209,37 @@ def _zoom_by_scale(image: SubjectInFrame, video: SubjectInFrame) -> float | None
 
 
 def _zoom_by_faces(image: SubjectInFrame, video: SubjectInFrame) -> float | None:
-    spans = []
-    for s in (image, video):
-        face = s.subject.face
-        if face is None or face.span_px is None or face.span_px <= 0:
-            return None
-        spans.append(face.span_px / (s.size.height * s.content.height))
-    return spans[0] / spans[1]
+    here, there = face_share(image), face_share(video)
+    return None if here is None or there is None else here / there
 
 
 def limb_weights(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """How well each limb is seen on both sides, 0 … 1, without limbs that are not seen at all."""
-    seen = np.minimum(in_sight(image), in_sight(video))
-    weights = {name: float(min(seen[near], seen[far])) for name, (near, far) in LIMBS.items()}
-    return {name: weight for name, weight in weights.items() if weight > 0.0}
-
-
-def _limbs_in_both(image: SubjectInFrame, video: SubjectInFrame) -> list[tuple[str, Joint, Joint]]:
-    return [(name, *LIMBS[name]) for name in limb_weights(image, video)]
+    a, b = limbs_in_sight(image), limbs_in_sight(video)
+    return {name: seen for name in a if (seen := min(a[name], b[name])) > 0.0}
 
 
 def limb_angles(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """Angle in deg between each limb's directions in the two torso frames (3-D)."""
-    a, b = image.subject.view_matrix, video.subject.view_matrix
-    if a is None or b is None:
-        return {}
-    angles = {}
-    for name, near, far in _limbs_in_both(image, video):
-        in_image = a.T @ (image.subject.world_xyz[far] - image.subject.world_xyz[near])
-        in_video = b.T @ (video.subject.world_xyz[far] - video.subject.world_xyz[near])
-        if np.linalg.norm(in_image) > 1e-6 and np.linalg.norm(in_video) > 1e-6:
-            angles[name] = angle_between_deg(in_image, in_video)
-    return angles
+    a, b = limbs_in_torso_frame(image), limbs_in_torso_frame(video)
+    return _angles(a, b, limb_weights(image, video))
 
 
 def limb_angles_in_plane(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """Angle in deg between each limb's directions in the two pictures (2-D)."""
-    angles = {}
-    for name, near, far in _limbs_in_both(image, video):
-        a, b = (
-            (s.subject.keypoints_xy[far] - s.subject.keypoints_xy[near]) * s.size
-            for s in (image, video)
-        )
-        if np.linalg.norm(a) > 1e-6 and np.linalg.norm(b) > 1e-6:
-            angles[name] = angle_between_deg(a, b)
-    return angles
+    a, b = limbs_in_picture(image), limbs_in_picture(video)
+    return _angles(a, b, limb_weights(image, video))
+
+
+def _angles(
+    a: Mapping[str, Floats], b: Mapping[str, Floats], limbs: Iterable[str]
+) -> dict[str, float]:
+    """Angles in deg between directions of length 1, of those limbs that have one on both sides."""
+    return {
+        name: math.degrees(math.acos(max(-1.0, min(1.0, float(a[name] @ b[name])))))
+        for name in limbs
+        if name in a and name in b
+    }
 
 
 def compare_proportions(
@@ -246,10 +254,12 @@ def compare_proportions(
     exact than eyes and mouth. Nothing is compared unless both sides show shoulders.
     """
     scales = image.subject.px_per_m, video.subject.px_per_m
-    shoulders = float(np.minimum(in_sight(image), in_sight(video))[list(skeleton.SHOULDERS)].min())
+    shoulders = min(
+        float(in_sight(side)[joint]) for side in (image, video) for joint in skeleton.SHOULDERS
+    )
     if scales[0] is None or scales[1] is None or not shoulders:
         return {}, {}
-    a, b = image.parts, video.parts
+    a, b = body_parts(image), body_parts(video)
     ratios = {n: a[n].px / b[n].px * scales[1] / scales[0] for n in a if n in b}
     seen = {n: min(a[n].seen, b[n].seen, shoulders) for n in ratios}
     face, by_face = ratios.pop("face", None), seen.pop("face", 0.0)

@@ -6,12 +6,14 @@ Placement and zoom are taken in each medium's own upright picture with its black
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, wraps
+from typing import TypeVar
+from weakref import finalize
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import (
@@ -22,37 +24,27 @@ from wan_prep.geometry import (
     Size,
     ViewAngles,
     bounding_box,
+    view_angles,
     view_from_angles,
 )
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import (
-    FACE_IN_HEAD_WH,
     FRAME_EDGE,
     VISIBLE,
     Shot,
     face_by_head,
     midpoint,
-    ramp,
     sight,
     sight_in,
 )
 from wan_prep.pose.skeleton import Joint
-from wan_prep.profile import Profile
 
-TURNED = 0.5
-"""Factor of the confidence for a body whose sides were exchanged: its turn is less exact, and the
-depth of its limbs is unknown (docs/calibration.md)."""
+Mask = NDArray[np.bool_]
 _STANDING = (*skeleton.SHOULDERS, *skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES)
 # Shares of the body's mass about shoulders, hips and knees: head, arms and half the trunk; the
 # other half and the upper thighs; the rest (segment masses: Winter, Biomechanics and Motor
 # Control, 2009).
 _MASS = ((skeleton.SHOULDERS, 0.40), (skeleton.HIPS, 0.38), (skeleton.KNEES, 0.22))
-# Sine of the angle to the picture plane from which on a part counts as foreshortened. At 30 deg 87
-# % of its length are left.
-_FORESHORTENED = 0.5
-# Half the width of the ramp between stretched and foreshortened, in that sine: as much as two looks
-# at one part differ by.
-_EDGE_FORESHORTENED = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,21 +56,60 @@ class SubjectInFrame:
     size: Size
 
     @cached_property
-    def parts(self) -> dict[str, Part]:
-        """`body_parts`, taken once: the image is measured against every sample of the clip."""
-        return body_parts(self)
-
-    @cached_property
     def head(self) -> SubjectInFrame:
         """The same person as if nothing but the head were in the picture."""
         return self if self.subject.is_head else replace(self, subject=_head_of(self.subject))
 
 
+_Derived = TypeVar("_Derived")
+
+
+def once(derive: Callable[[SubjectInFrame], _Derived]) -> Callable[[SubjectInFrame], _Derived]:
+    """Derived when it is first asked for, and kept with the side: an image is held against every
+    sample of a clip, and a sample against every image. Arrays are kept read-only."""
+    key = f"{derive.__module__}.{derive.__name__}"
+
+    @wraps(derive)
+    def kept(side: SubjectInFrame) -> _Derived:
+        known = vars(side)
+        if key not in known:
+            derived = derive(side)
+            if isinstance(derived, np.ndarray):
+                derived.flags.writeable = False
+            known[key] = derived
+        found: _Derived = known[key]
+        return found
+
+    return kept
+
+
+_SIDES: dict[int, dict[int, SubjectInFrame]] = {}
+
+
 def subject_in_frame(evidence: Evidence, subject: Subject) -> SubjectInFrame:
+    """A subject of this evidence with its picture: the same one whenever it is asked for, as long
+    as the evidence lives, so that what is derived from it is derived once for all pairs.
+
+    Raises:
+        ValueError: the medium is unreadable.
+    """
     info = evidence.info
     if info is None:
         raise ValueError("unreadable media have no subject")
-    return SubjectInFrame(subject, evidence.content, Size(info.width, info.height))
+    sides = _SIDES.get(id(evidence))
+    if sides is None:
+        # By identity: to compare or hash evidence takes as long as to measure a clip.
+        sides = _SIDES[id(evidence)] = {}
+        finalize(evidence, _SIDES.pop, id(evidence), None).atexit = False
+    if id(subject) not in sides:
+        size = Size(info.width, info.height)
+        sides[id(subject)] = SubjectInFrame(subject, evidence.content, size)
+    return sides[id(subject)]
+
+
+def ramp_at(value: float, middle: float, half_width: float) -> float:
+    """`pose.body.ramp` of one number, for which numpy takes ten times as long."""
+    return min(1.0, max(0.0, (value - middle + half_width) / (2.0 * half_width)))
 
 
 def larger_others(evidence: Evidence, left_over_max: float) -> tuple[CrowdedBox, ...]:
@@ -103,6 +134,16 @@ def display_aspect(evidence: Evidence) -> float | None:
     return (info.width * evidence.content.width) / (info.height * evidence.content.height)
 
 
+@once
+def face_share(s: SubjectInFrame) -> float | None:
+    """The face mesh's span as a share of the content's height; None where there is no mesh."""
+    face = s.subject.face
+    if face is None or face.span_px is None or face.span_px <= 0:
+        return None
+    return face.span_px / (s.size.height * s.content.height)
+
+
+@once
 def frame_height_m(s: SubjectInFrame) -> float | None:
     """Height in metres that the content shows at the subject's distance; None if unknown."""
     if s.subject.px_per_m is None:
@@ -115,7 +156,7 @@ def _head_of(subject: Subject) -> Subject:
     head = list(skeleton.HEAD)
     visibility = np.zeros(skeleton.JOINT_COUNT)
     visibility[head] = subject.visibility[head]
-    face = _face_box(subject)
+    face = face_box(subject)
     joints = bounding_box(subject.keypoints_xy[head])
     box = Box(
         min(face.left, joints.left),
@@ -131,7 +172,7 @@ def _head_of(subject: Subject) -> Subject:
     )
 
 
-def _face_box(subject: Subject) -> Box:
+def face_box(subject: Subject) -> Box:
     """The face's box; where no face was looked for, where the head's points suggest it."""
     return face_by_head(subject.keypoints_xy) if subject.face is None else subject.face.box
 
@@ -143,6 +184,7 @@ def _face_view(face: Face | None) -> Floats | None:
     return view_from_angles(ViewAngles(face.yaw_deg, face.pitch_deg, face.roll_deg))
 
 
+@once
 def view_matrix(s: SubjectInFrame) -> Floats | None:
     """(3, 3) rotation of the torso, or of a head alone, into camera axes; None if unknown.
 
@@ -151,14 +193,22 @@ def view_matrix(s: SubjectInFrame) -> Floats | None:
     return _face_view(s.subject.face) if s.subject.is_head else s.subject.view_matrix
 
 
+@once
+def view(s: SubjectInFrame) -> ViewAngles | None:
+    """Yaw, pitch and roll of `view_matrix`, in deg."""
+    matrix = view_matrix(s)
+    return None if matrix is None else view_angles(matrix)
+
+
 def anchor_in_picture(s: SubjectInFrame) -> Floats:
     """(2,) the point that tells where the person is, as fractions of the whole picture: the middle
     between the shoulders, or that of the face of a head alone."""
     if s.subject.is_head:
-        return np.asarray(_face_box(s.subject).center)
+        return np.asarray(face_box(s.subject).center)
     return midpoint(s.subject.keypoints_xy, skeleton.SHOULDERS)
 
 
+@once
 def anchor_xy(s: SubjectInFrame) -> Floats:
     """(2,) `anchor_in_picture` as fractions of the content's width and height."""
     corner, extent = (s.content.left, s.content.top), (s.content.width, s.content.height)
@@ -170,13 +220,16 @@ def headroom(s: SubjectInFrame) -> float:
     return (s.subject.crown_y - s.content.top) / s.content.height
 
 
-def inside(
-    s: SubjectInFrame, bottom_margin: float = 0.0
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """(33,) whether each joint is known to lie in the content; bottom_margin: share of its height
-    left out."""
+@once
+def inside(s: SubjectInFrame) -> Mask:
+    """(33,) whether each joint is known to lie in the content."""
+    return _inside(s, 0.0)
+
+
+def _inside(s: SubjectInFrame, bottom_margin: float) -> Mask:
+    """`inside`, but for a share of the content's height at its lower edge."""
     points, c = s.subject.keypoints_xy, s.content
-    shown: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+    shown: Mask = (
         s.subject.is_located
         & (points[:, 0] >= c.left)
         & (points[:, 0] <= c.right)
@@ -186,21 +239,30 @@ def inside(
     return shown
 
 
-def trusted(s: SubjectInFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+@once
+def trusted(s: SubjectInFrame) -> Mask:
     """(33,) whether each joint lies in the content and the network claims to see it."""
-    seen: np.ndarray[tuple[int], np.dtype[np.bool_]] = inside(s) & (s.subject.visibility >= VISIBLE)
+    seen: Mask = inside(s) & (s.subject.visibility >= VISIBLE)
     return seen
 
 
+@once
+def in_content(s: SubjectInFrame) -> Floats:
+    """(33,) 0 … 1: how far each joint lies inside the content, along the ramp of `sight_in`."""
+    return sight_in(s.content, s.subject.keypoints_xy)
+
+
+@once
 def in_sight(s: SubjectInFrame) -> Floats:
     """(33,) 0 … 1: `trusted` as weights, so that a joint that is hardly seen, or at the edge of the
     frame, does not decide a measure alone."""
-    return sight(s.subject.visibility) * sight_in(s.content, s.subject.keypoints_xy)
+    return sight(s.subject.visibility) * in_content(s)
 
 
+@once
 def shot_class(s: SubjectInFrame) -> Shot:
     """The shot, by the lowest joints that are seen; not counting the lowest 1 % of the content."""
-    shown = inside(s, bottom_margin=0.01) & (s.subject.visibility >= VISIBLE)
+    shown = _inside(s, 0.01) & (s.subject.visibility >= VISIBLE)
     if shown[list(skeleton.ANKLES)].any():
         return "full"
     if shown[list(skeleton.KNEES)].any():
@@ -210,6 +272,7 @@ def shot_class(s: SubjectInFrame) -> Shot:
     return "bust" if shown[list(skeleton.SHOULDERS)].any() else "face"
 
 
+@once
 def shot_level(s: SubjectInFrame) -> float:
     """The shot as a number, 0 (face) … 4 (full), with values between.
 
@@ -229,7 +292,8 @@ def cut_edges(s: SubjectInFrame) -> tuple[str, ...]:
     return tuple(edge for edge, share in cuts(s).items() if share > 0.5)
 
 
-def cuts(s: SubjectInFrame) -> dict[str, float]:
+@once
+def cuts(s: SubjectInFrame) -> Mapping[str, float]:
     """How surely each edge of the content cuts the body, 0 … 1: 0.5 where the outermost joint lies
     on the edge, along a ramp around it."""
     c, reach = s.content, _reach(s.subject)
@@ -239,16 +303,17 @@ def cuts(s: SubjectInFrame) -> dict[str, float]:
         "left": (c.left - reach.left) / c.width,
         "right": (reach.right - c.right) / c.width,
     }
-    return {e: float(ramp(np.asarray(far), 0.0, FRAME_EDGE)) for e, far in beyond.items()}
+    return {edge: ramp_at(far, 0.0, FRAME_EDGE) for edge, far in beyond.items()}
 
 
 def _reach(subject: Subject) -> Box:
     """The box of the body's joints, seen or not; of a head alone that of its face."""
     if subject.is_head:
-        return _face_box(subject)
+        return face_box(subject)
     return bounding_box(subject.keypoints_xy[list(skeleton.BODY)])
 
 
+@once
 def plumb_deg(s: SubjectInFrame) -> float | None:
     """Angle from the picture's vertical to the world's, clockwise in deg; None unless shoulders,
     hips, knees and ankles are all seen.
@@ -266,116 +331,3 @@ def plumb_deg(s: SubjectInFrame) -> float | None:
     mass = sum((share * middle(pair) for pair, share in _MASS), np.zeros(2))
     x, y = mass - middle(skeleton.ANKLES)
     return math.degrees(math.atan2(x, -y))
-
-
-class Part(NamedTuple):
-    """Length of a part of the body in px; seen: 0 … 1, un-foreshortened and with both ends."""
-
-    px: float
-    seen: float
-
-
-def body_parts(s: SubjectInFrame) -> dict[str, Part]:
-    """The parts that the picture shows un-foreshortened.
-
-    face: the mesh's span; head: eyes to mouth; shoulders; hips; torso: neck to hips; legs: thigh
-    and shin, mean of the sides seen. A part with an end out of sight is left out.
-    """
-    points = s.subject.keypoints_xy * s.size
-    world, sights = s.subject.world_xyz, in_sight(s)
-
-    def between(near: Sequence[Joint], far: Sequence[Joint]) -> Part:
-        """The part from the middle of one group of joints to that of another; `seen` is 0 where an
-        end is hidden, or where the part points at the camera."""
-        along = world[list(far)].mean(axis=0) - world[list(near)].mean(axis=0)
-        in_space = float(np.linalg.norm(along))
-        if in_space < 1e-6:
-            return Part(0.0, 0.0)
-        out = np.asarray(abs(float(along[2])) / in_space)
-        stretched = 1.0 - float(ramp(out, _FORESHORTENED, _EDGE_FORESHORTENED))
-        ends = points[list(far)].mean(axis=0) - points[list(near)].mean(axis=0)
-        seen = min(stretched, float(sights[[*near, *far]].min()))
-        return Part(float(np.linalg.norm(ends)), seen)
-
-    # Of a head seen from behind the eyes and the mouth are a guess.
-    ears_z = (world[Joint.LEFT_EAR, 2] + world[Joint.RIGHT_EAR, 2]) / 2.0
-    from_front = bool(world[Joint.NOSE, 2] < ears_z)
-    eyes, mouth = (Joint.LEFT_EYE, Joint.RIGHT_EYE), (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT)
-    face = s.subject.face
-    parts = {
-        "face": Part(face.span_px, face.recognised) if face and face.span_px else None,
-        "head": between(eyes, mouth) if from_front else None,
-        "shoulders": between(skeleton.SHOULDERS[:1], skeleton.SHOULDERS[1:]),
-        "hips": between(skeleton.HIPS[:1], skeleton.HIPS[1:]),
-        "torso": between(skeleton.SHOULDERS, skeleton.HIPS),
-        "legs": _leg(
-            [
-                (between([hip], [knee]), between([knee], [ankle]))
-                for hip, knee, ankle in zip(
-                    skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES, strict=True
-                )
-            ]
-        ),
-    }
-    return {
-        name: part
-        for name, part in parts.items()
-        if part is not None and part.px > 1.0 and part.seen > 0.0
-    }
-
-
-def _leg(sides: Sequence[tuple[Part, Part]]) -> Part:
-    """Length of thigh and shin: the mean of both legs, weighted by how well each is seen."""
-    seen = [min(thigh.seen, shin.seen) for thigh, shin in sides]
-    if not sum(seen):
-        return Part(0.0, 0.0)
-    return Part(float(np.average([a.px + b.px for a, b in sides], weights=seen)), max(seen))
-
-
-def confidence_of_body(s: SubjectInFrame, limbs: float) -> dict[str, float]:
-    """Confidences of one body by measure; limbs: how many are seen on both sides."""
-    seen = s.subject.visibility * sight_in(s.content, s.subject.keypoints_xy)
-    shoulders = float(seen[list(skeleton.SHOULDERS)].mean())
-    hips = float(seen[list(skeleton.HIPS)].mean())
-    known = s.subject.agreement * (TURNED if s.subject.turned else 1.0)
-    joints = float(seen[list(skeleton.BODY)].sum())
-    return {
-        "zoom_ratio": _more_the_better(joints / 2.0),
-        "offset": shoulders,
-        # Shoulders tell the turn and the lean; hips also the tip.
-        "view_angle": (0.6 * shoulders + 0.4 * hips) * known,
-        "pose_angle": _more_the_better(limbs) * known,
-        "proportions": _more_the_better(
-            sum(part.seen for name, part in s.parts.items() if name not in ("face", "hips"))
-        ),
-    }
-
-
-def room_for_body(s: SubjectInFrame, profile: Profile) -> float:
-    """How surely a body would be seen below a head, had it been recognised, 0 … 1; 0 for bodies.
-
-    0 up to `body_room_min` of the profile, 1 from `body_room_full` on, in heads of picture below
-    the chin.
-    """
-    if not s.subject.is_head:
-        return 0.0
-    face = _face_box(s.subject)
-    heads = (s.content.bottom - face.bottom) / (face.height / FACE_IN_HEAD_WH[1])
-    least, full = profile.limit("body_room_min"), profile.limit("body_room_full")
-    return float(ramp(np.asarray(heads), (least + full) / 2.0, (full - least) / 2.0))
-
-
-def shot_confidence(s: SubjectInFrame, profile: Profile) -> float:
-    """Whether a joint in the picture is seen or hidden decides the shot class; of a head alone,
-    whether there is a body that was not recognised."""
-    if s.subject.is_head:
-        return 1.0 - room_for_body(s, profile)
-    shown = inside(s)
-    lower = [j for j in (*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES) if shown[j]]
-    decided = [abs(2.0 * s.subject.visibility[j] - 1.0) for j in lower]
-    return float(np.mean(decided)) if decided else 1.0
-
-
-def _more_the_better(count: float) -> float:
-    """0 for none, a half for one, 1 for many."""
-    return 1.0 - math.pow(0.5, count)

@@ -23,6 +23,7 @@ from wan_prep.geometry import (
     bounding_box,
     box_leaving_out,
 )
+from wan_prep.measures.confidence import room_for_body
 from wan_prep.measures.face import face_px
 from wan_prep.measures.side import (
     SubjectInFrame,
@@ -30,7 +31,6 @@ from wan_prep.measures.side import (
     cut_edges,
     inside,
     larger_others,
-    room_for_body,
     subject_in_frame,
     trusted,
 )

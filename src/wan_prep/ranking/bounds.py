@@ -28,7 +28,7 @@ from wan_prep.measures.pair import HEAD_AGAINST_BODY, HEADS_ALIKE
 from wan_prep.measures.side import display_aspect, subject_in_frame
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 from wan_prep.ranking.traits import Look, Traits
-from wan_prep.report.scoring import FAMILIES, MOST_LOST, evaluate, family_loss, possible_starts
+from wan_prep.report.scoring import FAMILIES, MOST_LOST, evaluate, possible_starts, tally
 
 SLACK = 0.02
 """Points added to a bound: scores are rounded to 0.01, confidences to 0.0001, before they count."""
@@ -192,8 +192,8 @@ class Bounds:
         }
 
         def alone(context: PairContext, side: str) -> dict[Family, tuple[float, bool]]:
-            results = evaluate(context, rules[side])
-            return {f: family_loss(results, f, judge.mode, judge.profile) for f in FAMILIES}
+            told = tally(evaluate(context, rules[side]), judge.mode, judge.profile)
+            return {f: (told.loss[f], f in told.measured) for f in FAMILIES}
 
         self._of_images = FileLosses([alone(judge.context(e, videos[0]), "image") for e in images])
         self._of_videos = FileLosses([alone(judge.context(images[0], e), "video") for e in videos])

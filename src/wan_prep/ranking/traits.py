@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from wan_prep.analyzers.subject import FORESHORTENED_EDGE_DEG
 from wan_prep.geometry import FACING, Floats
-from wan_prep.measures.side import TURNED, SubjectInFrame
+from wan_prep.measures.confidence import TURNED
+from wan_prep.measures.side import SubjectInFrame
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import (
     FACE_IN_HEAD_WH,

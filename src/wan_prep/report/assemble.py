@@ -48,9 +48,8 @@ from wan_prep.report.scoring import (
     best_start,
     effects,
     evaluate,
-    families_asked,
-    family_scores,
     overall,
+    tally,
 )
 from wan_prep.sizing import output_size, segments
 
@@ -104,7 +103,7 @@ def build_report(
     if best is not None:
         context = context.knowing(best)
     results = evaluate(context, rules)
-    scores = family_scores(results, mode, profile)
+    told = tally(results, mode, profile)
     found = _by_weight(results, mode, profile)
     model = image.pose_model or video.pose_model
     return Report(
@@ -118,9 +117,9 @@ def build_report(
         verdict=_verdict(r.finding.severity for r in found if r.finding is not None)
         if context.readable
         else "not_ready",  # whatever was asked of the pair, there is nothing to submit
-        score=overall(scores, mode, profile, families_asked(results, mode, profile)),
+        score=overall(told.scores, mode, profile, told.asked),
         score_at_best_start=None if best is None else best.score,
-        scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
+        scores=Scores(**{name: _rounded(score) for name, score in told.scores.items()}),
         image=image_facts(image),
         video=video_facts(video),
         subject=Subjects(image=image_subject(image), video=video_subject(video)),
