@@ -147,7 +147,10 @@ def by_tolerance(
 
 
 def believed(
-    answer: Answer, confidence: float | None, profile: Profile, unknown: Inconclusive
+    answer: Answer,
+    confidence: float | None,
+    profile: Profile,
+    unknown: Callable[[], Inconclusive],
 ) -> Answer:
     """The answer as far as enough is seen to stand by it, `unknown` where too little is.
 
@@ -159,9 +162,9 @@ def believed(
     if not isinstance(answer, Judged) or confidence is None or confidence >= full:
         return answer
     if confidence < least:
-        return unknown
+        return unknown()
     share = (confidence - least) / (full - least)
-    return as_far_as(answer, share, profile, required=unknown.required)
+    return as_far_as(answer, share, profile, required=unknown().required)
 
 
 def as_far_as(answer: Judged, share: float, profile: Profile, *, required: bool = True) -> Judged:
@@ -324,7 +327,7 @@ class Rule:
     """One line of the rule table.
 
     name states the problem; cap is the gravest severity the check may reach; `at_start` tells
-    that the answer depends on which sample is the template.
+    that the answer depends on which sample is the template, `at_best` that it does on the best one.
     """
 
     code: str
@@ -334,3 +337,4 @@ class Rule:
     check: Check
     cap: Severity = Severity.ERROR
     at_start: bool = False
+    at_best: bool = False

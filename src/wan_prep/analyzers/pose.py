@@ -159,7 +159,15 @@ RULES = (
         at_typical(typical_pose, "pose_angle"),
         cap=Severity.WARNING,
     ),
-    Rule("WP403", "better-start-inside", "pose", "pair", elsewhere_better, cap=Severity.INFO),
+    Rule(
+        "WP403",
+        "better-start-inside",
+        "pose",
+        "pair",
+        elsewhere_better,
+        cap=Severity.INFO,
+        at_best=True,
+    ),
     Rule(
         "WP404", "proportions-differ", "pose", "pair", at_typical(proportions), cap=Severity.WARNING
     ),

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from wan_prep.geometry import Floats
 from wan_prep.measures.side import SubjectInFrame, in_content, in_sight, once, ramp_at
 from wan_prep.pose import skeleton
-from wan_prep.pose.body import midpoint, sight
+from wan_prep.pose.body import sight
 from wan_prep.pose.skeleton import LIMBS, Joint
 
 # Sine of the angle to the picture plane from which on a part counts as foreshortened. At 30 deg 87
@@ -19,8 +21,21 @@ _FORESHORTENED = 0.5
 # at one part differ by.
 _EDGE_FORESHORTENED = 0.1
 _NEAR, _FAR = ([ends[k] for ends in LIMBS.values()] for k in (0, 1))
-_EYES, _MOUTH = (Joint.LEFT_EYE, Joint.RIGHT_EYE), (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT)
-Joints = tuple[Joint, Joint]
+# The segments of a body that are measured, each from the middle between two joints to that between
+# two others; a single joint stands twice.
+_SEGMENTS = {
+    "head": ((Joint.LEFT_EYE, Joint.RIGHT_EYE), (Joint.MOUTH_LEFT, Joint.MOUTH_RIGHT)),
+    "torso": (skeleton.SHOULDERS, skeleton.HIPS),
+    **{
+        name: ((near, near), (far, far))
+        for name, (near, far) in {
+            "shoulders": skeleton.SHOULDERS,
+            "hips": skeleton.HIPS,
+            **{name: ends for name, ends in LIMBS.items() if "arm" not in name},
+        }.items()
+    },
+}
+_ENDS = np.array(list(_SEGMENTS.values()))
 
 
 @once
@@ -106,46 +121,54 @@ def body_parts(s: SubjectInFrame) -> Mapping[str, Part]:
     face: the mesh's span; head: eyes to mouth; shoulders; hips; torso: neck to hips; legs: thigh
     and shin, mean of the sides seen. A part with an end out of sight is left out.
     """
-    points = s.subject.keypoints_xy * s.size
-    world, sights = s.subject.world_xyz, in_sight(s).tolist()
-
-    def between(near: Joints, far: Joints) -> Part:
-        """The part from the middle of two joints to that of two others; `seen` is 0 where an end is
-        hidden, or where the part points at the camera."""
-        along = midpoint(world, far) - midpoint(world, near)
-        if _length(along) < 1e-6:
-            return Part(0.0, 0.0)
-        stretched = 1.0 - ramp_at(_depth_share(along), _FORESHORTENED, _EDGE_FORESHORTENED)
-        seen = min(stretched, *(sights[joint] for joint in (*near, *far)))
-        return Part(_length(midpoint(points, far) - midpoint(points, near)), seen)
-
-    def across(pair: Joints) -> Part:
-        left, right = pair
-        return between((left, left), (right, right))
-
-    def leg(hip: Joint, knee: Joint, ankle: Joint) -> Part:
-        """Thigh and shin of one side."""
-        thigh, shin = between((hip, hip), (knee, knee)), between((knee, knee), (ankle, ankle))
-        return Part(thigh.px + shin.px, min(thigh.seen, shin.seen))
-
+    segments, world = _segments(s), s.subject.world_xyz
     # Of a head seen from behind the eyes and the mouth are a guess.
     ears_z = (world[Joint.LEFT_EAR, 2] + world[Joint.RIGHT_EAR, 2]) / 2.0
     from_front = bool(world[Joint.NOSE, 2] < ears_z)
     face = s.subject.face
-    legs = map(leg, skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES)
     parts = {
         "face": Part(face.span_px, face.recognised) if face and face.span_px else None,
-        "head": between(_EYES, _MOUTH) if from_front else None,
-        "shoulders": across(skeleton.SHOULDERS),
-        "hips": across(skeleton.HIPS),
-        "torso": between(skeleton.SHOULDERS, skeleton.HIPS),
-        "legs": _mean(*legs),
+        "head": segments["head"] if from_front else None,
+        "shoulders": segments["shoulders"],
+        "hips": segments["hips"],
+        "torso": segments["torso"],
+        "legs": _mean(*(_leg(segments, side) for side in ("left", "right"))),
     }
     return {
         name: part
         for name, part in parts.items()
         if part is not None and part.px > 1.0 and part.seen > 0.0
     }
+
+
+def _segments(s: SubjectInFrame) -> dict[str, Part]:
+    """Each of `_SEGMENTS`; `seen` is 0 where an end is hidden, or where it points at the camera."""
+    in_space = _between_ends(s.subject.world_xyz)
+    in_picture = _between_ends(s.subject.keypoints_xy * s.size)
+    sights = in_sight(s)[_ENDS].min(axis=(1, 2)).tolist()
+    return {
+        name: Part(_length(shown), min(_stretched(along), sight))
+        for name, along, shown, sight in zip(_SEGMENTS, in_space, in_picture, sights, strict=True)
+    }
+
+
+def _between_ends(points: Floats) -> Floats:
+    """(segments, …) from the middle of the joints at one end to that of those at the other."""
+    middles = (points[_ENDS[:, :, 0]] + points[_ENDS[:, :, 1]]) / 2.0
+    along: Floats = middles[:, 1] - middles[:, 0]
+    return along
+
+
+def _stretched(along: Floats) -> float:
+    """0 for a (3,) vector that points at the camera, or is none, 1 for one across the picture."""
+    if _length(along) < 1e-6:
+        return 0.0
+    return 1.0 - ramp_at(_depth_share(along), _FORESHORTENED, _EDGE_FORESHORTENED)
+
+
+def _leg(segments: Mapping[str, Part], side: str) -> Part:
+    thigh, shin = segments[f"{side}_thigh"], segments[f"{side}_shin"]
+    return Part(thigh.px + shin.px, min(thigh.seen, shin.seen))
 
 
 def _mean(left: Part, right: Part) -> Part:

@@ -279,10 +279,10 @@ def shot_level(s: SubjectInFrame) -> float:
     Where all joints are clearly seen or hidden it is the number of `shot_class`.  Joints at the
     edge of the frame, or hardly seen, move it by the weight with which they are seen.
     """
-    shown, level = in_sight(s), 0.0
+    shown, level = in_sight(s).tolist(), 0.0
     pairs = (skeleton.SHOULDERS, skeleton.HIPS, skeleton.KNEES, skeleton.ANKLES)
     for number, pair in enumerate(pairs, start=1):
-        share = float(shown[list(pair)].max())
+        share = max(shown[joint] for joint in pair)
         level = share * number + (1.0 - share) * level
     return level
 

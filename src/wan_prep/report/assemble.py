@@ -45,9 +45,8 @@ from wan_prep.report.model import (
 )
 from wan_prep.report.scoring import (
     Result,
-    best_start,
     effects,
-    evaluate,
+    judge,
     overall,
     tally,
 )
@@ -99,10 +98,8 @@ def build_report(
     if not rules:
         raise WanPrepError("no check is left by this selection; `wan-prep rules` lists them")
     context = PairContext(image, video, mode, resolution, profile)
-    best = best_start(context, rules)
-    if best is not None:
-        context = context.knowing(best)
-    results = evaluate(context, rules)
+    context, results = judge(context, rules)
+    best = context.best
     told = tally(results, mode, profile)
     found = _by_weight(results, mode, profile)
     model = image.pose_model or video.pose_model

@@ -243,14 +243,36 @@ class PairScorer:
         self._mode, self._profile = context.mode, context.profile
         self._repaired = repaired
         self._at_start = [rule for rule in rules if rule.at_start]
-        settled = evaluate(context, [rule for rule in rules if not rule.at_start])
-        self._settled = tally(settled, self._mode, self._profile)
+        self._rules = rules
+        self._settled = {
+            result.rule.code: result
+            for result in evaluate(context, [rule for rule in rules if not rule.at_start])
+        }
+        self._tally = tally(self._settled.values(), self._mode, self._profile)
 
     def score(self, candidate: PairContext) -> float:
         """0 … 100 for the same pair, or for it `starting_at` another sample."""
-        told = self._settled.plus(evaluate(candidate, self._at_start))
+        told = self._tally.plus(evaluate(candidate, self._at_start))
         scores = told.scores | dict.fromkeys(self._repaired, 1.0)
         return overall(scores, self._mode, self._profile, told.asked)
+
+    def results(self, candidate: PairContext) -> list[Result]:
+        """Every rule's answer for such a pair, whose best start may be known by now."""
+        return [
+            Result(rule, rule.check(candidate), candidate.profile)
+            if rule.at_start or rule.at_best
+            else self._settled[rule.code]
+            for rule in self._rules
+        ]
+
+
+def judge(context: PairContext, rules: Sequence[Rule] = RULES) -> tuple[PairContext, list[Result]]:
+    """The pair with its best start known, and every rule's answer for it."""
+    scorer = PairScorer(context, rules)
+    best = _best_start(context, scorer)
+    if best is not None:
+        context = context.knowing(best)
+    return context, scorer.results(context)
 
 
 def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart | None:
@@ -258,9 +280,12 @@ def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart
 
     None where the person is in no sample, or not in the image.
     """
+    return _best_start(context, PairScorer(context, rules)) if context.moments else None
+
+
+def _best_start(context: PairContext, scorer: PairScorer) -> BestStart | None:
     if not context.moments:
         return None
-    scorer = PairScorer(context, rules)
     at_first = scorer.score(context)
     scored = [
         BestStart(observation, scorer.score(context.starting_at(observation)), at_first)
