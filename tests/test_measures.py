@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -703,3 +704,24 @@ def test_a_plumb_line_turns_with_the_camera_and_not_with_the_spine(make: Any) ->
 def test_without_the_feet_nothing_tells_the_cameras_roll(make: Any) -> None:
     assert plumb_deg(hide(make.framed(), *ANKLES)) is None
     assert measure(hide(make.framed(), *ANKLES), make.framed()).camera_roll is None
+
+
+# ------------------------------------------------------------------ what is kept
+
+
+def test_a_side_is_the_same_as_long_as_its_evidence_lives(make: Any) -> None:
+    evidence = make.image()
+    subject = evidence.found[0].subject
+    side = subject_in_frame(evidence, subject)
+    assert subject_in_frame(evidence, subject) is side
+    barred = evidence.changed(content=Box(0.0, 0.0, 1.0, 0.5))
+    assert subject_in_frame(barred, subject).content == Box(0.0, 0.0, 1.0, 0.5)
+    gone = weakref.ref(side)
+    del evidence, side
+    assert gone() is None
+
+
+def test_what_is_kept_cannot_be_changed(make: Any) -> None:
+    anchor = anchor_xy(make.framed())
+    with pytest.raises(ValueError, match="read-only"):
+        anchor += 1.0
