@@ -6,7 +6,7 @@ Pure: two subjects in, numbers out.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from wan_prep.measures.side import (
 )
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import HEAD_SEEN
+from wan_prep.pose.skeleton import LIMBS
 from wan_prep.profile import Profile
 
 HEADS_ALIKE = 0.2
@@ -221,24 +222,29 @@ def limb_weights(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, floa
 
 def limb_angles(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """Angle in deg between each limb's directions in the two torso frames (3-D)."""
-    a, b = limbs_in_torso_frame(image), limbs_in_torso_frame(video)
-    return _angles(a, b, limb_weights(image, video))
+    return _angles(image, video, limbs_in_torso_frame)
 
 
 def limb_angles_in_plane(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
     """Angle in deg between each limb's directions in the two pictures (2-D)."""
-    a, b = limbs_in_picture(image), limbs_in_picture(video)
-    return _angles(a, b, limb_weights(image, video))
+    return _angles(image, video, limbs_in_picture)
 
 
 def _angles(
-    a: Mapping[str, Floats], b: Mapping[str, Floats], limbs: Iterable[str]
+    image: SubjectInFrame, video: SubjectInFrame, directions: Callable[[SubjectInFrame], Floats]
 ) -> dict[str, float]:
-    """Angles in deg between directions of length 1, of those limbs that have one on both sides."""
+    """Angles in deg between the limbs seen in both, of those that have a direction on both sides.
+
+    directions: (limbs, …) of one side, at length 1.
+    """
+    limbs = limb_weights(image, video)
+    if not limbs:
+        return {}
+    cosines = np.vecdot(directions(image), directions(video)).tolist()
     return {
-        name: math.degrees(math.acos(max(-1.0, min(1.0, float(a[name] @ b[name])))))
-        for name in limbs
-        if name in a and name in b
+        name: math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
+        for name, cosine in zip(LIMBS, cosines, strict=True)
+        if name in limbs and not math.isnan(cosine)
     }
 
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from wan_prep.geometry import Floats
-from wan_prep.measures.side import SubjectInFrame, in_content, in_sight, once, ramp_at
+from wan_prep.measures.side import SubjectInFrame, in_content, in_sight, once
 from wan_prep.pose import skeleton
-from wan_prep.pose.body import sight
+from wan_prep.pose.body import ramp, sight
 from wan_prep.pose.skeleton import LIMBS, Joint
 
 # Sine of the angle to the picture plane from which on a part counts as foreshortened. At 30 deg 87
@@ -20,6 +20,7 @@ _FORESHORTENED = 0.5
 # Half the width of the ramp between stretched and foreshortened, in that sine: as much as two looks
 # at one part differ by.
 _EDGE_FORESHORTENED = 0.1
+_LEAST_LENGTH = 1e-6
 _NEAR, _FAR = ([ends[k] for ends in LIMBS.values()] for k in (0, 1))
 # The segments of a body that are measured, each from the middle between two joints to that between
 # two others; a single joint stands twice.
@@ -62,16 +63,16 @@ def _of_both_ends(joints: Floats) -> Mapping[str, float]:
 
 
 @once
-def limbs_in_torso_frame(s: SubjectInFrame) -> Mapping[str, Floats]:
-    """(3,) direction of each limb in the torso frame, at length 1; without those of no length, and
-    without any where the view is unknown."""
-    view = s.subject.view_matrix
-    return {} if view is None else _directions(_along(s.subject.world_xyz) @ view)
+def limbs_in_torso_frame(s: SubjectInFrame) -> Floats:
+    """(limbs, 3) direction of each limb in the torso frame, at length 1; NaN for one of no length,
+    and for all where the view is unknown."""
+    along, view = _along(s.subject.world_xyz), s.subject.view_matrix
+    return np.full_like(along, np.nan) if view is None else _directions(along @ view)
 
 
 @once
-def limbs_in_picture(s: SubjectInFrame) -> Mapping[str, Floats]:
-    """(2,) direction of each limb in the picture, at length 1; without those of no length."""
+def limbs_in_picture(s: SubjectInFrame) -> Floats:
+    """(limbs, 2) direction of each limb in the picture, at length 1; NaN for one of no length."""
     return _directions(_along(s.subject.keypoints_xy) * s.size)
 
 
@@ -81,30 +82,31 @@ def _along(points: Floats) -> Floats:
     return along
 
 
-def _directions(limbs: Floats) -> Mapping[str, Floats]:
-    lengths = map(_length, limbs)
-    return {
-        name: limb / length
-        for name, limb, length in zip(LIMBS, limbs, lengths, strict=True)
-        if length > 1e-6
-    }
+def _directions(vectors: Floats) -> Floats:
+    """(n, …) at length 1, NaN for those of no length."""
+    length = _length(vectors)
+    unit: Floats = vectors / np.where(length > _LEAST_LENGTH, length, np.nan)[:, None]
+    return unit
 
 
 @once
 def limbs_out_of_plane_deg(s: SubjectInFrame) -> Mapping[str, float]:
     """Angle of each limb to the picture plane, 0 … 90 deg; 0 for one of no length."""
-    limbs = zip(LIMBS, _along(s.subject.world_xyz), strict=True)
-    return {name: math.degrees(math.asin(_depth_share(along))) for name, along in limbs}
+    shares = _depth_share(_along(s.subject.world_xyz)).tolist()
+    return {name: math.degrees(math.asin(share)) for name, share in zip(LIMBS, shares, strict=True)}
 
 
-def _depth_share(along: Floats) -> float:
-    """Sine of the angle between a (3,) vector in camera axes and the picture plane."""
-    length = _length(along)
-    return min(1.0, abs(float(along[2])) / length) if length else 0.0
+def _depth_share(vectors: Floats) -> Floats:
+    """(n,) sine of the angle between (n, 3) vectors in camera axes and the picture plane; 0 for
+    those of no length."""
+    length = _length(vectors)
+    return np.minimum(1.0, np.abs(vectors[:, 2]) / np.where(length > 0.0, length, np.inf))
 
 
-def _length(vector: Floats) -> float:
-    return math.sqrt(vector @ vector)
+def _length(vectors: Floats) -> Floats:
+    """(n,) of (n, …) vectors."""
+    length: Floats = np.sqrt(np.vecdot(vectors, vectors))
+    return length
 
 
 class Part(NamedTuple):
@@ -144,12 +146,11 @@ def body_parts(s: SubjectInFrame) -> Mapping[str, Part]:
 def _segments(s: SubjectInFrame) -> dict[str, Part]:
     """Each of `_SEGMENTS`; `seen` is 0 where an end is hidden, or where it points at the camera."""
     in_space = _between_ends(s.subject.world_xyz)
-    in_picture = _between_ends(s.subject.keypoints_xy * s.size)
-    sights = in_sight(s)[_ENDS].min(axis=(1, 2)).tolist()
-    return {
-        name: Part(_length(shown), min(_stretched(along), sight))
-        for name, along, shown, sight in zip(_SEGMENTS, in_space, in_picture, sights, strict=True)
-    }
+    shortened = ramp(_depth_share(in_space), _FORESHORTENED, _EDGE_FORESHORTENED)
+    stretched = np.where(_length(in_space) < _LEAST_LENGTH, 0.0, 1.0 - shortened)
+    seen = np.minimum(stretched, in_sight(s)[_ENDS].min(axis=(1, 2)))
+    px = _length(_between_ends(s.subject.keypoints_xy * s.size))
+    return dict(zip(_SEGMENTS, map(Part, px.tolist(), seen.tolist()), strict=True))
 
 
 def _between_ends(points: Floats) -> Floats:
@@ -157,13 +158,6 @@ def _between_ends(points: Floats) -> Floats:
     middles = (points[_ENDS[:, :, 0]] + points[_ENDS[:, :, 1]]) / 2.0
     along: Floats = middles[:, 1] - middles[:, 0]
     return along
-
-
-def _stretched(along: Floats) -> float:
-    """0 for a (3,) vector that points at the camera, or is none, 1 for one across the picture."""
-    if _length(along) < 1e-6:
-        return 0.0
-    return 1.0 - ramp_at(_depth_share(along), _FORESHORTENED, _EDGE_FORESHORTENED)
 
 
 def _leg(segments: Mapping[str, Part], side: str) -> Part:
