@@ -26,7 +26,7 @@ from wan_prep.api import judging
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.findings import Finding, PairContext
 from wan_prep.geometry import UNIT_BOX, Box, Size, ViewAngles, view_from_angles
-from wan_prep.measures import SubjectInFrame
+from wan_prep.measures.side import SubjectInFrame
 from wan_prep.media.files import sha256_of
 from wan_prep.media.types import ImageInfo, VideoInfo
 from wan_prep.planning.model import Plan, Published, PublishedFile

@@ -247,6 +247,7 @@ def test_a_value_that_cannot_be(tmp_path: Path, text: str, where: str) -> None:
         "[limits.billed_min]\nvalue = 0",
         "[limits.size_multiple]\nvalue = 0",
         "[limits.segment_frames]\nvalue = 1",
+        "[limits.body_room_full]\nvalue = 1",
     ],
 )
 def test_what_is_divided_by_is_never_zero(tmp_path: Path, text: str) -> None:

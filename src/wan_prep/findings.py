@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.fragments import badge, card, inert
-from wan_prep.measures import Measures, SubjectInFrame, measure, subject_in_frame, typical
+from wan_prep.measures.model import Measures, typical
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import SubjectInFrame, subject_in_frame
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 
 
@@ -175,7 +177,10 @@ def by_tolerance(
 
 
 def believed(
-    answer: Answer, confidence: float | None, profile: Profile, unknown: Inconclusive
+    answer: Answer,
+    confidence: float | None,
+    profile: Profile,
+    unknown: Callable[[], Inconclusive],
 ) -> Answer:
     """The answer as far as enough is seen to stand by it, `unknown` where too little is.
 
@@ -187,9 +192,9 @@ def believed(
     if not isinstance(answer, Judged) or confidence is None or confidence >= full:
         return answer
     if confidence < least:
-        return unknown
+        return unknown()
     share = (confidence - least) / (full - least)
-    return as_far_as(answer, share, profile, required=unknown.required)
+    return as_far_as(answer, share, profile, required=unknown().required)
 
 
 def as_far_as(answer: Judged, share: float, profile: Profile, *, required: bool = True) -> Judged:
@@ -232,6 +237,7 @@ class MeasuredPair:
 
     image: Evidence
     video: Evidence
+    profile: Profile
 
     @cached_property
     def image_subject(self) -> SubjectInFrame | None:
@@ -247,7 +253,7 @@ class MeasuredPair:
         if image is None:
             return ()
         return tuple(
-            Moment(o, measure(image, subject_in_frame(self.video, o.subject)))
+            Moment(o, measure(image, subject_in_frame(self.video, o.subject), self.profile))
             for o in self.video.observations
             if o.subject is not None
         )
@@ -277,7 +283,7 @@ class PairContext:
     best: BestStart | None = None
     """The start that would score best, where it was looked for."""
     measured: MeasuredPair | None = field(default=None, repr=False, compare=False)
-    """Of the same evidence, where it was measured before; of other evidence it is not used."""
+    """Of the same evidence and profile, where it was measured before; of others it is not used."""
 
     def tolerance(self, name: str) -> Tolerance:
         """The profile's tolerance in this mode."""
@@ -290,9 +296,12 @@ class PairContext:
     @cached_property
     def pair(self) -> MeasuredPair:
         known = self.measured
-        if known is not None and known.image is self.image and known.video is self.video:
+        mine = (self.image, self.video, self.profile)
+        if known is not None and all(
+            a is b for a, b in zip((known.image, known.video, known.profile), mine, strict=True)
+        ):
             return known
-        return MeasuredPair(self.image, self.video)
+        return MeasuredPair(*mine)
 
     @property
     def image_subject(self) -> SubjectInFrame | None:
@@ -315,19 +324,19 @@ class PairContext:
         """The sample that the model would take as its template."""
         return self.start or self.video.first
 
-    @property
+    @cached_property
     def template_subject(self) -> SubjectInFrame | None:
         if self.template is None or self.template.subject is None:
             return None
         return subject_in_frame(self.video, self.template.subject)
 
-    @property
+    @cached_property
     def by_head(self) -> bool:
         """The image or the template shows nothing but a head, so that heads are compared."""
         sides = (self.image_subject, self.template_subject)
         return any(side is not None and side.subject.is_head for side in sides)
 
-    @property
+    @cached_property
     def first(self) -> Measures | None:
         """Measures at the template; None where either side shows nobody there."""
         return None if self.template is None else self.measures_at.get(self.template.time)
@@ -349,7 +358,7 @@ class Rule:
     """One line of the rule table.
 
     name states the problem; cap is the gravest severity the check may reach; `at_start` tells
-    that the answer depends on which sample is the template.
+    that the answer depends on which sample is the template, `at_best` that it does on the best one.
     """
 
     code: str
@@ -359,3 +368,4 @@ class Rule:
     check: Check
     cap: Severity = Severity.ERROR
     at_start: bool = False
+    at_best: bool = False

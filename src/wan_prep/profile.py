@@ -193,6 +193,8 @@ class Profile(_ProfileModel):
         for name in ("segment_overlap", "segment_overlap_most"):
             if self.limits[name].value >= self.limits["segment_frames"].value:
                 raise ValueError(f"limits.{name} must be below segment_frames")
+        if self.limits["body_room_min"].value >= self.limits["body_room_full"].value:
+            raise ValueError("limits.body_room_min must be below body_room_full")
         return self
 
     def limit(self, name: str) -> float:

@@ -17,14 +17,9 @@ import numpy as np
 
 from wan_prep.findings import PairContext
 from wan_prep.geometry import Floats, angle_between_deg, view_angles
-from wan_prep.measures import (
-    SHOT_WORDS,
-    Measures,
-    SubjectInFrame,
-    comparable,
-    in_sight,
-    view_matrix,
-)
+from wan_prep.measures.model import SHOT_WORDS, Measures
+from wan_prep.measures.pair import comparable
+from wan_prep.measures.side import SubjectInFrame, in_sight, view_matrix
 from wan_prep.pose.body import Shot
 from wan_prep.pose.skeleton import SHOULDERS, Joint
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from threading import Lock
@@ -40,6 +41,7 @@ def quiet(_what: str, _share: float) -> None:
     return None
 
 
+@lru_cache(maxsize=1)
 def tool() -> Tool:
     return Tool(name="wan-prep", version=metadata.version("wan-prep"))
 

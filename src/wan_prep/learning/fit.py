@@ -18,7 +18,7 @@ import numpy as np
 
 from wan_prep.learning.judgement import TOLERANCE_OF, Judgement
 from wan_prep.profile import ODDS, Profile, Tolerance
-from wan_prep.report.scoring import families_asked
+from wan_prep.report.scoring import tally
 
 # (mean, spread) of what turns a score into a probability: at a score of 100 nine of ten results are
 # good, at 50 about four; wide enough that a few dozen outcomes decide.
@@ -184,7 +184,7 @@ def _loss_weights(judgement: Judgement, profile: Profile) -> dict[str, float]:
     """By code, the share of a check's log score in that of the pair."""
     mode = judgement.mode
     results = judgement.results(profile)
-    asked = families_asked(results, mode, profile)
+    asked = tally(results, mode, profile).asked
     families = profile.family_weights[mode]
     total = sum(weight for family, weight in families.items() if family in asked)
     if total <= 0.0:

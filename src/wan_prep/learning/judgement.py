@@ -17,7 +17,7 @@ from wan_prep.findings import (
 )
 from wan_prep.profile import Mode, Profile, Resolution
 from wan_prep.report.model import ProfileId, Report, Tool, Verdict
-from wan_prep.report.scoring import Result, evaluate, families_asked, family_scores, overall
+from wan_prep.report.scoring import Result, evaluate, overall, tally
 
 TOLERANCE_OF: dict[str, str] = {
     "WP301": "zoom",
@@ -139,7 +139,7 @@ class Judgement(BaseModel):
     def results(self, profile: Profile) -> list[Result]:
         """The answers under the tolerances of a profile; checks that are no more are left out."""
         return [
-            Result(BY_CODE[kept.code], kept.answer(profile, self.mode), None)
+            Result(BY_CODE[kept.code], kept.answer(profile, self.mode), profile)
             for kept in self.answers
             if kept.code in BY_CODE
         ]
@@ -155,5 +155,5 @@ class Judgement(BaseModel):
 
 
 def _score(results: list[Result], mode: Mode, profile: Profile) -> float:
-    scores = family_scores(results, mode, profile)
-    return overall(scores, mode, profile, families_asked(results, mode, profile))
+    counted = tally(results, mode, profile)
+    return overall(counted.scores, mode, profile, counted.asked)

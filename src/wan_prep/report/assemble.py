@@ -19,13 +19,13 @@ from wan_prep.findings import (
     Severity,
 )
 from wan_prep.geometry import view_angles
-from wan_prep.measures import (
-    Measures,
+from wan_prep.measures.face import face_px
+from wan_prep.measures.model import Measures
+from wan_prep.measures.pair import aspect_gap
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
-    aspect_gap,
     cut_edges,
-    face_px,
     frame_height_m,
     headroom,
     shot_class,
@@ -51,12 +51,10 @@ from wan_prep.report.model import (
 from wan_prep.report.prediction import predicted_output
 from wan_prep.report.scoring import (
     Result,
-    best_start,
     effects,
-    evaluate,
-    families_asked,
-    family_scores,
+    judge,
     overall,
+    tally,
 )
 
 
@@ -105,11 +103,9 @@ def build_report(
     if not rules:
         raise WanPrepError("no check is left by this selection; `wan-prep rules` lists them")
     context = PairContext(image, video, mode, resolution, profile)
-    best = best_start(context, rules)
-    if best is not None:
-        context = context.knowing(best)
-    results = evaluate(context, rules)
-    scores = family_scores(results, mode, profile)
+    context, results = judge(context, rules)
+    best = context.best
+    told = tally(results, mode, profile)
     found = _by_weight(results, mode, profile)
     model = image.pose_model or video.pose_model
     return Report(
@@ -123,9 +119,9 @@ def build_report(
         verdict=_verdict(r.finding.severity for r in found if r.finding is not None)
         if context.readable
         else "not_ready",  # whatever was asked of the pair, there is nothing to submit
-        score=overall(scores, mode, profile, families_asked(results, mode, profile)),
+        score=overall(told.scores, mode, profile, told.asked),
         score_at_best_start=None if best is None else best.score,
-        scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
+        scores=Scores(**{name: _rounded(score) for name, score in told.scores.items()}),
         image=image_facts(image),
         video=video_facts(video),
         subject=Subjects(image=image_subject(image), video=video_subject(video)),

@@ -13,7 +13,7 @@ from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 from wan_prep.pose.body import Shot
 from wan_prep.pose.choice import LARGEST, Person
 from wan_prep.profile import Family, Mode, Resolution

@@ -22,7 +22,7 @@ from wan_prep.findings import Finding, Rule, Severity
 
 # Re-exported: whoever prints in a terminal needs it.
 from wan_prep.fragments import printable as printable
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 from wan_prep.profile import Profile
 from wan_prep.report.inspection import Inspection, Track
 from wan_prep.report.model import ImageFacts, ImageSubject, Output, Report, VideoSubject
