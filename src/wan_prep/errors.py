@@ -58,6 +58,8 @@ UnreadableKind = Literal[
     "corrupt",  # recognised, but its content cannot be decoded
     "too_large",  # over the limit of pixels, refused before allocation
     "unsupported",  # recognised, but no decoder is installed for it
+    "crashed",  # the process that looked at it ended
+    "too_slow",  # looking at it took longer than it may
 ]
 
 

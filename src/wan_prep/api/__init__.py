@@ -9,7 +9,7 @@ in words.
 
 from wan_prep.api.exchange import as_text, write_frames
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
-from wan_prep.api.judging import check, network, observe, tool
+from wan_prep.api.judging import check, observe, tool
 from wan_prep.api.learning import (
     import_outcomes,
     learn,
@@ -17,6 +17,7 @@ from wan_prep.api.learning import (
     outcomes,
     write_calibration,
 )
+from wan_prep.api.looking import network
 from wan_prep.api.modes import compare_modes
 from wan_prep.api.ranking import rank, write_contact_sheet, write_parquet
 from wan_prep.api.sending import submit, wait

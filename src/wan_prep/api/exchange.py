@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wan_prep.api.fixing import NormalizedPair
-from wan_prep.api.judging import PathLike, Progress, exact_s, quiet
+from wan_prep.api.looking import PathLike, Progress, exact_s, quiet
 from wan_prep.errors import InputPathError, WanPrepError
 from wan_prep.planning.model import Plan
 from wan_prep.ranking.model import Ranking

@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wan_prep.api.judging import (
-    Estimating,
-    PathLike,
-    Progress,
-    RemoteLike,
-    check,
-    quiet,
-    tool,
-)
+from wan_prep.api.judging import check, tool
+from wan_prep.api.looking import Estimating, PathLike, Progress, RemoteLike, quiet
 from wan_prep.api.showing import page
 from wan_prep.errors import NormalizeFailed, WanPrepError
 from wan_prep.evidence import Evidence, Observation
@@ -36,7 +29,7 @@ from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
     from wan_prep.normalizers.write import PreparedFolder
     from wan_prep.planning.best_start import ObserveAt
 

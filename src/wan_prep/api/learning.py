@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from wan_prep.api.judging import PathLike, Progress, check, quiet
+from wan_prep.api.judging import check
+from wan_prep.api.looking import PathLike, Progress, quiet
 from wan_prep.errors import InputPathError, OutputExists, WanPrepError
 from wan_prep.learning.judgement import Judgement
 from wan_prep.learning.learned import Learned, learned_from
@@ -23,7 +24,7 @@ from wan_prep.submission.journal import Journal
 from wan_prep.writing import refuse_replacing, write_text, written_whole
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
 
 
 class NotedOutcome(NamedTuple):

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from wan_prep.api.judging import PathLike, PersonLike, Progress, RemoteLike, check, quiet
+from wan_prep.api.judging import check
+from wan_prep.api.looking import PathLike, PersonLike, Progress, RemoteLike, quiet
 from wan_prep.evidence import Evidence
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Profile, Resolution, default_profile
 from wan_prep.report.modes import ModeComparison, compare
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
 
 
 def compare_modes(
@@ -33,6 +34,8 @@ def compare_modes(
     estimator: PoseEstimator | None = None,
     cache: CacheLike | None = None,
     remote: RemoteLike | None = None,
+    isolated: bool = False,
+    time_limit_s: float | None = None,
     progress: Progress = quiet,
 ) -> ModeComparison:
     """Judge a pair in mode animate and in mode replace, and say which fits better, and why.
@@ -56,6 +59,8 @@ def compare_modes(
         estimator=estimator,
         cache=cache,
         remote=remote,
+        isolated=isolated,
+        time_limit_s=time_limit_s,
         progress=progress,
     )
     replace = check(

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from wan_prep.api.judging import (
+from wan_prep.api.apart import Apart
+from wan_prep.api.judging import selection_of, tool
+from wan_prep.api.looking import (
     Estimating,
+    Look,
     PathLike,
     PersonLike,
     Progress,
     RemoteLike,
+    look,
     named,
-    observe,
     person_in,
     quiet,
-    selection_of,
-    tool,
 )
 from wan_prep.errors import InputPathError, MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
@@ -31,7 +34,7 @@ from wan_prep.remote.sources import is_remote, shown
 from wan_prep.writing import refuse_replacing, write_text, written_whole
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
 
 Kind = Literal["image", "video"]
 _LOOKING = 0.95
@@ -56,6 +59,8 @@ def rank(
     estimator: PoseEstimator | None = None,
     cache: CacheLike | None = None,
     remote: RemoteLike | None = None,
+    isolated: bool = False,
+    time_limit_s: float | None = None,
     progress: Progress = quiet,
 ) -> Ranking:
     """Which images and videos go together: the best pairs first, by `score_at_best_start`.
@@ -98,10 +103,17 @@ def rank(
         person_in(each, of_video)
     needs_model = not all(isinstance(each, Evidence) for each in (*pictures, *clips))
     aside: list[SetAside] = []
-    with Estimating(estimator, pose_model, needs_model) as network:
-        looker = _Looker(
-            network, figures, Cache.of(cache), remote, progress, [*pictures, *clips], aside
-        )
+    kept = Cache.of(cache)
+    with ExitStack() as stack:
+        see: Callable[[Path, Look], Evidence]
+        if isolated:
+            see = stack.enter_context(
+                Apart(figures, pose_model, estimator, kept, time_limit_s, quiet)
+            ).look
+        else:
+            network = stack.enter_context(Estimating(estimator, pose_model, needs_model))
+            see = partial(look, network=network, figures=figures, cache=kept)
+        looker = _Looker(see, figures, remote, progress, [*pictures, *clips], aside)
         seen_images = looker.all_of(pictures, "image", PersonChoice.of(of_image))
         seen_videos = looker.all_of(clips, "video", PersonChoice.of(of_video))
     return build_ranking(
@@ -153,16 +165,14 @@ class _Looker:
 
     def __init__(
         self,
-        network: PoseEstimator,
+        see: Callable[[Path, Look], Evidence],
         profile: Profile,
-        cache: CacheLike | None,
         remote: RemoteLike | None,
         progress: Progress,
         given: Sequence[PathLike | Evidence],
         aside: list[SetAside],
     ) -> None:
-        self._network, self._profile, self._cache = network, profile, cache
-        self._remote = remote
+        self._see, self._profile, self._remote = see, profile, remote
         self._progress, self._count, self._done = progress, len(given), 0
         self._aside = aside
         self._has_addresses = any(is_remote(each) for each in given)
@@ -208,14 +218,7 @@ class _Looker:
         is_told = self._sizes[size] == 1 and not self._has_addresses
         content = (kind, size, "" if is_told else sha256_of(path))
         if content not in self._known:
-            self._known[content] = observe(
-                path,
-                kind=kind,
-                person=person,
-                profile=self._profile,
-                estimator=self._network,
-                cache=self._cache,
-            )
+            self._known[content] = self._see(path, Look(kind, person=person))
         return self._known[content]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 from wan_prep.addresses import is_url
 from wan_prep.api import judging
-from wan_prep.api.judging import PathLike, PersonLike, Progress, RemoteLike, exact_s, quiet
+from wan_prep.api.looking import PathLike, PersonLike, Progress, RemoteLike, exact_s, quiet
 from wan_prep.errors import GateRefused, MediaUnreadable, SubmissionError, WanPrepError
 from wan_prep.learning.judgement import Judgement
 from wan_prep.media.files import sha256_of
@@ -36,7 +36,7 @@ from wan_prep.submission.jobs import Job, Prediction
 from wan_prep.submission.pairs import Pair, Target, other_target, source_pair
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
     from wan_prep.submission.client import WaitProgress
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from wan_prep.api.judging import Progress, exact_s, kind_of, quiet, selection_of
+from wan_prep.api.judging import selection_of
+from wan_prep.api.looking import Progress, exact_s, kind_of, quiet
 from wan_prep.errors import InputPathError, MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.geometry import Size

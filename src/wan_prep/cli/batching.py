@@ -83,14 +83,14 @@ def batch(
         ),
     ] = None,
     time_limit: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--time-limit",
             metavar="S",
             min=0.1,
-            help="What looking at one file, or working on one pair, may take.",
+            help="What looking at one file, or working on one pair, may take. [default: 600]",
         ),
-    ] = 600.0,
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(

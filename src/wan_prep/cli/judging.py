@@ -14,6 +14,7 @@ from wan_prep.cli.options import (
     HtmlOpt,
     ImageArg,
     IntervalOptions,
+    IsolationOptions,
     JudgingOptions,
     PersonOptions,
     ProfileOpt,
@@ -141,6 +142,7 @@ def check(
     people: PersonOptions,
     interval: IntervalOptions,
     fetching: RemoteOptions,
+    isolation: IsolationOptions,
     html: HtmlOpt = None,
     format: VerdictFormatOpt = VerdictFormat.text,  # the option's name
     quiet: QuietOpt = False,
@@ -171,7 +173,7 @@ def check(
         "ignore": asked.ignore,
         "pose_model": asked.pose_model,
         "cache": asked.cache,
-    }
+    } | isolation.asked
     with Progress(quiet) as progress, fetching.scratch(asked.profile) as remote:
         options["remote"] = remote
         both = None
@@ -204,6 +206,7 @@ def inspect(
     interval: IntervalOptions,
     poses: PoseOptions,
     fetching: RemoteOptions,
+    isolation: IsolationOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
@@ -234,6 +237,7 @@ def inspect(
             pose_model=asked.pose_model,
             cache=asked.cache,
             remote=fetching.policy(),
+            **isolation.asked,
             progress=progress,
         )
         if poses.skeleton is not None and evidence.info is not None:

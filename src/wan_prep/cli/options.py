@@ -280,6 +280,34 @@ class IntervalOptions:
 
 
 @dataclass(frozen=True)
+class IsolationOptions:
+    """Whether files are looked at in a process of their own."""
+
+    isolated: Annotated[
+        bool,
+        typer.Option(
+            "--isolated",
+            help="Look at files in a process of its own: one that crashes it is a finding.",
+        ),
+    ] = False
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit",
+            metavar="S",
+            min=0.1,
+            help="What looking at one file may take, in a process of its own. [default: 600]",
+        ),
+    ] = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """As the library's functions take it."""
+        is_asked = self.isolated or self.time_limit is not None
+        return {"isolated": is_asked, "time_limit_s": self.time_limit}
+
+
+@dataclass(frozen=True)
 class RemoteOptions:
     """What may be fetched, besides the addresses that are given."""
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from wan_prep.cli.options import (
+    IsolationOptions,
     JudgingOptions,
     PersonOptions,
     QuietOpt,
@@ -91,6 +92,7 @@ def rank(
     judging: JudgingOptions,
     people: PersonOptions,
     fetching: RemoteOptions,
+    isolation: IsolationOptions,
     html: Annotated[
         str | None,
         typer.Option("--html", metavar="FILE", help="Write a page with pictures as well."),
@@ -134,6 +136,7 @@ def rank(
             pose_model=asked.pose_model,
             cache=asked.cache,
             remote=fetching.policy(),
+            **isolation.asked,
             progress=progress,
         )
         if html is not None:

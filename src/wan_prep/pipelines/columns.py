@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
-from wan_prep.api.judging import Estimating, PathLike, PersonLike, check, observe, selection_of
+from wan_prep.api.judging import check, observe, selection_of
+from wan_prep.api.looking import Estimating, PathLike, PersonLike
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.isolation import Workers
@@ -33,7 +34,7 @@ from wan_prep.remote.scratch import Scratch
 from wan_prep.remote.sources import RemotePolicy, is_remote
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
     from wan_prep.cache.store import Cache
     from wan_prep.report.model import Report
 
@@ -205,8 +206,10 @@ class _OverRows(ABC):
         if self._workers is None:
             inside = copy(self)
             inside._isolated = False
-            self._workers = Workers(1, inside.row)
-        waiting = self._workers.submit(dict(cells), time_limit_s=self._time_limit_s)
+            memory_bytes = int(self.judging.figures.limit("worker_memory_max"))
+            self._workers = Workers(1, inside.row, memory_bytes=memory_bytes)
+        limit_s = self._time_limit_s or self.judging.figures.limit("task_time_max")
+        waiting = self._workers.submit(dict(cells), time_limit_s=limit_s)
         answer: dict[str, Any] = waiting.result()
         return answer
 

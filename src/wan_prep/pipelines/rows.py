@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from wan_prep.errors import RowInvalid, WanPrepError
+from wan_prep.errors import RowInvalid, WanPrepError, WorkerDied
 from wan_prep.profile import Mode, Resolution
 from wan_prep.remote.sources import shown
 from wan_prep.report.model import Report
@@ -145,6 +145,8 @@ def judged(report: Report, *, with_report: bool) -> dict[str, Any]:
 
 def failed(exc: BaseException) -> dict[str, Any]:
     """The fields of a result that come from what went wrong."""
+    if isinstance(exc, MemoryError):
+        exc = WorkerDied("it needs more memory than a worker may take")
     message = str(exc) if isinstance(exc, WanPrepError) else f"{type(exc).__name__}: {exc}"
     kind = type(exc).__name__ if isinstance(exc, WanPrepError) else "InternalError"
     return {"status": "failed", "error_kind": kind, "error": _writable(message)}
