@@ -12,6 +12,7 @@ import wan_prep
 from wan_prep import observing
 from wan_prep.api import ranking as ranking_room
 from wan_prep.api import write_contact_sheet, write_parquet
+from wan_prep.api.looking import Look
 from wan_prep.errors import DependencyMissing, InputPathError, WanPrepError
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -22,12 +23,12 @@ def looks(make: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Files are looked at by a fake; returns the names of those that were."""
     seen: list[str] = []
 
-    def observe(path: Path, *, kind: str, **_options: Any) -> Any:
+    def look(path: Path, what: Look, **_options: Any) -> Any:
         seen.append(path.name)
-        made = make.image() if kind == "image" else make.video()
+        made = make.image() if what.kind == "image" else make.video()
         return made.changed(path=str(path))
 
-    monkeypatch.setattr(ranking_room, "observe", observe)
+    monkeypatch.setattr(ranking_room, "look", look)
     return seen
 
 
