@@ -188,3 +188,32 @@ def test_killed_in_the_middle_and_gone_on_with(tmp_path: Path) -> None:
     assert (tmp_path / "r.jsonl").read_bytes() == whole
     assert [json.loads(line)["row"] for line in whole.splitlines()] == list(range(1, 21))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r.jsonl", "t.jsonl", "whole.jsonl"]
+
+
+def test_annotations_say_what_is_wrong_with_which_pair(
+    asked: dict[str, Any], tmp_path: Path, capsys: Capture
+) -> None:
+    rows = [
+        {"row": 1, "id": "a", "status": "checked", "verdict": "ready", "score": 95.0},
+        {"row": 2, "status": "failed", "image": "a\n::error::x.png", "error": "50%\r\nlost"},
+        {"row": 3, "status": "skipped", "image": "c.png", "video": "d.mp4"},
+        {"row": 4, "status": "checked", "verdict": "not_ready", "score": 9.9, "codes": ["WP102"]},
+    ]
+    results = tmp_path / "r.jsonl"
+    results.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    asked["answer"] = summary(results=results, total=4, counts={"ready": 1, "not_ready": 3})
+    run(["batch", "t.csv", "-o", str(results), "--format", "github"])
+    first, lost, skipped, bad = capsys.readouterr().out.splitlines()
+    assert first.endswith("title=4 pairs::1 ready, 3 not ready")
+    assert lost == (
+        "::error file=a\\n%3A%3Aerror%3A%3Ax.png,title=row 2%3A failed"
+        "::50%25\\r\\nlost (a\\n::error::x.png driven by ?)"
+    )
+    assert skipped == (
+        "::warning file=c.png,title=row 3%3A skipped"
+        "::it comes after the budget (c.png driven by d.mp4)"
+    )
+    assert bad == (
+        "::error file=,title=row 4%3A not ready%2C 9.9 of 100"
+        "::WP102 video-unreadable (? driven by ?)"
+    )

@@ -12,19 +12,19 @@ import typer
 
 from wan_prep.cli.fixing import PlanningOptions
 from wan_prep.cli.options import (
-    FormatOpt,
     IntervalOptions,
     JudgingOptions,
     PersonOptions,
     QuietOpt,
     RemoteOptions,
+    VerdictFormatOpt,
     spelled_out,
 )
 from wan_prep.cli.output import (
     EXIT_FINDINGS,
     EXIT_OK,
-    Format,
     Progress,
+    VerdictFormat,
     as_json,
     console_on_stdout,
     print_document,
@@ -118,7 +118,7 @@ def batch(
     people: PersonOptions,
     fetching: RemoteOptions,
     planning: PlanningOptions,
-    format: FormatOpt = Format.text,
+    format: VerdictFormatOpt = VerdictFormat.text,
     quiet: QuietOpt = False,
 ) -> None:
     """Check every pair of a table, or repair it; goes on where an earlier run was stopped.
@@ -215,8 +215,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
-def _print(summary: BatchSummary, format: Format, *, quiet: bool) -> None:
-    if format is Format.json:
+def _print(summary: BatchSummary, format: VerdictFormat, *, quiet: bool) -> None:
+    if format is VerdictFormat.json:
         print_document(
             as_json(
                 {
@@ -231,6 +231,12 @@ def _print(summary: BatchSummary, format: Format, *, quiet: bool) -> None:
                 }
             )
         )
+    elif format is VerdictFormat.github:
+        from wan_prep.pipelines.github import batch_lines
+        from wan_prep.pipelines.results import read_results
+
+        for line in batch_lines(summary, read_results(summary.results)):
+            print_text(line)
     elif quiet:
         print_text(" ".join(f"{count} {name}" for name, count in summary.counts.items()))
     else:
