@@ -40,11 +40,11 @@ app = typer.Typer(
     help="Do a reference image and a driving video fit together for Wan2.2-Animate? "
     "Checks run on this machine; only submit --upload sends files away.",
 )
-for command in (check, inspect, plan, fix, batch, submit, wait, jobs, outcome, outcomes, learn):
-    app.command()(command)
-for command in (rules, explain, cache):
+for command in (check, inspect, plan, fix):
     app.command()(command)
 app.command(cls=ListCommand)(rank)
+for command in (batch, submit, wait, jobs, outcome, outcomes, learn, rules, explain, cache):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
