@@ -37,7 +37,7 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ]
     assert [o for o in shown if o.get("name") == "stderr"] == []
     kinds = [kind for o in shown for kind in o.get("data", {})]
-    assert kinds.count("image/png") == 5, "overlay, timeline, windows, overlay, overlay"
+    assert kinds.count("image/png") == 6, "overlay, timeline, skeleton, windows, overlay, overlay"
     assert kinds.count("text/html") == 5, "report, evidence, finding, plan, report"
     words = "".join(o.get("text", "") for o in shown)
     assert "moved/driving.mp4" in words

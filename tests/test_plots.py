@@ -132,3 +132,23 @@ def test_without_matplotlib(report: Report, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(DependencyMissing, match=r"pip install 'wan-prep\[notebook\]'"):
         figures.timeline(report)
+
+
+def test_a_skeleton(make: Any) -> None:
+    clip = make.video(["adult", None]).changed(path="x/dance $1.mp4")
+    figure = figures.skeleton(clip, 0.0, mode="replace", resolution="480p")
+    pixels(figure)
+    (ax,) = figure.axes
+    assert (ax.get_title(), ax.get_xlabel()) == (r"dance \$1.mp4, 0.00 s", "464 × 832")
+    drawn = ax.images[0].get_array()
+    assert drawn.shape == (832, 464, 3)
+    # The nose, at half of the width and 260 of 1280 px of the clip, is drawn in red.
+    assert tuple(drawn[round(260 * 464 / 720) + 4, 232]) == (255, 0, 0)
+    nobody = figures.skeleton(clip, 0.5, mode="replace")
+    assert nobody.axes[0].get_xlabel() == "464 × 832, nobody"
+    assert not nobody.axes[0].images[0].get_array().any()
+    still = make.image(width=1000, height=1000)
+    assert figures.skeleton(clip, partner=still).axes[0].get_xlabel() == "624 × 624"
+    assert figures.skeleton(still).axes[0].get_title() == "hero.png"
+    with pytest.raises(EvidenceMissing, match="could not be read"):
+        figures.skeleton(make.unreadable("video"))

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wan_prep.geometry import Size
 from wan_prep.profile import default_profile
-from wan_prep.sizing import OutputSize, output_size, segments
+from wan_prep.sizing import OutputSize, letterboxed, output_size, segments
 
 PROFILE = default_profile()
 
@@ -82,3 +83,13 @@ def test_segments(duration_s: float, count: int) -> None:
 def test_a_longer_clip_has_no_fewer_segments(duration_s: float, more: float) -> None:
     assert segments(duration_s + more, PROFILE) >= segments(duration_s, PROFILE)
     assert segments(duration_s, PROFILE) >= math.floor(duration_s * 30 / 77)
+
+
+@given(st.integers(64, 4096), st.integers(64, 4096), st.sampled_from(["480p", "720p"]))
+def test_a_picture_lies_between_the_bars_that_its_size_has(
+    width: int, height: int, resolution: str
+) -> None:
+    out = output_size(width, height, resolution, PROFILE)
+    place = letterboxed(Size(width, height), Size(out.width, out.height))
+    assert (out.width - place.width, out.height - place.height) == (out.bars_x, out.bars_y)
+    assert (place.left, place.top) == (out.bars_x // 2, out.bars_y // 2)

@@ -2,7 +2,18 @@
 
 import types
 
-from .api import NormalizedPair, check, normalize, observe, plan, rank, submit, wait
+from .api import (
+    NormalizedPair,
+    check,
+    export_poses,
+    normalize,
+    observe,
+    plan,
+    rank,
+    submit,
+    wait,
+    write_skeleton,
+)
 from .cache.store import Cache
 from .errors import (
     AlreadySubmitted,
@@ -89,6 +100,7 @@ __all__ = [
     "WanPrepError",
     "check",
     "default_profile",
+    "export_poses",
     "load_profile",
     "normalize",
     "observe",
@@ -96,4 +108,5 @@ __all__ = [
     "rank",
     "submit",
     "wait",
+    "write_skeleton",
 ]

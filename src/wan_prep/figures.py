@@ -1,5 +1,5 @@
-"""The public name of `plots`: matplotlib figures of reports and plans."""
+"""The public name of `plots`: matplotlib figures of reports, plans and evidence."""
 
-from wan_prep.plots import overlay, timeline, windows
+from wan_prep.plots import overlay, skeleton, timeline, windows
 
-__all__ = ["overlay", "timeline", "windows"]
+__all__ = ["overlay", "skeleton", "timeline", "windows"]

@@ -71,10 +71,12 @@ class Workers:
             if worker is None or not worker.is_alive:  # it may have been killed while it waited
                 worker = self._started(worker)
             answer = worker.call(argument, time_limit_s)
-        except BaseException:
+        except BaseException as exc:
             if worker is not None:
                 self._end(worker)
             self._slots.put(None)
+            if self._is_closed:
+                raise WorkerDied("the work was given up") from exc
             raise
         self._slots.put(worker)
         if isinstance(answer, _Raised):

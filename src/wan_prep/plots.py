@@ -1,4 +1,4 @@
-"""Figures of a report or a plan for notebooks and papers, drawn with matplotlib.
+"""Figures of a report, a plan or evidence for notebooks and papers, drawn with matplotlib.
 
     import wan_prep
     wan_prep.figures.timeline(report).savefig("timeline.png")
@@ -10,13 +10,16 @@ evidence names, unless `pictures` is handed over.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from wan_prep.errors import DependencyMissing, EvidenceMissing
+from wan_prep.evidence import Evidence
 from wan_prep.fragments import printable
-from wan_prep.geometry import Box
+from wan_prep.geometry import Box, Size
 from wan_prep.planning.model import Plan
-from wan_prep.profile import Profile
+from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.report.keypoints import model_canvas
 from wan_prep.report.model import Report
 from wan_prep.visual.annotated_frames import (
     AnnotatedFrame,
@@ -25,6 +28,7 @@ from wan_prep.visual.annotated_frames import (
     planned_crops,
 )
 from wan_prep.visual.pictures import Pictures, best_observation, pair_pictures
+from wan_prep.visual.pose_frames import draw_pose, joints_at
 from wan_prep.visual.series import TimelineSample, context_of, samples
 from wan_prep.visual.timeline import limits
 from wan_prep.visual.timeline_tracks import TrackKind, tracks_of
@@ -127,6 +131,44 @@ def windows(
         ax.set_title(frame.title)
         ax.set(xticks=[], yticks=[])
         _draw_window(ax, frame, cut_of[frame.key])
+    return figure
+
+
+def skeleton(
+    evidence: Evidence,
+    time_s: float = 0.0,
+    *,
+    mode: Mode = "animate",
+    resolution: Resolution = "480p",
+    partner: Evidence | None = None,
+    profile: Profile | None = None,
+) -> Figure:
+    """OpenPose's drawing of the subject at one time, in the picture that the model is shown.
+
+    time_s: s from the first displayed frame of the file. partner: evidence of the other file of the
+        pair, for the mode in which that one decides the shape; None takes both to have one ratio.
+
+    Raises:
+        EvidenceMissing: the evidence is of a file that could not be read.
+        DependencyMissing: no matplotlib.
+    """
+    for each in (evidence, partner):
+        if each is not None and each.info is None:
+            raise EvidenceMissing(f"{each.path} could not be read, so nothing was seen in it")
+    figures = profile or default_profile()
+    size = None
+    if partner is not None and partner.info is not None:
+        size = Size(partner.info.width, partner.info.height)
+    canvas = model_canvas(evidence, mode, resolution, figures, partner=size)
+    frame_s = 1 / Fraction(str(figures.limit("model_fps")))
+    joints = joints_at(evidence.observations, Fraction(str(time_s)), frame_s)
+    figure = _figure(4.0, 5.0)
+    ax = figure.subplots()
+    ax.imshow(draw_pose(joints, canvas))
+    when = f", {time_s:.2f} s" if evidence.kind == "video" else ""
+    ax.set_title(f"{_name(evidence.path)}{when}")
+    ax.set_xlabel(f"{canvas.size.width} × {canvas.size.height}" + ("" if joints else ", nobody"))
+    ax.set(xticks=[], yticks=[])
     return figure
 
 

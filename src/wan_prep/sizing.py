@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from wan_prep.geometry import Box, Size
 from wan_prep.profile import Profile, Resolution
 
 
@@ -49,6 +50,17 @@ def output_size(width: int, height: int, resolution: Resolution, profile: Profil
     if width * out_height >= height * out_width:
         return OutputSize(out_width, out_height, 0, out_height - height * out_width // width)
     return OutputSize(out_width, out_height, out_width - width * out_height // height, 0)
+
+
+def letterboxed(size: Size, canvas: Size) -> Box:
+    """Where a whole picture of `size` lies on a canvas, in px: fitted inside, in whole px, and in
+    the middle, an odd px of the bars after it. The rest is black."""
+    if size.width * canvas.height >= size.height * canvas.width:
+        width, height = canvas.width, max(1, size.height * canvas.width // size.width)
+    else:
+        width, height = max(1, size.width * canvas.height // size.height), canvas.height
+    left, top = (canvas.width - width) // 2, (canvas.height - height) // 2
+    return Box(float(left), float(top), float(left + width), float(top + height))
 
 
 def segments(duration_s: float, profile: Profile) -> int:

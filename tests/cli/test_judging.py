@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,109 @@ def test_inspect_knows_the_common_options(
     assert document["track"]["found"] == [True, False] * 8
     assert len(document["track"]["keypoints_xy"][0]) == 33
     assert document["track"]["keypoints_xy"][1] is None
+
+
+# ---- poses for other tools
+
+
+@pytest.fixture
+def clip(make: Any, monkeypatch: Patch) -> Evidence:
+    """What every `inspect` of these tests sees: two samples, nobody in the second."""
+    seen: Evidence = make.video(["adult", None], duration=Fraction(1, 2))
+    monkeypatch.setattr(api, "observe", lambda *_, **__: seen)
+    return seen
+
+
+@pytest.mark.usefixtures("clip")
+def test_poses_are_the_only_document_on_stdout(capsys: Capture, strict_json: Any) -> None:
+    assert run(["inspect", "x", "--select", "WP1", "--pose-format", "openpose", "-v"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.endswith("]\n")
+    frames = strict_json(out)
+    assert [len(frame["people"]) for frame in frames] == [1, 0]
+    assert [frame["canvas_width"] for frame in frames] == [720, 720]
+    assert run(["inspect", "x", "--select", "WP1", "--pose-format", "coco"]) == 0
+    assert strict_json(capsys.readouterr().out)["categories"][0]["name"] == "person"
+    assert run(["inspect", "x", "--select", "WP1", "--pose-format", "csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 67
+    assert rows[0] == "time_s,frame,joint,x_px,y_px,visibility,found"
+
+
+@pytest.mark.usefixtures("clip")
+def test_poses_in_the_picture_of_the_model(capsys: Capture, strict_json: Any) -> None:
+    options = "--pose-format openpose --pose-canvas model --mode replace --resolution 480p"
+    run(["inspect", "x", *options.split()])
+    (frame, _) = strict_json(capsys.readouterr().out)
+    assert (frame["canvas_width"], frame["canvas_height"]) == (464, 832)
+
+
+@pytest.mark.usefixtures("clip")
+@pytest.mark.parametrize(
+    ("options", "is_told"),
+    [
+        ("--mode animate --pose-canvas model", True),
+        ("--mode animate --pose-canvas model -q", False),
+        ("--mode animate --pose-canvas file", False),
+        ("--mode replace --pose-canvas model", False),
+    ],
+)
+def test_a_shape_taken_on_trust_is_told(options: str, is_told: bool, capsys: Capture) -> None:
+    run(["inspect", "x", "--select", "WP1", "--pose-format", "csv", *options.split()])
+    err = capsys.readouterr().err
+    assert ("name it with --partner" in err) == is_told
+    assert bool(err) == is_told
+
+
+def test_an_error_goes_to_stderr_and_into_the_exit_code(
+    make: Any, monkeypatch: Patch, capsys: Capture
+) -> None:
+    nothing = make.unreadable("video")
+    monkeypatch.setattr(api, "observe", lambda *_, **__: nothing)
+    arguments = ["inspect", "empty.mp4", "--pose-format", "openpose", "--skeleton", "s.mp4", "-q"]
+    assert run(arguments) == 1
+    out, err = capsys.readouterr()
+    assert out == "[]\n"
+    assert err.startswith("wan-prep: WP1")
+    assert "0 bytes" in err
+    assert not Path("s.mp4").exists()
+
+
+@pytest.mark.usefixtures("clip")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--pose-format csv --format json", "one document goes to stdout"),
+        ("--pose-canvas model", "give both"),
+        ("--skeleton s.mp4 --at 0,1", "instead of --at"),
+        ("--partner x.png", "give one"),
+        ("--pose-format csv --partner x.png", "give one"),
+        ("--skeleton x.mp4", "would replace the input"),
+        ("--skeleton s.mp4 --partner s.mp4", "would replace the input"),
+        ("--skeleton gone/s.mp4", "no such folder"),
+        ("--skeleton .", "not a regular file"),
+        ("--skeleton s.mp4 --partner gone.png", "gone.png"),
+        ("--pose-format bvh", "--pose-format"),
+    ],
+)
+def test_pose_options_that_do_not_go_together(
+    options: str, told: str, tmp_path: Path, monkeypatch: Patch, one_line: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.mp4", "s.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    assert run(["inspect", "x.mp4", *options.split()]) == 2
+    assert told in one_line()
+
+
+@pytest.mark.media
+@pytest.mark.usefixtures("clip")
+def test_a_skeleton_is_written_beside_the_answer(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = "-q --select WP1 --mode replace --skeleton -s.mp4"
+    assert run(["inspect", *options.split(), "x"]) == 0
+    assert capsys.readouterr() == ("found\n", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["-s.mp4"]

@@ -152,7 +152,7 @@ def observe(
     begin, stop = _part(start, end)
     meant = PersonChoice.of(person)
     _must_open(path)
-    actual = kind or _kind_of(path, figures)
+    actual = kind or kind_of(path, figures)
     if at is not None and actual == "image":
         raise WanPrepError(f"{path}: a still has no times; --at is for videos")
     if at is not None and (begin > 0 or stop is not None):
@@ -286,7 +286,8 @@ class _Looking:
         )
 
 
-def _kind_of(path: PathLike, profile: Profile) -> Literal["image", "video"]:
+def kind_of(path: PathLike, profile: Profile) -> Literal["image", "video"]:
+    """What a file counts as, by its content; an animation as a video."""
     from wan_prep.media.images import probe_image
 
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +31,7 @@ from wan_prep.cli.output import (
     as_json,
     console_on_stdout,
     print_document,
+    print_note,
     print_report,
     print_text,
 )
@@ -36,8 +39,92 @@ from wan_prep.errors import WanPrepError
 from wan_prep.writing import refuse_replacing
 
 if TYPE_CHECKING:
+    from wan_prep.cli.options import Judging
+    from wan_prep.evidence import Evidence
     from wan_prep.findings import Rule
     from wan_prep.profile import Profile
+    from wan_prep.report.inspection import Inspection
+
+
+class PoseFormat(Enum):
+    openpose = "openpose"
+    coco = "coco"
+    csv = "csv"
+
+
+class PoseCanvas(Enum):
+    file = "file"
+    model = "model"
+
+
+@dataclass(frozen=True)
+class PoseOptions:
+    """What is made of the joints for other tools."""
+
+    pose_format: Annotated[
+        PoseFormat | None,
+        typer.Option(
+            "--pose-format",
+            help="Print the joints instead, for other tools: openpose (BODY_18, for ControlNet and "
+            "ComfyUI), coco (one data set) or csv (all 33 landmarks).",
+        ),
+    ] = None
+    pose_canvas: Annotated[
+        PoseCanvas | None,
+        typer.Option(
+            "--pose-canvas",
+            help="Whose px the joints are in: those of the upright file, or of the picture the "
+            "model is shown. [default: file]",
+        ),
+    ] = None
+    skeleton: Annotated[
+        str | None,
+        typer.Option(
+            "--skeleton",
+            metavar="FILE",
+            help="Write the skeleton as a video as well (MP4), as the model is shown it.",
+        ),
+    ] = None
+    partner: Annotated[
+        str | None,
+        typer.Option(
+            "--partner",
+            metavar="FILE",
+            help="The other file of the pair, which may decide the shape of what the model is "
+            "shown: in animate mode the image does, in replace mode the video.",
+        ),
+    ] = None
+
+    @property
+    def is_as_model(self) -> bool:
+        return self.pose_canvas is PoseCanvas.model
+
+    def lacks_partner(self, evidence: Evidence, asked: Judging) -> bool:
+        """Whether the shape of what the model is shown has to be taken on trust."""
+        from wan_prep.report.keypoints import decides_shape
+
+        is_asked = self.skeleton is not None or self.is_as_model
+        return is_asked and self.partner is None and not decides_shape(evidence.kind, asked.mode)
+
+    def refuse_clashes(self, file: str, at: str | None, format: Format) -> None:
+        """Raises WanPrepError: these options do not go together."""
+        if self.pose_format is not None and format is Format.json:
+            raise WanPrepError(
+                "one document goes to stdout: give --pose-format or --format json, and not both"
+            )
+        if self.pose_canvas is not None and self.pose_format is None:
+            raise WanPrepError("--pose-canvas says where --pose-format puts joints; give both")
+        if self.skeleton is not None and at is not None:
+            raise WanPrepError(
+                "a skeleton is drawn of a clip that is looked at as a whole; give --start and "
+                "--end instead of --at"
+            )
+        if self.partner is not None and self.skeleton is None and not self.is_as_model:
+            raise WanPrepError(
+                "--partner decides the shape of --skeleton and of --pose-canvas model; give one"
+            )
+        if self.skeleton is not None:
+            refuse_replacing(self.skeleton, [path for path in (file, self.partner) if path])
 
 
 @spelled_out
@@ -98,18 +185,24 @@ def inspect(
     *,
     judging: JudgingOptions,
     interval: IntervalOptions,
+    poses: PoseOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
 ) -> None:
-    """Show what is seen in one file.
+    """Show what is seen in one file, or hand its joints to other tools.
 
     Example: wan-prep inspect duet.mp4 --at 0,2.5 --person left
+
+    Example: wan-prep inspect dance.mp4 --pose-format openpose > poses.json
+
+    Example: wan-prep inspect dance.mp4 --skeleton skeleton.mp4 --partner hero.png
     """
     from wan_prep import api
     from wan_prep.report.assemble import Selection
     from wan_prep.report.inspection import build_inspection
 
+    poses.refuse_clashes(file, at, format)
     asked = judging.with_settings()
     selection = Selection(asked.select, asked.ignore).validated()
     with Progress(quiet) as progress:
@@ -124,6 +217,21 @@ def inspect(
             cache=asked.cache,
             progress=progress,
         )
+        if poses.skeleton is not None and evidence.info is not None:
+            api.write_skeleton(
+                evidence,
+                poses.skeleton,
+                mode=asked.mode,
+                resolution=asked.resolution,
+                partner=poses.partner,
+                profile=asked.profile,
+                progress=progress,
+            )
+    if not quiet and poses.lacks_partner(evidence, asked):
+        print_note(
+            f"wan-prep: in {asked.mode} mode the other file of the pair decides the shape; "
+            "name it with --partner, else both are taken to have one ratio"
+        )
     inspection = build_inspection(
         evidence,
         mode=asked.mode,
@@ -132,7 +240,9 @@ def inspect(
         tool=api.tool(),
         selection=selection,
     )
-    if format is Format.json:
+    if poses.pose_format is not None:
+        _print_poses(evidence, inspection, poses, asked)
+    elif format is Format.json:
         print_document(inspection.public_json())
     elif quiet:
         print_text("found" if inspection.subject.found else "nobody")
@@ -144,6 +254,29 @@ def inspect(
     grave = {"error", "warning"} if asked.is_strict else {"error"}
     is_bad = any(f.severity in grave for f in inspection.findings)
     raise typer.Exit(EXIT_FINDINGS if is_bad else EXIT_OK)
+
+
+def _print_poses(
+    evidence: Evidence, inspection: Inspection, poses: PoseOptions, asked: Judging
+) -> None:
+    """The document alone on stdout; what is wrong with the file on stderr."""
+    from wan_prep import api
+
+    assert poses.pose_format is not None
+    print_document(
+        api.export_poses(
+            evidence,
+            poses.pose_format.value,
+            as_model=poses.is_as_model,
+            mode=asked.mode,
+            resolution=asked.resolution,
+            partner=poses.partner,
+            profile=asked.profile,
+        )
+    )
+    for finding in inspection.findings:
+        if finding.severity == "error":
+            print_note(f"wan-prep: {finding.code}: {finding.message}")
 
 
 def rules(

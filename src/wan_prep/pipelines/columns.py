@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wan_prep.api.fixing import normalize, plan
 from wan_prep.api.judging import Estimating, PathLike, PersonLike, check, observe, selection_of
-from wan_prep.errors import InputPathError, WanPrepError
+from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.isolation import Workers
 from wan_prep.pipelines.rows import PairResult, PairRow, echo, failed, judged
@@ -420,14 +420,13 @@ def _alone(cache: Cache, kind: Kind, path: str) -> Iterator[None]:
     except (OSError, ValueError):
         named = path
     number = int(sha256(f"{kind} {named}".encode("utf-8", "replace")).hexdigest(), 16) % _LOCKS
-    folder = cache.folder / "locks"
+    lock = FileLock(cache.folder / "locks" / f"{number:02d}.lock")
     try:
-        make_private(folder)
-        lock = FileLock(folder / f"{number:02d}.lock")
+        make_private(cache.folder / "locks")
         lock.acquire()
-    except OSError as exc:
-        # The cache cannot be used, which it says itself when it is asked.
-        raise InputPathError(f"{folder}: cannot lock a file there ({exc.strerror})") from exc
+    except OSError:  # the cache cannot be used, as it says itself when it is asked
+        yield
+        return
     try:
         yield
     finally:

@@ -18,8 +18,6 @@ Cells = Mapping[str, Any]
 Rows = Iterator[Cells | RowInvalid]
 REQUIRED = ("image", "video")
 _BATCH_ROWS = 256
-_LONGEST_CELL = 1_000_000
-"""Characters. A longer cell is no path: a quotation mark that is never closed swallows the file."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,6 @@ def _names_in(path: Path, read: Callable[[Path], Rows]) -> tuple[str, ...]:
 
 def _csv_rows(path: Path) -> Rows:
     """Commas, semicolons or tabs, whichever the first line has most of."""
-    csv.field_size_limit(_LONGEST_CELL)
     number = 0
     try:
         # Spreadsheets write a mark before the first letter, which utf-8-sig drops.

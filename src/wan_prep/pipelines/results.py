@@ -68,6 +68,8 @@ class Results:
         """Row: where its line begins in the file, and its key."""
 
     def __enter__(self) -> Self:
+        if not self.path.parent.is_dir():  # the lock would make it
+            raise ManifestError(f"{self.path}: cannot be written, there is no such folder")
         try:
             self._lock.acquire()
         except Timeout as exc:
@@ -80,7 +82,7 @@ class Results:
         try:
             self._begin()
         except BaseException:
-            self._lock.release()
+            self._unlock()
             raise
         return self
 
@@ -162,11 +164,14 @@ class Results:
         _exc: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # the disk is full, as what led here says
             self._file.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        # While it is held; whoever waits for it notices that the file is another one.
+        Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
-        if self._lock.lock_file:
-            Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
 def read_results(path: Path) -> Iterator[PairResult]:

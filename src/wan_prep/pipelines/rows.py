@@ -59,7 +59,7 @@ class PairRow(BaseModel):
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         # An id such as 17 comes as a number out of JSON and Parquet.
-        return str(value) if isinstance(value, int | float) else value
+        return _text(value) if isinstance(value, int | float) else value
 
     @field_validator("mode", "resolution", mode="before")
     @classmethod
@@ -153,12 +153,17 @@ def echo(cells: Mapping[str, Any], mode: str, resolution: str) -> dict[str, Any]
     said: dict[str, Any] = {"mode": mode, "resolution": resolution}
     for name in PairRow.model_fields:
         value = cells.get(name)
-        if _is_empty(value):
-            continue
-        if name == "seed":
-            value = value if isinstance(value, int) else None
-        said[name] = value if name == "seed" else _writable(str(value))
+        if not _is_empty(value):
+            said[name] = _text(value)
+    if not re.fullmatch(r"[+-]?\d{1,18}", said.get("seed", "")):
+        said.pop("seed", None)
     return said
+
+
+def _text(value: Any) -> str:
+    # A column of whole numbers with one empty cell comes out of pandas as 17.0.
+    is_whole = isinstance(value, float) and value.is_integer()
+    return _writable(str(int(value) if is_whole else value))
 
 
 def _writable(text: str) -> str:
