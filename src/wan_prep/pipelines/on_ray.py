@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import site
 import socket
 import sys
 import tempfile
@@ -60,13 +61,14 @@ def run_on_ray(
         DependencyMissing: no Ray.
         WanPrepError: the cluster cannot be reached, has no CPU, or lost its nodes again and again.
     """
-    ray = _load_ray()
+    ray = _load_ray(address)
     pairs = pairs.in_its_own_process(time_limit_s)
     files = ObserveFiles(pairs.judging).in_its_own_process(time_limit_s)
+    files.looker = pairs.looker
     known = KnownFiles()
     coming = iter(rows)
-    with _cluster(ray, address, workers):
-        pool = _Pool.fitting(ray, workers, time_limit_s)
+    with _cluster(ray, address, workers) as home:
+        pool = _Pool.fitting(ray, workers, home)
         while block := list(islice(coming, min(pool.size * ROWS_PER_WORKER, ROWS_MOST))):
             seen = _looked_at(block, files, known, pool)
             tasks = []
@@ -109,15 +111,16 @@ class _Pool:
     ray: Any
     size: int
     cpus: float
-    time_limit_s: float | None
+    home: str | None
+    """Of actors on this machine; None for that of each node."""
 
     @classmethod
-    def fitting(cls, ray: Any, workers: int | None, time_limit_s: float | None) -> _Pool:
+    def fitting(cls, ray: Any, workers: int | None, home: str | None) -> _Pool:
         there = float(ray.cluster_resources().get("CPU", 0.0))
         if there <= 0:
             raise WanPrepError("this Ray cluster has no CPU: add a node that has, then go on")
         size = workers or max(1, int(there))
-        return cls(ray, size, min(1.0, int(1000 * there / size) / 1000), time_limit_s)
+        return cls(ray, size, min(1.0, int(1000 * there / size) / 1000), home)
 
     def answers(
         self, function: ObserveFiles | CheckPairs, tasks: list[tuple[int, Task]]
@@ -142,7 +145,7 @@ class _Pool:
             # The two bounds have no other place; see pyproject.toml for how long they stay.
             answers = rows.map_batches(
                 _Calling,
-                fn_constructor_args=(function,),
+                fn_constructor_args=(function, self.home),
                 compute=pool,
                 batch_size=1,
                 batch_format="pyarrow",
@@ -167,7 +170,9 @@ class _Pool:
 class _Calling:
     """In each actor: a callable that works in a process beside it."""
 
-    def __init__(self, function: ObserveFiles | CheckPairs) -> None:
+    def __init__(self, function: ObserveFiles | CheckPairs, home: str | None) -> None:
+        if home is not None:
+            os.environ["HOME"] = home
         self._row: Callable[[Task], dict[str, Any]] = function.row
 
     def __call__(self, table: Any) -> Any:
@@ -199,39 +204,65 @@ def _table(rows: list[Task]) -> Any:
 
 
 @contextmanager
-def _cluster(ray: Any, address: str | None, workers: int | None) -> Iterator[None]:
-    """A cluster to work on. One that is started here is ended, and leaves no file behind."""
+def _cluster(ray: Any, address: str | None, workers: int | None) -> Iterator[str | None]:
+    """A cluster to work on, and the home folder that its actors are to have.
+
+    One that is started here is ended, and leaves no file behind.
+    """
     if ray.is_initialized():  # whoever uses Ray already in this process wants that cluster
-        yield
+        yield None
+        return
+    if address is not None:
+        try:
+            _join(ray, address)
+            yield None
+        finally:
+            ray.shutdown()
         return
     folder = Path(tempfile.mkdtemp(prefix="wan-prep-", dir=_SHORT if _SHORT.is_dir() else None))
-    here = {
-        "address": "local",
-        "num_cpus": workers or cores(),
-        "include_dashboard": False,
-        # Its ports, which ask nobody who they are, are open to this machine alone.
-        "_node_ip_address": "127.0.0.1",
-        "_temp_dir": str(folder),
-    }
+    # Ray's head process asks the machine's cloud where it runs, even if it may not report it,
+    # unless a file in the home folder says so: it gets a home with that file. Where packages of the
+    # user lie follows from the home, too; actors get theirs back.
+    (folder / "ray_bootstrap_config.yaml").write_text("{}")
     try:
-        _join(ray, here if address is None else {"address": address})
-        yield
+        with _environment(HOME=str(folder), PYTHONUSERBASE=site.getuserbase()):
+            _join(
+                ray,
+                "local",
+                num_cpus=workers or cores(),
+                include_dashboard=False,
+                _temp_dir=str(folder),
+            )
+        yield os.environ.get("HOME")
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _join(ray: Any, settings: dict[str, Any]) -> None:
-    """Raises WanPrepError: there is no such cluster."""
-    where = settings["address"]
+@contextmanager
+def _environment(**changes: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
     try:
-        host, _, port = where.rpartition(":")
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _join(ray: Any, address: str, **settings: Any) -> None:
+    """Raises WanPrepError: there is no such cluster."""
+    try:
+        host, _, port = address.rpartition(":")
         if host and port.isdigit():  # Ray itself tries for minutes, and says so on stderr
             socket.create_connection((host, int(port)), timeout=_ANSWERS_S).close()
         with _without_note_on_log_level():
-            ray.init(**settings, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **settings)
     except (OSError, RuntimeError, ValueError) as exc:
-        raise WanPrepError(f"no Ray cluster at {where}: {_first_line(exc)}") from exc
+        raise WanPrepError(f"no Ray cluster at {address}: {_first_line(exc)}") from exc
 
 
 @contextmanager
@@ -256,11 +287,14 @@ _SHORT = Path("/tmp")
 """The names of Ray's sockets must stay below a hundred characters, which other places exceed."""
 
 
-def _load_ray() -> Any:
+def _load_ray(address: str | None) -> Any:
     """`ray`, quiet. Raises DependencyMissing: it is not installed."""
     # Before the import: what it reports about its use would leave the machine.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    if address is None:
+        # Then its ports are open to this machine alone, as they are on those two systems.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
         import ray.data
