@@ -33,7 +33,7 @@ from PIL import Image
 from wan_prep.evidence import Evidence, Observation, Subject
 from wan_prep.findings import Severity
 from wan_prep.geometry import Box, bounding_box, view_angles, wrap_deg
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 from wan_prep.pose import skeleton
 from wan_prep.report.model import Report
 

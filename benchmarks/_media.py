@@ -18,9 +18,12 @@ from PIL import Image
 import wan_prep
 from wan_prep import api
 from wan_prep.evidence import Evidence, Subject
-from wan_prep.measures import Measures, measure, subject_in_frame
+from wan_prep.measures.model import Measures
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import subject_in_frame
 from wan_prep.media.frames import frames_at
 from wan_prep.pose.mediapipe import MediapipeEstimator
+from wan_prep.profile import default_profile
 from wan_prep.report.model import Report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,7 +134,7 @@ def compare(image: Evidence, video: Evidence) -> Measures | None:
     return (
         None
         if a is None or b is None
-        else measure(subject_in_frame(image, a), subject_in_frame(video, b))
+        else measure(subject_in_frame(image, a), subject_in_frame(video, b), default_profile())
     )
 
 

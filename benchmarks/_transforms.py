@@ -27,7 +27,7 @@ from _media import (
 )
 
 from wan_prep.evidence import Evidence
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 from wan_prep.pose.skeleton import Joint
 
 ZOOMS = (1.25, 1.5, 2.0, 3.0)

@@ -26,7 +26,7 @@ from wan_prep.api import judging
 from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subject
 from wan_prep.findings import Finding, PairContext
 from wan_prep.geometry import UNIT_BOX, Box, Size, ViewAngles, view_from_angles
-from wan_prep.measures import SubjectInFrame
+from wan_prep.measures.side import SubjectInFrame
 from wan_prep.media.files import sha256_of
 from wan_prep.media.types import ImageInfo, VideoInfo
 from wan_prep.planning.model import Plan, Published, PublishedFile
@@ -568,12 +568,21 @@ def judged(
     def install(verdict: str) -> list[tuple[str, str, str, str]]:
         asked: list[tuple[str, str, str, str]] = []
 
-        def check(image: Path, video: Path, *, mode: str, resolution: str, **_: Any) -> Report:
+        def check(
+            image: Path | str,
+            video: Path | str,
+            *,
+            mode: str,
+            resolution: str,
+            remote: Any,
+            **_: Any,
+        ) -> Report:
             asked.append((str(image), str(video), mode, resolution))
+            files = [Path(remote.local(given)) for given in (image, video)]
             return report(
                 verdict,
-                image={"path": str(image), "sha256": sha256_of(image)},
-                video={"path": str(video), "sha256": sha256_of(video)},
+                image={"path": str(image), "sha256": sha256_of(files[0])},
+                video={"path": str(video), "sha256": sha256_of(files[1])},
                 mode=mode,
                 resolution=resolution,
                 video_evidence=make.video(),

@@ -7,6 +7,7 @@ import math
 from fractions import Fraction
 from io import StringIO
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -28,16 +29,16 @@ from wan_prep.geometry import (
     view_angles,
     view_from_angles,
 )
-from wan_prep.measures import (
+from wan_prep.measures import pair
+from wan_prep.measures.confidence import room_for_body
+from wan_prep.measures.model import Measures, typical
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
     cut_edges,
     frame_height_m,
-    measure,
     plumb_deg,
-    room_for_body,
     shot_class,
-    typical,
 )
 from wan_prep.normalizers.verify import verify_subject
 from wan_prep.planning.assemble import make_plan
@@ -45,7 +46,7 @@ from wan_prep.planning.crop import image_constraints, video_constraints
 from wan_prep.planning.foresee import foresee_image, foresee_video, subject_through
 from wan_prep.planning.model import Geometry, Plan, Window
 from wan_prep.planning.options import PlanOptions
-from wan_prep.profile import default_profile
+from wan_prep.profile import default_profile, load_profile
 from wan_prep.report.assemble import build_report
 from wan_prep.report.inspection import build_inspection
 from wan_prep.report.model import Report, Tool
@@ -61,6 +62,10 @@ SIZE = Size(720, 1280)
 PROFILE = default_profile()
 OF_LIMBS = {"WP401", "WP402", "WP404", "WP512", "WP513"}
 angles = st.floats(-60.0, 60.0)
+
+
+def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
+    return pair.measure(image, video, PROFILE)
 
 
 def framed(subject: Subject, content: Box = UNIT_BOX) -> SubjectInFrame:
@@ -296,7 +301,17 @@ def test_room_for_a_body_by_hand(make: Any, middle_y: float, room: float) -> Non
     """The face is 219 px tall, so the head is 300 px; its chin lies 109.5 px below the middle. Of
     the 1280 px, 0.49, 0.91, 1.77 and 3.05 heads lie below it."""
     head = make.head(span_px=219.0 / 1.25, middle=(0.5, middle_y))
-    assert room_for_body(framed(head)) == pytest.approx(room, abs=1e-3)
+    assert room_for_body(framed(head), PROFILE) == pytest.approx(room, abs=1e-3)
+
+
+def test_how_much_room_a_body_needs_is_a_figure_of_the_profile(make: Any, tmp_path: Path) -> None:
+    """1.77 heads of the picture lie below the chin."""
+    head = framed(make.head(span_px=219.0 / 1.25, middle=(0.5, 0.5)))
+    assert pair.confidences(head, head, PROFILE)["shot"] == pytest.approx(1.0 - 0.5122, abs=1e-3)
+    (tmp_path / "own.toml").write_text("[limits.body_room_full]\nvalue = 1.5", "utf-8")
+    own = load_profile(tmp_path / "own.toml")
+    assert room_for_body(head, own) == 1.0
+    assert pair.confidences(head, head, own)["shot"] == 0.0
 
 
 def test_what_may_be_a_body_is_kept(make: Any) -> None:

@@ -56,6 +56,14 @@ def test_a_task_that_takes_too_long_is_given_up(one: Workers) -> None:
         os.kill(pid, 0)
 
 
+def test_a_process_takes_no_more_memory_than_it_may() -> None:
+    with Workers(1, bytes, memory_bytes=500_000_000) as workers:
+        assert len(workers.submit(1_000_000).result()) == 1_000_000
+        with pytest.raises(WorkerDied, match="more memory than a worker may take"):
+            workers.submit(1_000_000_000).result()
+        assert workers.submit(1).result() == b"\0"
+
+
 def test_a_process_that_was_killed_while_it_waited_is_replaced(one: Workers) -> None:
     os.kill(one.submit("pid").result(), signal.SIGKILL)
     # It may not be gone yet when the next task comes: then that one is lost with it, and says so.

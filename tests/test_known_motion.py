@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 
 from wan_prep import api
-from wan_prep.measures import Measures, anchor_xy, measure, subject_in_frame
+from wan_prep.measures.model import Measures
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import anchor_xy, subject_in_frame
 from wan_prep.pose.mediapipe import MediapipeEstimator
+from wan_prep.profile import default_profile
 
 pytestmark = pytest.mark.model
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -59,7 +62,9 @@ def cases(network: MediapipeEstimator) -> list[Case]:
                 zoom=frame["zoom"],
                 roll_deg=frame["roll_deg"],
                 offset_xy=(neck_px - moved_px) / size,
-                measured=measure(still, subject_in_frame(video, observation.subject)),
+                measured=measure(
+                    still, subject_in_frame(video, observation.subject), default_profile()
+                ),
             )
         )
     return found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -11,33 +12,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan_prep.geometry import Box, Size
-from wan_prep.measures import (
+from wan_prep.measures import pair
+from wan_prep.measures.face import face_crop, face_crop_share, face_px
+from wan_prep.measures.model import Measures, ShotPair, typical
+from wan_prep.measures.pair import (
     HEADS_ALIKE,
-    Measures,
-    ShotPair,
-    SubjectInFrame,
-    anchor_xy,
     aspect_gap,
-    body_parts,
     compare_proportions,
-    confidences,
-    cut_edges,
-    display_aspect,
-    face_crop,
-    face_crop_share,
-    face_px,
-    frame_height_m,
-    headroom,
     limb_angles,
     limb_angles_in_plane,
-    measure,
+    zoom_ratio,
+)
+from wan_prep.measures.parts import body_parts
+from wan_prep.measures.side import (
+    SubjectInFrame,
+    anchor_xy,
+    cut_edges,
+    display_aspect,
+    frame_height_m,
+    headroom,
     plumb_deg,
     shot_class,
     subject_in_frame,
-    typical,
-    zoom_ratio,
 )
 from wan_prep.pose.skeleton import ANKLES, HEAD, HIPS, KNEES, LIMBS, SHOULDERS, Joint
+from wan_prep.profile import default_profile
+
+PROFILE = default_profile()
+
+
+def measure(image: SubjectInFrame, video: SubjectInFrame) -> Measures:
+    return pair.measure(image, video, PROFILE)
+
+
+def confidences(image: SubjectInFrame, video: SubjectInFrame) -> dict[str, float]:
+    return pair.confidences(image, video, PROFILE)
 
 
 def moved(make: Any, **places: tuple[float, float, float]) -> np.ndarray:
@@ -695,3 +704,24 @@ def test_a_plumb_line_turns_with_the_camera_and_not_with_the_spine(make: Any) ->
 def test_without_the_feet_nothing_tells_the_cameras_roll(make: Any) -> None:
     assert plumb_deg(hide(make.framed(), *ANKLES)) is None
     assert measure(hide(make.framed(), *ANKLES), make.framed()).camera_roll is None
+
+
+# ------------------------------------------------------------------ what is kept
+
+
+def test_a_side_is_the_same_as_long_as_its_evidence_lives(make: Any) -> None:
+    evidence = make.image()
+    subject = evidence.found[0].subject
+    side = subject_in_frame(evidence, subject)
+    assert subject_in_frame(evidence, subject) is side
+    barred = evidence.changed(content=Box(0.0, 0.0, 1.0, 0.5))
+    assert subject_in_frame(barred, subject).content == Box(0.0, 0.0, 1.0, 0.5)
+    gone = weakref.ref(side)
+    del evidence, side
+    assert gone() is None
+
+
+def test_what_is_kept_cannot_be_changed(make: Any) -> None:
+    anchor = anchor_xy(make.framed())
+    with pytest.raises(ValueError, match="read-only"):
+        anchor += 1.0

@@ -37,8 +37,13 @@ def test_it_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ]
     assert [o for o in shown if o.get("name") == "stderr"] == []
     kinds = [kind for o in shown for kind in o.get("data", {})]
-    assert kinds.count("image/png") == 6, "overlay, timeline, skeleton, windows, overlay, overlay"
-    assert kinds.count("text/html") == 5, "report, evidence, finding, plan, report"
+    assert kinds.count("image/png") == 7, (
+        "overlay, timeline, skeleton, windows, overlay, overlay, outcomes"
+    )
+    assert kinds.count("text/html") == 7, (
+        "report, evidence, finding, both modes, plan, report, outcomes"
+    )
     words = "".join(o.get("text", "") for o in shown)
     assert "moved/driving.mp4" in words
+    assert "3 outcomes with a score are too few" in words
     assert words.index("moved/driving.mp4") < words.index("astronaut/driving.mp4")

@@ -11,6 +11,7 @@ import pytest
 
 from wan_prep import figures
 from wan_prep.errors import DependencyMissing, EvidenceMissing
+from wan_prep.learning.summary import OutcomeSummary
 from wan_prep.planning.model import Plan
 from wan_prep.profile import default_profile
 from wan_prep.report.assemble import build_report
@@ -72,6 +73,20 @@ def test_a_timeline(report: Report, plan: Plan) -> None:
     assert list(tracks[4].lines[0].get_ydata()) == [1] * 14 + [0] * 2
     assert tracks[1].yaxis.get_major_formatter()(0.0, 0) == "1.00×"
     assert tracks[0].get_title() == "hero.png against dance.mp4"
+
+
+@pytest.mark.parametrize("shapes_wh", [((520, 520), (416, 520)), ((320, 180), (320, 180))])
+def test_nothing_is_cut_off_at_the_edges_of_a_figure(
+    report: Report, shapes_wh: tuple[tuple[int, int], ...]
+) -> None:
+    """At its first drawing, which is the one that `savefig` keeps."""
+    stills = []
+    for width, height in (*shapes_wh, shapes_wh[1]):
+        _, jpeg = cv2.imencode(".jpg", np.full((height, width, 3), 128, np.uint8))
+        stills.append(Still(0.0, width, height, jpeg.tobytes()))
+    drawn = pixels(figures.overlay(report, Pictures(*stills)))
+    for edge in (drawn[:2], drawn[-2:], drawn[:, :2], drawn[:, -2:]):
+        assert edge.min() == 255
 
 
 def test_a_name_is_no_formula(report: Report) -> None:
@@ -152,3 +167,32 @@ def test_a_skeleton(make: Any) -> None:
     assert figures.skeleton(still).axes[0].get_title() == "hero.png"
     with pytest.raises(EvidenceMissing, match="could not be read"):
         figures.skeleton(make.unreadable("video"))
+
+
+def test_a_calibration_names_its_counts_and_says_when_it_is_a_guess() -> None:
+    def summary(enough: int) -> OutcomeSummary:
+        moment = {"noted_at": "2026-11-22T12:00:00Z", "image": "a", "video": "b"}
+        kind = {"mode": "animate", "resolution": "480p", "why": None}
+        return OutcomeSummary.model_validate(
+            {
+                "profile": {"name": "p", "version": "1", "sha256": "a" * 64},
+                "count": 2, "scored": 2, "good": 1, "bad": 1, "enough": enough,
+                "auc": (1.0, 0.1, 1.0),
+                "bins": [{"score_low": 40.0, "score_high": 90.0, "count": 2, "good": 1,
+                          "share_good": (0.5, 0.1, 0.9)}],
+                "curve": {"alpha": 2.0, "beta": 4.0},
+                "outcomes": [
+                    {"name": "x", "score": score, "outcome": outcome, **moment, **kind}
+                    for score, outcome in ((40.0, "bad"), (90.0, "good"), (None, "good"))
+                ],
+            }
+        )  # fmt: skip
+
+    guess, counts = figures.calibration(summary(30)).axes
+    assert [text.get_text() for text in guess.texts] == ["1 of 2"]
+    assert [t.get_text() for t in guess.get_legend().texts] == [
+        "fitted, of few outcomes: mostly a guess"
+    ]
+    assert sum(bar.get_height() for bar in counts.patches) == 2, "what has no score is left out"
+    sure = figures.calibration(summary(2)).axes[0]
+    assert [t.get_text() for t in sure.get_legend().texts] == ["fitted"]

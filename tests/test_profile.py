@@ -247,6 +247,7 @@ def test_a_value_that_cannot_be(tmp_path: Path, text: str, where: str) -> None:
         "[limits.billed_min]\nvalue = 0",
         "[limits.size_multiple]\nvalue = 0",
         "[limits.segment_frames]\nvalue = 1",
+        "[limits.body_room_full]\nvalue = 1",
     ],
 )
 def test_what_is_divided_by_is_never_zero(tmp_path: Path, text: str) -> None:
@@ -274,6 +275,21 @@ def test_a_mode_cannot_name_a_tolerance_that_nobody_asks_for(tmp_path: Path) -> 
     assert load_profile(profile_file(tmp_path, text)).tolerance("zoom", "replace").fine == 0.3
     message = refusal(profile_file(tmp_path, text.replace("zoom", "sharpness")))
     assert "sharpness" in message
+
+
+def test_a_tolerance_of_ones_own_may_differ_in_one_mode(tmp_path: Path) -> None:
+    text = "[tolerances.zoom]\nfine = 0.5\n[mode_tolerances.replace.zoom]\nfine = 0.3\n"
+    mine = load_profile(profile_file(tmp_path, text))
+    assert mine.tolerance("zoom", "animate").fine == 0.5
+    assert mine.tolerance("zoom", "replace").fine == 0.3
+    assert mine.tolerance("zoom", "replace").worthless == 1.1, "the shipped one of that mode"
+
+
+def test_one_mode_may_have_a_tolerance_that_ships_for_all(tmp_path: Path) -> None:
+    mine = load_profile(profile_file(tmp_path, "[mode_tolerances.replace.view]\nfine = 20.0\n"))
+    assert mine.tolerance("view", "replace").fine == 20.0
+    assert mine.tolerance("view", "replace").worthless == PROFILE.tolerances["view"].worthless
+    assert mine.tolerance("view", "animate") == PROFILE.tolerances["view"]
 
 
 def test_an_entry_in_words_says_where_its_score_is_what() -> None:

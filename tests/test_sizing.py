@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from wan_prep.geometry import Size
 from wan_prep.profile import default_profile
-from wan_prep.sizing import OutputSize, letterboxed, output_size, segments
+from wan_prep.sizing import (
+    Frames,
+    OutputSize,
+    in_segments,
+    letterboxed,
+    output_size,
+    rendered_frames,
+)
 
 PROFILE = default_profile()
 
@@ -71,18 +78,19 @@ def test_doubling_a_picture_changes_nothing(factor: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("duration_s", "count"),
-    # 30 fps: 77 frames are one segment, every further one adds 76.
-    [(0.0, 1), (0.5, 1), (77 / 30, 1), (78 / 30, 2), (153 / 30, 2), (154 / 30, 3), (120.0, 48)],
+    ("width", "height", "canvas", "share"),
+    [
+        (1280, 720, (624, 624), 351 / 624),  # 624 / 1280 * 720 = 351
+        (720, 1280, (624, 624), 1.0),
+        (520, 520, (560, 704), 560 / 704),
+        (416, 520, (624, 624), 1.0),
+        (1000, 333, (848, 480), 282 / 480),  # 282.38 px, rounded down
+    ],
 )
-def test_segments(duration_s: float, count: int) -> None:
-    assert segments(duration_s, PROFILE) == count
-
-
-@given(st.floats(0, 200), st.floats(0, 10))
-def test_a_longer_clip_has_no_fewer_segments(duration_s: float, more: float) -> None:
-    assert segments(duration_s + more, PROFILE) >= segments(duration_s, PROFILE)
-    assert segments(duration_s, PROFILE) >= math.floor(duration_s * 30 / 77)
+def test_the_height_that_a_fitted_picture_takes(
+    width: int, height: int, canvas: tuple[int, int], share: float
+) -> None:
+    assert letterboxed(Size(width, height), Size(*canvas)).height / canvas[1] == share
 
 
 @given(st.integers(64, 4096), st.integers(64, 4096), st.sampled_from(["480p", "720p"]))
@@ -93,3 +101,61 @@ def test_a_picture_lies_between_the_bars_that_its_size_has(
     place = letterboxed(Size(width, height), Size(out.width, out.height))
     assert (out.width - place.width, out.height - place.height) == (out.bars_x, out.bars_y)
     assert (place.left, place.top) == (out.bars_x // 2, out.bars_y // 2)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "fps", "frames"),
+    [
+        ("8", "30", 240),
+        ("5", "24", 150),
+        ("1001/200", "30000/1001", 150),  # 150 frames, 150.15
+        ("1001/100", "24000/1001", 300),  # 240 frames, 300.3
+        ("101/60", "60", 50),  # 50.5, rounded down
+        ("1001/30", "30000/1001", 1001),  # 1000 frames
+        ("1/30", "30", 1),
+        ("1/60", "60", 1),  # never none
+        ("120", "25", 3600),
+        ("2", "0", 60),
+    ],
+)
+def test_frames_at_the_rate_of_the_model(duration_s: str, fps: str, frames: int) -> None:
+    assert rendered_frames(Fraction(duration_s), Fraction(fps), PROFILE) == frames
+
+
+@pytest.mark.parametrize(
+    ("frames", "overlap", "segments", "filler"),
+    [
+        # 77 frames are one segment, every further one adds 76.
+        (1, 1, 1, 76),
+        (77, 1, 1, 0),
+        (78, 1, 2, 75),  # 153 are rendered
+        (153, 1, 2, 0),
+        (154, 1, 3, 75),
+        (240, 1, 4, 65),  # 305
+        (3600, 1, 48, 49),  # 3649
+        # With five frames shared every further one adds 72.
+        (77, 5, 1, 0),
+        (78, 5, 2, 71),
+        (149, 5, 2, 0),
+        (240, 5, 4, 53),  # 293
+        (3600, 5, 50, 5),  # 3605
+        (3, 5, 1, 74),
+    ],
+)
+def test_segments(frames: int, overlap: int, segments: int, filler: int) -> None:
+    assert in_segments(frames, PROFILE, overlap=overlap) == Frames(
+        frames, segments, 77, overlap, filler
+    )
+
+
+def test_segments_share_one_frame_where_nothing_is_said() -> None:
+    assert in_segments(78, PROFILE) == in_segments(78, PROFILE, overlap=1)
+
+
+@given(st.integers(6, 4000), st.sampled_from([1, 5]))
+def test_segments_hold_all_frames_and_none_too_many(frames: int, overlap: int) -> None:
+    made = in_segments(frames, PROFILE, overlap=overlap)
+    rendered = made.segments * 77 - (made.segments - 1) * overlap
+    assert rendered - made.filler == frames
+    assert 0 <= made.filler < 77
+    assert made.filler < 77 - overlap or made.segments == 1

@@ -1,4 +1,5 @@
-"""Make docs/report.png: the page of the pair in fixtures/, as a browser shows it.
+"""Make docs/report.png: the page of the pair in fixtures/, as a browser shows it; and the picture
+beside the example of the ComfyUI nodes: the overlay that Check Pair gives of this pair.
 
     python tools/make_figures.py
 
@@ -22,6 +23,8 @@ from wan_prep.visual.pictures import pair_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "report.png"
+EXAMPLE = ROOT / "comfyui" / "example_workflows" / "check_and_fix_pair.jpg"
+EXAMPLE_DPI = 80
 WINDOW_WH = (1200, 1320)
 BYTES_MOST = 300_000
 
@@ -35,6 +38,8 @@ def main() -> int:
         return 2
     os.chdir(ROOT / "fixtures")  # so that the page names no folder
     report = wan_prep.check("reference.png", "driving.mp4")
+    wan_prep.figures.overlay(report).savefig(EXAMPLE, dpi=EXAMPLE_DPI)
+    print(f"{EXAMPLE.relative_to(ROOT)}: {EXAMPLE.stat().st_size} bytes")
     with tempfile.TemporaryDirectory() as folder:
         page, shot = Path(folder, "report.html"), Path(folder, "report.png")
         page.write_text(render_html(report, pair_pictures(report)), encoding="utf-8")

@@ -4,14 +4,21 @@ import types
 
 from .api import (
     NormalizedPair,
+    as_text,
     check,
+    compare_modes,
     export_poses,
+    import_outcomes,
+    learn,
     normalize,
+    note_outcome,
     observe,
+    outcomes,
     plan,
     rank,
     submit,
     wait,
+    write_frames,
     write_skeleton,
 )
 from .cache.store import Cache
@@ -23,6 +30,8 @@ from .errors import (
     DependencyMissing,
     DownloadFailed,
     EvidenceMissing,
+    FetchFailed,
+    FetchRefused,
     GateRefused,
     InputPathError,
     JobNotFound,
@@ -52,7 +61,10 @@ from .planning.model import Plan
 from .planning.options import PlanOptions
 from .profile import Profile, default_profile, load_profile
 from .ranking.model import Ranking
+from .remote.scratch import Scratch
+from .remote.sources import RemotePolicy
 from .report.model import Report
+from .report.modes import ModeComparison
 from .submission.jobs import Job, Prediction
 
 __version__: str
@@ -67,6 +79,8 @@ __all__ = [
     "DownloadFailed",
     "Evidence",
     "EvidenceMissing",
+    "FetchFailed",
+    "FetchRefused",
     "Finding",
     "GateRefused",
     "InputPathError",
@@ -74,6 +88,7 @@ __all__ = [
     "JobNotFound",
     "JournalError",
     "MediaUnreadable",
+    "ModeComparison",
     "NoOutputs",
     "NormalizeFailed",
     "NormalizedPair",
@@ -88,8 +103,10 @@ __all__ = [
     "Ranking",
     "RateLimited",
     "Rejected",
+    "RemotePolicy",
     "ReplyInvalid",
     "Report",
+    "Scratch",
     "ServiceUnreachable",
     "SourceChanged",
     "SubmissionError",
@@ -98,15 +115,22 @@ __all__ = [
     "UploadNotAllowed",
     "WaitEnded",
     "WanPrepError",
+    "as_text",
     "check",
+    "compare_modes",
     "default_profile",
     "export_poses",
+    "import_outcomes",
+    "learn",
     "load_profile",
     "normalize",
+    "note_outcome",
     "observe",
+    "outcomes",
     "plan",
     "rank",
     "submit",
     "wait",
+    "write_frames",
     "write_skeleton",
 ]

@@ -4,6 +4,8 @@
 
     WanPrepError
     ├── InputPathError      the path itself: missing, a directory, not a regular file, no permission
+    │   ├── FetchFailed     an address could not be fetched: not there, not allowed, cut, too large
+    │   └── FetchRefused    an address that is not fetched: its protocol, its host, its redirect
     ├── MediaUnreadable     the path is fine, its content is not: empty, garbage, cut, over a limit
     ├── ProfileError        a profile or settings file that does not say what it must
     ├── PoseModelError      the pose model is missing, not a bundle, or refused by its runtime
@@ -56,6 +58,8 @@ UnreadableKind = Literal[
     "corrupt",  # recognised, but its content cannot be decoded
     "too_large",  # over the limit of pixels, refused before allocation
     "unsupported",  # recognised, but no decoder is installed for it
+    "crashed",  # the process that looked at it ended
+    "too_slow",  # looking at it took longer than it may
 ]
 
 
@@ -67,6 +71,14 @@ class WanPrepError(Exception):
 
 class InputPathError(WanPrepError):
     """The path cannot be opened as a regular file."""
+
+
+class FetchFailed(InputPathError):
+    """A file given by its address could not be fetched."""
+
+
+class FetchRefused(InputPathError):
+    """An address that is not fetched, or not without being asked for."""
 
 
 class MediaUnreadable(WanPrepError):

@@ -1,5 +1,5 @@
-"""The public name of `plots`: matplotlib figures of reports, plans and evidence."""
+"""The public name of `plots`: matplotlib figures of reports, plans, evidence and outcomes."""
 
-from wan_prep.plots import overlay, skeleton, timeline, windows
+from wan_prep.plots import calibration, overlay, skeleton, timeline, windows
 
-__all__ = ["overlay", "skeleton", "timeline", "windows"]
+__all__ = ["calibration", "overlay", "skeleton", "timeline", "windows"]

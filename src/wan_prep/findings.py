@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.fragments import badge, card, inert
-from wan_prep.measures import Measures, SubjectInFrame, measure, subject_in_frame, typical
+from wan_prep.measures.model import Measures, typical
+from wan_prep.measures.pair import measure
+from wan_prep.measures.side import SubjectInFrame, subject_in_frame
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 
 
@@ -41,9 +43,13 @@ class Applicability(StrEnum):
 
 
 class Fix(BaseModel):
+    """prompt: where another picture is the remedy, what an image editor could be asked for; in a
+    report it stands in one finding, the gravest that it mends."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
     applicability: Applicability
     title: str
+    prompt: str | None = None
 
 
 About = Literal["image", "video", "pair"]
@@ -72,10 +78,33 @@ class Finding(BaseModel):
         cells = [f"{badge(kind)} <b>{inert(self.code)}</b> {inert(self.message)}"]
         if self.fix is not None:
             cells.append(f"<div>→ {inert(self.fix.title)}</div>")
+            if self.fix.prompt is not None:
+                cells.append(f"<div>→ or ask an image editor: “{inert(self.fix.prompt)}”</div>")
         return card(*cells)
 
 
 # ------------------------------------------------------------------ answers of a check
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What a tolerance was applied to: enough to apply another one.
+
+    measured: in the tolerance's own unit; share: of it that is believed, 0 … 1; unknown: the score
+    that stands for the rest.
+    """
+
+    measured: float
+    share: float = 1.0
+    unknown: float = 1.0
+
+    def score(self, tolerance: Tolerance) -> float:
+        return float(tolerance.score(self.measured) ** self.share * self.rest)
+
+    @property
+    def rest(self) -> float:
+        """The factor of the score that no tolerance changes."""
+        return float(self.unknown ** (1.0 - self.share))
 
 
 @dataclass(frozen=True)
@@ -90,6 +119,8 @@ class Judged:
     source: str = ""
     fix: Fix | None = None
     spans_s: tuple[tuple[float, float], ...] = ()
+    deviation: Deviation | None = None
+    """Where the score is that of a tolerance and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +172,15 @@ def by_tolerance(
         source=tolerance.source,
         fix=fix,
         spans_s=spans_s,
+        deviation=Deviation(measured),
     )
 
 
 def believed(
-    answer: Answer, confidence: float | None, profile: Profile, unknown: Inconclusive
+    answer: Answer,
+    confidence: float | None,
+    profile: Profile,
+    unknown: Callable[[], Inconclusive],
 ) -> Answer:
     """The answer as far as enough is seen to stand by it, `unknown` where too little is.
 
@@ -157,19 +192,20 @@ def believed(
     if not isinstance(answer, Judged) or confidence is None or confidence >= full:
         return answer
     if confidence < least:
-        return unknown
+        return unknown()
     share = (confidence - least) / (full - least)
-    return as_far_as(answer, share, profile, required=unknown.required)
+    return as_far_as(answer, share, profile, required=unknown().required)
 
 
 def as_far_as(answer: Judged, share: float, profile: Profile, *, required: bool = True) -> Judged:
     """The answer with a score between its own, at share 1, and an inconclusive one's, at 0."""
     unknown = profile.severity.unknown_score if required else 1.0
     score = answer.score**share * unknown ** (1.0 - share)
+    message = answer.message
     if answer.score >= profile.severity.pass_from > score:
-        doubt = f"{answer.message}; too little is visible to be sure that this is close enough"
-        return replace(answer, score=score, message=doubt)
-    return replace(answer, score=score)
+        message += "; too little is visible to be sure that this is close enough"
+    deviation = answer.deviation and replace(answer.deviation, share=share, unknown=unknown)
+    return replace(answer, score=score, message=message, deviation=deviation)
 
 
 # ------------------------------------------------------------------ what a check is given
@@ -201,6 +237,7 @@ class MeasuredPair:
 
     image: Evidence
     video: Evidence
+    profile: Profile
 
     @cached_property
     def image_subject(self) -> SubjectInFrame | None:
@@ -216,7 +253,7 @@ class MeasuredPair:
         if image is None:
             return ()
         return tuple(
-            Moment(o, measure(image, subject_in_frame(self.video, o.subject)))
+            Moment(o, measure(image, subject_in_frame(self.video, o.subject), self.profile))
             for o in self.video.observations
             if o.subject is not None
         )
@@ -246,7 +283,7 @@ class PairContext:
     best: BestStart | None = None
     """The start that would score best, where it was looked for."""
     measured: MeasuredPair | None = field(default=None, repr=False, compare=False)
-    """Of the same evidence, where it was measured before; of other evidence it is not used."""
+    """Of the same evidence and profile, where it was measured before; of others it is not used."""
 
     def tolerance(self, name: str) -> Tolerance:
         """The profile's tolerance in this mode."""
@@ -259,9 +296,12 @@ class PairContext:
     @cached_property
     def pair(self) -> MeasuredPair:
         known = self.measured
-        if known is not None and known.image is self.image and known.video is self.video:
+        mine = (self.image, self.video, self.profile)
+        if known is not None and all(
+            a is b for a, b in zip((known.image, known.video, known.profile), mine, strict=True)
+        ):
             return known
-        return MeasuredPair(self.image, self.video)
+        return MeasuredPair(*mine)
 
     @property
     def image_subject(self) -> SubjectInFrame | None:
@@ -284,19 +324,19 @@ class PairContext:
         """The sample that the model would take as its template."""
         return self.start or self.video.first
 
-    @property
+    @cached_property
     def template_subject(self) -> SubjectInFrame | None:
         if self.template is None or self.template.subject is None:
             return None
         return subject_in_frame(self.video, self.template.subject)
 
-    @property
+    @cached_property
     def by_head(self) -> bool:
         """The image or the template shows nothing but a head, so that heads are compared."""
         sides = (self.image_subject, self.template_subject)
         return any(side is not None and side.subject.is_head for side in sides)
 
-    @property
+    @cached_property
     def first(self) -> Measures | None:
         """Measures at the template; None where either side shows nobody there."""
         return None if self.template is None else self.measures_at.get(self.template.time)
@@ -318,7 +358,7 @@ class Rule:
     """One line of the rule table.
 
     name states the problem; cap is the gravest severity the check may reach; `at_start` tells
-    that the answer depends on which sample is the template.
+    that the answer depends on which sample is the template, `at_best` that it does on the best one.
     """
 
     code: str
@@ -328,3 +368,4 @@ class Rule:
     check: Check
     cap: Severity = Severity.ERROR
     at_start: bool = False
+    at_best: bool = False

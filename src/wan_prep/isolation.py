@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,13 +41,16 @@ class Workers:
     """Processes that each hold one function and call it with what is submitted.
 
     count: how many.  function: a picklable callable of one argument; each process gets a copy and
-        keeps it, so that what it loads is loaded once.
+        keeps it, so that what it loads is loaded once.  memory_bytes: what each process may take,
+        where the system can hold it to that (Linux); None: as much as there is.
 
     A context manager; leaving it ends the processes, whatever they do.
     """
 
-    def __init__(self, count: int, function: Callable[[Any], Any]) -> None:
-        self._function = function
+    def __init__(
+        self, count: int, function: Callable[[Any], Any], *, memory_bytes: int | None = None
+    ) -> None:
+        self._function, self._memory_bytes = function, memory_bytes
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="wan-prep-worker")
         self._slots: SimpleQueue[_Worker | None] = SimpleQueue()
         for _ in range(count):
@@ -89,7 +93,7 @@ class Workers:
         with self._lock:
             if self._is_closed:
                 raise WorkerDied("the work was given up")
-            worker = _Worker(self._function)
+            worker = _Worker(self._function, self._memory_bytes)
             self._running.add(worker)
         worker.wait_until_ready()
         return worker
@@ -125,9 +129,11 @@ class Workers:
 class _Worker:
     """One process, and this end of its pipe."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], memory_bytes: int | None) -> None:
         self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_serve, args=(theirs, function), daemon=True)
+        self._process = _SPAWN.Process(
+            target=_serve, args=(theirs, function, memory_bytes), daemon=True
+        )
         self._process.start()
         theirs.close()  # so that its end is noticed here
 
@@ -187,6 +193,8 @@ class _Raised:
     message: str
 
     def as_exception(self) -> Exception:
+        if self.name == "MemoryError":
+            return WorkerDied("it needs more memory than a worker may take")
         kind = getattr(errors, self.name, None)
         if not (isinstance(kind, type) and issubclass(kind, WanPrepError)):
             return RuntimeError(f"{self.name}: {self.message}")
@@ -199,10 +207,12 @@ class _Raised:
 # ---- in the worker process
 
 
-def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
+def _serve(pipe: Connection, function: Callable[[Any], Any], memory_bytes: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which ends this one
     signal.signal(signal.SIGTERM, _end_tidily)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if memory_bytes is not None:
+        _hold_memory_to(memory_bytes)
     try:
         pipe.send(_READY)
         while True:
@@ -214,6 +224,17 @@ def _serve(pipe: Connection, function: Callable[[Any], Any]) -> None:
             pipe.send(answer)
     except (EOFError, OSError):  # the program is gone
         pass
+
+
+def _hold_memory_to(memory_bytes: int) -> None:
+    """What asks for more gets a MemoryError, or ends the process: the task's loss alone."""
+    if sys.platform != "linux":  # elsewhere this limit does not count memory that is mapped
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
 
 
 def _end_tidily(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Figures of a report, a plan or evidence for notebooks and papers, drawn with matplotlib.
+"""Figures of reports, plans, evidence and outcomes for notebooks, drawn with matplotlib.
 
     import wan_prep
     wan_prep.figures.timeline(report).savefig("timeline.png")
@@ -17,6 +17,7 @@ from wan_prep.errors import DependencyMissing, EvidenceMissing
 from wan_prep.evidence import Evidence
 from wan_prep.fragments import printable
 from wan_prep.geometry import Box, Size
+from wan_prep.learning.summary import OutcomeSummary
 from wan_prep.planning.model import Plan
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.keypoints import model_canvas
@@ -172,6 +173,46 @@ def skeleton(
     return figure
 
 
+def calibration(summary: OutcomeSummary) -> Figure:
+    """How often results were good by score, with 95 % intervals and the fitted curve; below it how
+    many of each scored what.
+
+    Raises:
+        DependencyMissing: no matplotlib.
+    """
+    figure = _figure(6.5, 6.0)
+    share, counts = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    for each in summary.bins:
+        middle = (each.score_low + each.score_high) / 2.0
+        value, low, high = each.share_good
+        reach = ((value - low,), (high - value,))
+        half = max(0.5, middle - each.score_low)
+        share.errorbar(middle, value, yerr=reach, xerr=half, fmt="o", color="#171c24", capsize=3)
+        share.annotate(
+            f"{each.good} of {each.count}", (middle, value), (6, 6), textcoords="offset points"
+        )
+    if summary.curve is not None:
+        scores = [0.5 * k for k in range(1, 201)]
+        curve = [summary.curve.probability(score) for score in scores]
+        is_guess = summary.scored < summary.enough
+        label = "fitted, of few outcomes: mostly a guess" if is_guess else "fitted"
+        style = "--" if is_guess else "-"
+        share.plot(scores, curve, style, color=_PAINT["image"], linewidth=1.5, label=label)
+        share.legend(loc="upper left")
+    share.set(ylabel="share of good results", ylim=(-0.05, 1.05), xlim=(0, 100))
+    share.set_title(f"{summary.count} outcomes: {summary.good} good, {summary.bad} bad")
+    told = [(each.score, each.outcome) for each in summary.outcomes if each.score is not None]
+    by_kind = [[s for s, outcome in told if outcome == kind] for kind in ("good", "bad")]
+    counts.hist(
+        by_kind, bins=20, range=(0, 100), stacked=True, color=["#1a7f4b", "#b3261e"],
+        label=["good", "bad"],
+    )  # fmt: skip
+    counts.legend(loc="upper left")
+    counts.yaxis.get_major_locator().set_params(integer=True)
+    counts.set(xlabel="score", ylabel="outcomes")
+    return figure
+
+
 # ------------------------------------------------------------------ plumbing
 
 
@@ -183,7 +224,8 @@ def _figure(width_in: float, height_in: float) -> Figure:
             "figures are drawn with matplotlib, which is not installed; "
             "pip install 'wan-prep[notebook]'"
         ) from exc
-    return Figure(figsize=(width_in, height_in), layout="constrained")
+    # Pictures keep their shape; "constrained" cuts titles off at the first drawing then.
+    return Figure(figsize=(width_in, height_in), layout="compressed")
 
 
 def _panels(

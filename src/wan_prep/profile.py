@@ -32,7 +32,7 @@ Resolution = Literal["480p", "720p"]
 Family = Literal["media", "aspect", "framing", "pose", "subject", "clip"]
 
 # A score of 0.95 at "fine" and 0.05 at "worthless" are odds of 19 : 1 and 1 : 19.
-_ODDS = 19.0
+ODDS = 19.0
 
 
 _Score = Annotated[float, Field(gt=0, le=1)]
@@ -78,7 +78,7 @@ class Tolerance(_ProfileModel):
         1 / (1 + (x / x0)^b) with x0 = sqrt(fine * worthless), b = 2 ln 19 / ln(worthless / fine).
         """
         middle = math.sqrt(self.fine * self.worthless)
-        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        slope = 2.0 * math.log(ODDS) / math.log(self.worthless / self.fine)
         if measured <= 0:
             return 1.0 if slope > 0 else 1e-12
         exponent = slope * (math.log(measured) - math.log(middle))
@@ -87,7 +87,7 @@ class Tolerance(_ProfileModel):
     def measured_at(self, score: float) -> float:
         """The measure that scores `score`; the limit to print beside a finding."""
         middle = math.sqrt(self.fine * self.worthless)
-        slope = 2.0 * math.log(_ODDS) / math.log(self.worthless / self.fine)
+        slope = 2.0 * math.log(ODDS) / math.log(self.worthless / self.fine)
         return float(middle * ((1.0 - score) / score) ** (1.0 / slope))
 
 
@@ -151,6 +151,15 @@ class Submission(_ProfileModel):
         return self.limits[name].value
 
 
+class Remote(_ProfileModel):
+    """How patient and how generous fetching files by their addresses is."""
+
+    limits: dict[str, Limit]
+
+    def limit(self, name: str) -> float:
+        return self.limits[name].value
+
+
 class Profile(_ProfileModel):
     """All figures of one service. Look-ups by name fail loudly where a name is unknown."""
 
@@ -158,6 +167,7 @@ class Profile(_ProfileModel):
     version: str
     service: Service
     submission: Submission
+    remote: Remote
     severity: Severities
     limits: dict[str, Limit]
     tolerances: dict[str, Tolerance]
@@ -180,8 +190,11 @@ class Profile(_ProfileModel):
         for name in ("billed_min", "size_multiple", "segment_frames", "model_fps"):
             if self.limits[name].value < 1:
                 raise ValueError(f"limits.{name} must be at least 1")
-        if self.limits["segment_overlap"].value >= self.limits["segment_frames"].value:
-            raise ValueError("limits.segment_overlap must be below segment_frames")
+        for name in ("segment_overlap", "segment_overlap_most"):
+            if self.limits[name].value >= self.limits["segment_frames"].value:
+                raise ValueError(f"limits.{name} must be below segment_frames")
+        if self.limits["body_room_min"].value >= self.limits["body_room_full"].value:
+            raise ValueError("limits.body_room_min must be below body_room_full")
         return self
 
     def limit(self, name: str) -> float:
@@ -257,15 +270,26 @@ def load_profile(path: str | Path) -> Profile:
 
 
 def _own_in_every_mode(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The default figures, without what would take a tolerance of one's own back in one mode."""
+    """The default figures, without what would take a tolerance of one's own back in one mode, and
+    with what a tolerance of one's own in one mode begins from."""
     base = _default_figures()
-    own = given.get("tolerances")
-    names = set(own) if isinstance(own, Mapping) else set()
-    kept = {
-        mode: {name: t for name, t in tolerances.items() if name not in names}
-        for mode, tolerances in base["mode_tolerances"].items()
-    }
+    everywhere, in_modes = _table(given, "tolerances"), _table(given, "mode_tolerances")
+    kept = {}
+    for mode, tolerances in base["mode_tolerances"].items():
+        own = _table(in_modes, mode)
+        kept[mode] = {
+            name: t for name, t in tolerances.items() if name not in everywhere or name in own
+        }
+        for name in own:
+            if name in base["tolerances"]:
+                kept[mode].setdefault(name, base["tolerances"][name])
     return {**base, "mode_tolerances": kept}
+
+
+def _table(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table of a file; an empty one where it has none, or something else in its place."""
+    found = given.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _merged(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, StrictBool, ValidationError
 
@@ -17,7 +17,8 @@ class Settings(BaseModel):
     """What a settings file may say; paths in it are relative to the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    mode: Mode = "animate"
+    mode: Mode | Literal["both"] = "animate"
+    """both: how `check` judges; everything else is then done in mode animate, the default."""
     resolution: Resolution = "480p"
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()

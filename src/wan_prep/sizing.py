@@ -1,4 +1,4 @@
-"""The size that the service's own preprocessing gives a picture, predicted.
+"""The size and the frames that the service's own preprocessing gives a pair, predicted.
 
 Source: Wan2.2's open preprocessing code ("wan source"); whether the endpoint runs it is not
 documented.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 from wan_prep.geometry import Box, Size
 from wan_prep.profile import Profile, Resolution
@@ -63,9 +64,38 @@ def letterboxed(size: Size, canvas: Size) -> Box:
     return Box(float(left), float(top), float(left + width), float(top + height))
 
 
-def segments(duration_s: float, profile: Profile) -> int:
-    """How many overlapping segments the model renders a clip in."""
-    frames = max(1, round(duration_s * profile.limit("model_fps")))
+@dataclass(frozen=True)
+class Frames:
+    """How a clip is rendered: in `segments` of `segment_frames` that share `overlap` frames.
+
+    filler: frames that are rendered to fill the last segment, and cut off.
+    """
+
+    count: int
+    segments: int
+    segment_frames: int
+    overlap: int
+    filler: int
+
+
+def rendered_frames(duration_s: Fraction, fps: Fraction, profile: Profile) -> int:
+    """Frames of the result for a clip of this length and rate, at the model's own rate.
+
+    Frames / fps * 30, rounded down, in the float operations of the source; at least one.
+    """
+    rate = profile.limit("model_fps")
+    frame_count = round(duration_s * fps)
+    return max(1, int(frame_count / float(fps) * rate) if fps > 0 else int(duration_s * rate))
+
+
+def in_segments(frames: int, profile: Profile, *, overlap: int | None = None) -> Frames:
+    """The segments that so many frames are rendered in.
+
+    overlap: frames shared by two segments; None for what the source does unless it is told
+    otherwise.
+    """
     length = int(profile.limit("segment_frames"))
-    overlap = int(profile.limit("segment_overlap"))
-    return max(1, math.ceil((frames - overlap) / (length - overlap)))
+    shared = int(profile.limit("segment_overlap")) if overlap is None else overlap
+    count = max(1, math.ceil((frames - shared) / (length - shared)))
+    filler = shared + count * (length - shared) - frames
+    return Frames(frames, count, length, shared, filler)

@@ -49,6 +49,7 @@ def test_which_rules_may_be_errors_and_which_depend_on_the_start() -> None:
     assert {rule.code for rule in RULES if rule.cap is Severity.ERROR} == MAY_BE_ERRORS
     assert {rule.code for rule in RULES if rule.cap is Severity.INFO} == {"WP131", "WP403"}
     assert {rule.code for rule in RULES if rule.at_start} == AT_START
+    assert {rule.code for rule in RULES if rule.at_best} == {"WP403"}
 
 
 def test_a_pair_that_matches_has_no_finding_at_all(make: Any) -> None:

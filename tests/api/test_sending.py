@@ -282,14 +282,22 @@ def test_a_pair_given_by_url_is_fetched_and_checked(
 ) -> None:
     asked = judged("ready")
     with served(pair[0].parent) as host:
-        job = wan_prep.submit(f"{host}/reference.png", f"{host}/driving.mp4")
+        given = (f"{host}/reference.png", f"{host}/driving.mp4")
+        with pytest.raises(wan_prep.FetchRefused, match="allow-local-hosts"):
+            wan_prep.submit(*given)
+        allowed = wan_prep.RemotePolicy(allow_local_hosts=True)
+        job = wan_prep.submit(*given, remote=allowed)
     assert job.image.url == f"{host}/reference.png", "no upload"
     assert job.video.sha256 == sha256(b"video").hexdigest()
     assert job.cost is not None
     assert job.cost.seconds == 8.0
     ((image, video, *_),) = asked
-    assert not Path(image).exists(), "what was fetched is gone"
-    assert not Path(video).exists()
+    assert (image, video) == given, "the report names them as they were given"
+
+
+def test_what_the_service_cannot_fetch_is_refused(service: FakeService) -> None:
+    with pytest.raises(wan_prep.SubmissionError, match="http addresses only"):
+        wan_prep.submit("s3://bucket/hero.png", URLS[1])
 
 
 @pytest.mark.parametrize(

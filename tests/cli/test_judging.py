@@ -15,6 +15,7 @@ from wan_prep.cli import run
 from wan_prep.evidence import Evidence
 from wan_prep.pose.choice import LARGEST
 from wan_prep.profile import default_profile
+from wan_prep.report.modes import ModeComparison
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
@@ -194,6 +195,107 @@ def test_json_is_one_document(answer: Any, capsys: Capture, report: Any, strict_
         "cuts_s", "output", "findings", "passed", "not_applicable", "deselected", "cost",
     ]  # fmt: skip
     assert set(document["findings"][0]) == FINDING_FIELDS
+
+
+@pytest.fixture
+def both(monkeypatch: Patch, report: Any) -> dict[str, Any]:
+    """Let `compare_modes` answer: risky in animate, not ready in replace; what it was asked."""
+    asked: dict[str, Any] = {}
+
+    def compare_modes(image: object, video: object, **options: Any) -> ModeComparison:
+        asked.update(options, image=image, video=video)
+        return ModeComparison(
+            better="animate",
+            reason="animate fits better: the reason",
+            differences=({"what": "background", "animate": "the image's", "replace": "other"},),
+            animate=report("risky"),
+            replace=report("not_ready", mode="replace"),
+        )
+
+    monkeypatch.setattr(api, "compare_modes", compare_modes)
+    return asked
+
+
+def test_both_modes_are_asked_of_the_library(both: dict[str, Any]) -> None:
+    options = "--mode both --resolution 720p --start 0.5 --end 2 --select WP3 --video-person left"
+    assert run(["check", "-q", *options.split(), "a", "b"]) == 0
+    assert both.pop("progress")
+    assert both.pop("cache").folder.name == "cache"
+    assert str(both.pop("video_person")) == "left"
+    assert both == {
+        "image": "a", "video": "b", "resolution": "720p", "start": 0.5, "end": 2.0,
+        "select": ("WP3",), "ignore": (), "pose_model": None, "profile": default_profile(),
+        "image_person": LARGEST,
+    }  # fmt: skip
+
+
+def test_both_modes_in_every_format(
+    both: dict[str, Any], capsys: Capture, strict_json: Any
+) -> None:
+    def said(*options: str) -> str:
+        assert run(["check", "a", "b", "--mode", "both", *options]) == 0, "as the better mode"
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out
+
+    document = strict_json(said("--format", "json"))
+    assert (document["schema_version"], document["better"]) == (1, "animate")
+    assert [document[mode]["verdict"] for mode in ("animate", "replace")] == ["risky", "not_ready"]
+    assert said("-q") == "animate: animate risky 93.65; replace not_ready 93.65\n"
+    out = said()
+    assert out.startswith("Animate fits better: the reason.\n")
+    assert "background  the image's  other\n" in out
+    lines = said("--format", "github").splitlines()
+    assert lines[0].startswith("::notice file=hero.png,title=animate fits better::")
+    assert len(lines) == 3
+
+
+@pytest.mark.usefixtures("both")
+def test_both_modes_and_warnings_as_errors(capsys: Capture) -> None:
+    assert run(["check", "-q", "a", "b", "--mode", "both", "--strict"]) == 1
+    assert capsys.readouterr().out
+
+
+def test_the_page_of_both_modes_is_that_of_the_better_one(
+    both: dict[str, Any], monkeypatch: Patch, tmp_path: Path
+) -> None:
+    written: list[Any] = []
+    monkeypatch.setattr(api, "write_page", lambda report, *_, **__: written.append(report))
+    target = str(tmp_path / "page.html")
+    assert run(["check", "-q", "a", "b", "--mode", "both", "--html", target]) == 0
+    assert [report.mode for report in written] == ["animate"]
+
+
+def test_both_modes_may_be_set_and_everything_else_goes_on_in_animate(
+    both: dict[str, Any], answer: Any, report: Any, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    asked = answer(report())
+    (tmp_path / "wan-prep.toml").write_text('mode = "both"\n', "utf-8")
+    assert run(["check", "-q", "a", "b"]) == 0
+    assert both.pop("image") == "a"
+    assert run(["check", "-q", "a", "b", "--mode", "replace"]) == 0
+    assert asked["mode"] == "replace"
+    asked.clear()
+    monkeypatch.setattr(api, "plan", lambda given, *_, **__: given)
+    run(["plan", "-q", "a", "b"])
+    assert asked["mode"] == "animate"
+    assert "image" not in both, "a plan is made in one mode"
+
+
+@pytest.mark.parametrize("words", ["plan a b", "fix a b -o c", "submit a b", "inspect a"])
+def test_other_commands_take_one_mode(words: str, one_line: Any) -> None:
+    assert run([*words.split(), "--mode", "both"]) == 2
+    assert "'both' is not one of 'animate', 'replace'" in one_line()
+
+
+def test_annotations_for_github(answer: Any, capsys: Capture, report: Any) -> None:
+    answer(report("not_ready"))
+    assert run(["check", "a", "b", "--format", "github"]) == 1
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [line.partition(" ")[0] for line in out.splitlines()] == ["::error", "::warning"]
+    assert run(["check", "a", "b", "--format", "github", "-q"]) == 1
+    assert capsys.readouterr().out == f"{out.splitlines()[0]}\n"
 
 
 def test_json_keeps_any_path(answer: Any, capsys: Capture, report: Any, strict_json: Any) -> None:

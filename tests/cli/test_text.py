@@ -15,6 +15,11 @@ from wan_prep.evidence import Evidence
 from wan_prep.report.model import Report
 from wan_prep.report.text import printable
 
+OUTPUT = {
+    "width": 624, "height": 624, "bars_px": 0, "segments": 1, "frames": 77, "fps": 30.0,
+    "duration_s": 2.5667, "segments_most": 1, "segment_frames": 77, "segment_overlap": 1,
+    "segment_overlap_most": 5, "filler_frames": 0, "person_ratio": 0.8, "person_from": "video",
+}  # fmt: skip
 SHOT = {"image": "full", "video": "half"}
 FIRST = {
     "zoom_ratio": 0.96,
@@ -66,7 +71,7 @@ def report(**changes: Any) -> Report:
         "measures": {"first": FIRST, "typical": {"zoom_ratio": 1.0}, "best": FIRST},
         "best_start_s": 2.4,
         "cuts_s": (),
-        "output": {"width": 624, "height": 624, "bars_px": 0, "segments": 1},
+        "output": OUTPUT,
         "findings": FINDINGS,
         "passed": ("WP101", "WP102"),
         "not_applicable": (),
@@ -96,6 +101,61 @@ def test_whom_a_file_was_looked_at_for_is_said(
     out = shown(monkeypatch, capsys, report(subject=subject))
     assert out.split() != plain.split()
     assert "looked at for the person 2" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bars_px": 28}, "size 624 × 624 px, 28 px of black bars"),
+        ({"frames": 1, "duration_s": 0.0333}, "length 0.03 s: 1 frame at 30 fps"),
+        (
+            {"segments": 4, "segments_most": 4, "filler_frames": 65},
+            "rendered in 4 segments of 77 frames that share 1 or 5; 65 frames more than the clip "
+            "has are rendered and cut off",
+        ),
+        (
+            {"segments": 48, "segments_most": 50, "filler_frames": 1},
+            "rendered in 48 to 50 segments of 77 frames that share 1 or 5; 1 frame more than the "
+            "clip has is rendered and cut off",
+        ),
+        ({"person_ratio": 1.04}, "person about as large as in the video, by the picture's height"),
+        (
+            {"person_ratio": 1.7, "person_from": "image"},
+            "person 1.70 times as large as in the video, by the picture's height, if the result "
+            "follows the image's framing, as users report of such models",
+        ),
+        (
+            {"person_ratio": None, "person_from": "image"},
+            "person not known: their size in image and video could not be compared",
+        ),
+    ],
+)
+def test_what_comes_out(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any],
+    words: str,
+) -> None:
+    out = shown(monkeypatch, capsys, report(output=OUTPUT | changes))
+    assert words in " ".join(out.split())
+
+
+def test_what_to_ask_an_image_editor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fix = {"applicability": "manual", "title": "use another picture", "prompt": "Turn\x1b[2J. Keep"}
+    given = report(findings=[finding("WP304", "error", "seen from behind", fix=fix)])
+    out = shown(monkeypatch, capsys, given)
+    assert "→ use another picture (by hand)\n" in out
+    assert "→ or ask an image editor: “Turn\\x1b[2J. Keep”\n" in out
+
+
+def test_what_a_report_of_before_does_not_tell_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = {"width": 624, "height": 624, "bars_px": 0, "segments": 2}
+    out = " ".join(shown(monkeypatch, capsys, report(output=old)).split())
+    assert "no bars rendered in 2 segments predicted" in out
 
 
 @pytest.fixture(autouse=True)
@@ -145,14 +205,20 @@ Image against video
   shot                             full / half        –    full / half
   aspect gap                             1.250
 
+What comes out
+  size         624 × 624 px, no bars
+  length       2.57 s: 77 frames at 30 fps
+  rendered in  1 segment of 77 frames
+  person       0.80 times as large as in the video, by the picture's height: the
+               video is fitted into the image's shape
+  predicted, if the service runs the official preprocessing (wan source)
+
 Files
-  image   hero.png
-          520 × 520, PNG
-  video   dance.mp4
-          416 × 520, 2.57 s, 29.97 fps, variable, h264 in mp4, silent, turned
-          90° by metadata
-  result  624 × 624, 0 px of bars, 1 segment (predicted from the model's open
-          source)
+  image  hero.png
+         520 × 520, PNG
+  video  dance.mp4
+         416 × 520, 2.57 s, 29.97 fps, variable, h264 in mp4, silent, turned 90°
+         by metadata
 
 wan-prep explain CODE says more of each check.
 """

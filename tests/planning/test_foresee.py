@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from wan_prep.evidence import Face, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Size, view_angles
-from wan_prep.measures import anchor_xy, frame_height_m, subject_in_frame, zoom_ratio
+from wan_prep.measures.pair import zoom_ratio
+from wan_prep.measures.side import anchor_xy, frame_height_m, subject_in_frame
 from wan_prep.media.types import Form
 from wan_prep.planning.foresee import (
     bytes_per_px,

@@ -10,12 +10,11 @@ import pytest
 from wan_prep.analyzers import RULES
 from wan_prep.findings import PairContext
 from wan_prep.geometry import view_angles
-from wan_prep.measures import (
+from wan_prep.measures.pair import limb_weights, measure
+from wan_prep.measures.side import (
     anchor_xy,
     cuts,
     frame_height_m,
-    limb_weights,
-    measure,
     shot_level,
     subject_in_frame,
     view_matrix,
@@ -85,6 +84,7 @@ def test_nor_by_some_of_the_checks(cast: Any, selection: dict[str, Any]) -> None
     [
         "[limits.confidence_full]\nvalue = 0.35\n",
         "[limits.confidence_min]\nvalue = 0.0\n[limits.confidence_full]\nvalue = 1.0\n",
+        "[limits.body_room_min]\nvalue = 0.2\n[limits.body_room_full]\nvalue = 9.0\n",
         "[severity]\nunknown_score = 1.0\n",
         "[family_weights.animate]\npose = 0.0\nsubject = 9.0\n",
         "[check_weights.animate]\nWP401 = 0.0\nWP307 = 4.0\nWP303 = 0.0\nWP306 = 0.0\n",
@@ -124,7 +124,7 @@ def test_of_the_pose_proportions_alone_are_left_out(cast: Any, mode: str) -> Non
 def test_traits_are_what_measures_gives_one_by_one(cast: Any) -> None:
     images, _ = cast(5, 40, 1)
     framed = [subject_in_frame(e, e.found[0].subject) for e in images]
-    traits = Traits(framed, PROFILE.limit("foreshortened"))
+    traits = Traits(framed, PROFILE)
     assert 4 <= traits.is_head.sum() <= 20
     for k, one in enumerate(framed):
         assert traits.shot_level[k] == pytest.approx(shot_level(one))
@@ -146,7 +146,7 @@ def test_traits_are_what_measures_gives_one_by_one(cast: Any) -> None:
             if view is not None:
                 assert look.view[k] == pytest.approx(view.ravel())
                 assert look.roll[k] == pytest.approx(view_angles(view).roll)
-            sure = measure(one, one).confidence if side is one else {}
+            sure = measure(one, one, PROFILE).confidence if side is one else {}
             if sure:
                 assert look.sure_place[k] == sure["offset"]
                 assert look.sure_view[k] == sure["view_angle"]

@@ -178,7 +178,13 @@ FINDING = closed(
         "source": TEXT,
         "span_s": SPAN,
         "fix": maybe(
-            closed({"applicability": {"enum": ["safe", "unsafe", "manual"]}, "title": TEXT})
+            closed(
+                {
+                    "applicability": {"enum": ["safe", "unsafe", "manual"]},
+                    "title": TEXT,
+                    "prompt": MAYBE_TEXT,
+                }
+            )
         ),
     }
 )
@@ -263,6 +269,16 @@ DOCUMENT = closed(
                     "height": {"type": "integer"},
                     "bars_px": {"type": "integer"},
                     "segments": {"type": "integer"},
+                    "frames": MAYBE_WHOLE,
+                    "fps": MAYBE_NUMBER,
+                    "duration_s": MAYBE_NUMBER,
+                    "segments_most": MAYBE_WHOLE,
+                    "segment_frames": MAYBE_WHOLE,
+                    "segment_overlap": MAYBE_WHOLE,
+                    "segment_overlap_most": MAYBE_WHOLE,
+                    "filler_frames": MAYBE_WHOLE,
+                    "person_ratio": MAYBE_NUMBER,
+                    "person_from": {"enum": ["image", "video"]},
                     "basis": {"const": "wan source"},
                 }
             )
@@ -463,8 +479,19 @@ def test_output_and_cost(check: Any, make: Any) -> None:
         "width": 1104,
         "height": 816,
         "bars_px": 16,
-        # 240 frames: 77 and three times 76 at most
+        # 240 frames: 77 and three times 76 are 305, or three times 72 are 293
         "segments": 4,
+        "frames": 240,
+        "fps": 30.0,
+        "duration_s": 8.0,
+        "segments_most": 4,
+        "segment_frames": 77,
+        "segment_overlap": 1,
+        "segment_overlap_most": 5,
+        "filler_frames": 65,
+        # 720 x 1280 in 1104 x 816 has its full height
+        "person_ratio": 1.0,
+        "person_from": "video",
         "basis": "wan source",
     }
     assert report.cost is not None
@@ -477,9 +504,104 @@ def test_output_and_cost(check: Any, make: Any) -> None:
 def test_over_long_clips_are_rendered_and_billed_up_to_the_limit(check: Any, pairs: dict) -> None:
     report = check(*pairs["too long"], resolution="480p")
     assert report.output is not None
-    assert report.output.segments == 48
+    assert (report.output.segments, report.output.segments_most) == (48, 50)
+    assert (report.output.frames, report.output.duration_s) == (3600, 120.0)
+    assert report.output.filler_frames == 49
     assert report.cost is not None
     assert report.cost.model_dump() == {"seconds": 120.0, "usd_low": 4.8, "usd_high": 4.8}
+
+
+def test_a_part_of_a_clip_comes_out_as_long_as_it_is(check: Any, make: Any) -> None:
+    """2.5 s of a clip at 24 fps: 60 frames, 75 at 30 fps."""
+    part = make.video(
+        fps=Fraction(24),
+        frame_count=192,
+        evidence={"start": Fraction(1, 2), "end": Fraction(3)},
+    )
+    output = check(video=part).output
+    assert (output.frames, output.duration_s) == (75, 2.5)
+    assert (output.segments, output.filler_frames) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("mode", "image", "video", "px_per_m", "ratio"),
+    [
+        # animate: a video of 16:9 in a square of 624 x 624 is 351 px high, whoever is in the image
+        ("animate", (1000, 1000), (1280, 720), 500.0, 351 / 624),
+        ("animate", (1000, 1000), (1280, 720), 250.0, 351 / 624),
+        # replace: twice as many pixels per metre in a picture of the same size; 464 px wide, it
+        # is 824 of 832 px high
+        ("replace", (720, 1280), (720, 1280), 1000.0, 1.9808),
+        # … and a square in 464 x 832 is 464 px high: 2 * 1280 / 1000 * 464 / 832
+        ("replace", (1000, 1000), (720, 1280), 1000.0, 1.4277),
+    ],
+)  # fmt: skip
+def test_how_large_the_person_will_be(
+    check: Any,
+    make: Any,
+    mode: str,
+    image: tuple[int, int],
+    video: tuple[int, int],
+    px_per_m: float,
+    ratio: float,
+) -> None:
+    still = make.image(
+        make.body(hips=(360.0, 600.0), px_per_m=px_per_m, size=image),
+        width=image[0],
+        height=image[1],
+    )
+    clip = make.video(
+        [make.body(hips=(360.0, 400.0), px_per_m=500.0, size=video)] * 16,
+        width=video[0],
+        height=video[1],
+    )
+    output = check(still, clip, mode=mode, resolution="480p").output
+    assert output.person_ratio == pytest.approx(ratio, abs=2e-4)
+    assert output.person_from == {"animate": "video", "replace": "image"}[mode]
+
+
+def test_how_large_nobody_will_be_is_not_known(check: Any, pairs: dict) -> None:
+    assert check(*pairs["nobody in the image"], mode="replace").output.person_ratio is None
+    assert check(*pairs["unmeasurable"], mode="replace").output.person_ratio is None
+    assert check(*pairs["nobody in the image"]).output.person_ratio == 1.0
+
+
+def test_what_comes_out_is_no_finding(check: Any, make: Any) -> None:
+    """A person half as large is told, and is no more an error than before."""
+    far = make.image(make.body(px_per_m=250.0))
+    report = check(far, mode="replace")
+    assert report.output.person_ratio == pytest.approx(0.5, abs=1e-3)
+    assert not [f for f in report.findings if "person_ratio" in f.message]
+
+
+def test_a_report_of_before_is_read(check: Any, make: Any) -> None:
+    document = json.loads(check().model_dump_json())
+    document["output"] = {"width": 720, "height": 1280, "bars_px": 0, "segments": 4}
+    assert Report.model_validate(document).output.frames is None
+
+
+def test_another_picture_is_asked_for_once_and_by_hand(check: Any, make: Any) -> None:
+    """View and pose differ: the gravest finding that a crop does not mend has the line."""
+    world = make.adult()
+    world[[13, 15]] = (0.5, -0.5, 0.0), (0.5, -0.75, 0.0)
+    world[[14, 16]] = (-0.5, -0.5, 0.0), (-0.5, -0.75, 0.0)
+    image = make.image(make.body(world @ make.rotation("y", 75.0).T))
+    report = check(image)
+    asked = [f for f in report.findings if f.fix is not None and f.fix.prompt is not None]
+    assert len(asked) == 1
+    assert asked[0].code in ("WP304", "WP401")
+    assert asked[0].severity != "info"
+    assert asked[0].fix.applicability == "manual"
+    assert asked[0].fix.prompt.startswith("Turn the person to face the camera, both arms hanging")
+    kinds = {f.code: RANK[f.severity] for f in report.findings}
+    others = [kinds[code] for code in ("WP304", "WP401") if code in kinds]
+    assert RANK[asked[0].severity] == min(others)
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+@pytest.mark.parametrize("kind", ["good", "nobody in the image", "unmeasurable", "no video"])
+def test_no_picture_is_asked_for_without_a_reason(check: Any, pairs: dict, kind: str) -> None:
+    assert not [f for f in check(*pairs[kind]).findings if f.fix and f.fix.prompt]
 
 
 def test_money_has_two_decimals(check: Any, make: Any) -> None:

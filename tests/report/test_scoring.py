@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -22,6 +25,8 @@ from wan_prep.findings import (
     Rule,
     Severity,
 )
+from wan_prep.measures import confidence, parts, side
+from wan_prep.pose import body
 from wan_prep.profile import Profile, default_profile
 from wan_prep.report.scoring import (
     FAMILIES,
@@ -32,6 +37,7 @@ from wan_prep.report.scoring import (
     evaluate,
     family_scores,
     geometric_mean,
+    judge,
     log_loss,
     overall,
 )
@@ -61,7 +67,7 @@ def weighing(check_weights: dict[str, float], **family_weights: float) -> Profil
 
 
 def results(*answers: tuple[str, Answer]) -> list[Result]:
-    return [Result(BY_CODE[code], answer, None) for code, answer in answers]
+    return [Result(BY_CODE[code], answer, PROFILE) for code, answer in answers]
 
 
 # ------------------------------------------------------------------ severities
@@ -134,7 +140,7 @@ def test_a_finding_carries_the_whole_answer(make: Any) -> None:
         "unit": "ratio",
         "source": "here",
         "span_s": [5.0, 7.0],
-        "fix": {"applicability": "safe", "title": "mend it"},
+        "fix": {"applicability": "safe", "title": "mend it", "prompt": None},
     }
 
 
@@ -481,3 +487,68 @@ def test_the_best_start_asks_again_only_what_depends_on_it(make: Any) -> None:
     for rule in RULES:
         # At the first frame, and at each of four samples.
         assert asked[rule.code] == (5 if rule.at_start else 1), rule.code
+
+
+def test_a_judged_pair_has_the_answers_that_it_would_give_with_its_best_start_known(
+    make: Any,
+) -> None:
+    turned = make.body(make.turned("y", 70.0))
+    pair, results = judge(make.pair(video=make.video([turned, turned, turned, "adult", turned])))
+    assert pair.best == best_start(pair)
+    assert [r.answer for r in results] == [r.answer for r in evaluate(pair)]
+    assert [r.rule for r in results] == list(RULES)
+    assert "WP403" in {r.rule.code for r in results if r.finding is not None}
+
+
+# ------------------------------------------------------------------ many pairs
+
+
+@contextmanager
+def counting_calls(*functions: Callable[..., Any]) -> Iterator[Counter[str]]:
+    """How often the bodies of these functions run, by name."""
+    names = {getattr(f, "__wrapped__", f).__code__: f.__name__ for f in functions}
+    counts: Counter[str] = Counter()
+
+    def see(frame: Any, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code in names:
+            counts[names[frame.f_code]] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        yield counts
+    finally:
+        sys.setprofile(before)
+
+
+def test_what_one_side_shows_is_derived_once_a_subject_and_not_once_a_pair(make: Any) -> None:
+    """3 images and 2 clips of 5 samples: 13 subjects, and 30 times an image against a sample."""
+
+    def bodies(count: int, turn: float) -> list[Any]:
+        return [make.body(make.turned("y", turn + k)) for k in range(count)]
+
+    images = [make.image(each) for each in bodies(3, 0.0)]
+    videos = [make.video(bodies(5, turn)) for turn in (10.0, 20.0)]
+    kept = {
+        function
+        for module in (side, parts, confidence)
+        for function in vars(module).values()
+        if hasattr(function, "__wrapped__")
+    }
+    with counting_calls(*kept, body.sight_in) as counts:
+        for image in images:
+            for video in videos:
+                for mode in ("animate", "replace"):
+                    judge(make.pair(image, video, mode=mode))
+    assert counts["sight_in"] == counts["body_parts"] == counts["limbs_in_torso_frame"] == 13
+    assert max(counts.values()) == 13
+
+
+def test_heads_are_made_once_a_subject_too(make: Any) -> None:
+    """Whoever is held against a head is compared by their own."""
+    images = [make.image(make.head(yaw=yaw)) for yaw in (0.0, 20.0, 40.0)]
+    video = make.video([make.body(make.turned("y", turn)) for turn in (10.0, 20.0)])
+    with counting_calls(side._head_of) as counts:
+        for image in images:
+            judge(make.pair(image, video))
+    assert counts["_head_of"] == 2

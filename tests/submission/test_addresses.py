@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from wan_prep.addresses import canonical, is_same_address, service_root
 from wan_prep.errors import AlreadySubmitted
 from wan_prep.rehearsal.server import FakeService
-from wan_prep.submission.addresses import canonical, is_same_address, service_root
 from wan_prep.submission.environment import Connection, base_url
 from wan_prep.submission.intent import intend, url_input
 from wan_prep.submission.jobs import Job

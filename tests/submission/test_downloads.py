@@ -1,20 +1,23 @@
-"""Fetching a URL for the check: bounded, without the key, whole or not at all."""
+"""Downloading what was made: bounded, without the key, whole or not at all."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from wan_prep.addresses import suffix_of
 from wan_prep.errors import DownloadFailed
+from wan_prep.profile import Profile, default_profile
 from wan_prep.rehearsal.server import clip
-from wan_prep.submission.client import fetch
-from wan_prep.submission.transfer import not_a_clip, suffix_of
+from wan_prep.submission.session import Session
+from wan_prep.submission.transfer import DownloadedFile, downloaded, not_a_clip
 
 CONTENT = bytes(range(256)) * 40
 
@@ -23,6 +26,20 @@ Answering = Callable[[httpx.Request], httpx.Response]
 
 def over(answering: Answering) -> httpx.MockTransport:
     return httpx.MockTransport(answering)
+
+
+def fetch(
+    url: str,
+    folder: Path,
+    kind: str,
+    *,
+    profile: Profile | None = None,
+    http: httpx.BaseTransport,
+) -> DownloadedFile:
+    config = (profile or default_profile()).submission
+    target = folder / f"{kind}{suffix_of(url, '')}"
+    with closing(Session(config, http=http)) as session:
+        return downloaded(url, target, session, limit_bytes=int(config.limit("upload_max")))
 
 
 def plain(request: httpx.Request) -> httpx.Response:

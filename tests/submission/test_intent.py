@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from wan_prep.addresses import is_url, shown_url
 from wan_prep.errors import CostTooHigh, GateRefused, InputPathError, SubmissionError
 from wan_prep.report.model import Report
 from wan_prep.submission.intent import (
@@ -18,9 +19,7 @@ from wan_prep.submission.intent import (
     PreparedSubmission,
     dollars,
     intend,
-    is_url,
     local_input,
-    shown_url,
     url_input,
 )
 

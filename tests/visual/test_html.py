@@ -385,3 +385,15 @@ def test_contrast(flawed: Report, pictures: Pictures) -> None:
                 assert contrast(theme[ink], theme[ground]) >= 4.5, (ink, ground)
         for state in ("fine", "info", "warning", "error"):
             assert contrast(theme[state], theme[f"{state}-soft"]) >= 4.5, state
+
+
+def test_what_comes_out_and_what_to_ask_an_image_editor(make: Any, check: Check) -> None:
+    from_the_side = make.image(make.body(make.turned("y", 75.0)), width=1000, height=1000)
+    page = Page(render_html(check(from_the_side, make.video()), Pictures()))
+    assert (
+        "→ or ask an image editor: Turn the person to face the camera. Keep the face" in page.text
+    )
+    assert "240 frames, 8.00 s, predicted" in page.text
+    assert "Size: 960 × 960 px, no bars Length: 8.00 s: 240 frames at 30 fps" in page.text
+    assert "Person: about as large as in the video, by the picture's height" in page.text
+    assert "if the service runs the official preprocessing (wan source)" in page.text

@@ -18,7 +18,8 @@ from wan_prep.findings import (
     by_tolerance,
 )
 from wan_prep.geometry import UNIT_BOX
-from wan_prep.measures import aspect_gap, display_aspect
+from wan_prep.measures.pair import aspect_gap
+from wan_prep.measures.side import display_aspect
 from wan_prep.sizing import output_size
 
 _UNREADABLE = NotApplicable("a file cannot be read")

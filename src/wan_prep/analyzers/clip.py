@@ -22,7 +22,7 @@ from wan_prep.findings import (
     by_tolerance,
 )
 from wan_prep.media.types import VideoInfo
-from wan_prep.sizing import segments
+from wan_prep.sizing import in_segments, rendered_frames
 
 _TRIM = Fix(applicability=Applicability.SAFE, title="trim the clip")
 
@@ -75,14 +75,16 @@ def too_short(_info: VideoInfo, video: Evidence, context: PairContext) -> Answer
     )
 
 
-def drift(_info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
+def drift(info: VideoInfo, video: Evidence, context: PairContext) -> Answer:
     length = float(video.span)
+    frames = rendered_frames(video.span, info.fps, context.profile)
+    segments = in_segments(frames, context.profile).segments
     tolerance = context.profile.tolerances["clip_drift"]
     return by_tolerance(
         tolerance,
         length,
         f"the clip lasts {length:.0f} s; users report that colours and shapes drift after "
-        f"{tolerance.fine:.0f} to 30 s ({segments(length, context.profile)} segments are rendered)",
+        f"{tolerance.fine:.0f} to 30 s ({segments} segments are rendered)",
         fix=Fix(
             applicability=Applicability.UNSAFE, title="trim the clip to what you need, or split it"
         ),

@@ -24,7 +24,7 @@ from wan_prep.findings import (
     by_tolerance,
 )
 from wan_prep.geometry import Box, Size, view_angles
-from wan_prep.measures import face_crop, face_crop_share, face_px
+from wan_prep.measures.face import face_crop, face_crop_share, face_px
 from wan_prep.pose.body import face_by_head
 from wan_prep.sizing import output_size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from wan_prep.analyzers.spans import in_words, nobody_in_words
@@ -22,7 +22,9 @@ from wan_prep.findings import (
     believed,
     by_tolerance,
 )
-from wan_prep.measures import SHOT_WORDS, Measures, comparable, cuts, headroom
+from wan_prep.measures.model import SHOT_WORDS, Measures
+from wan_prep.measures.pair import comparable
+from wan_prep.measures.side import cuts, headroom
 
 _CROP = Fix(applicability=Applicability.SAFE, title="crop both to one framing")
 _RETAKE = Fix(
@@ -56,7 +58,8 @@ def at_first(
         if measure is None or not isinstance(answer, Judged):
             return answer
         seen = context.first.confidence.get(measure)
-        unknown = _unmeasured(
+        unknown = partial(
+            _unmeasured,
             measure,
             context.first,
             "in the first frame",
@@ -87,10 +90,15 @@ def at_typical(
         if measure is None or not isinstance(answer, Judged):
             return answer
         seen = context.typical.confidence.get(measure)
-        unknown = _unmeasured(
-            measure, context.typical, "over the whole clip", "{} are visible in too few frames"
+        unknown = partial(
+            _unmeasured,
+            measure,
+            context.typical,
+            "over the whole clip",
+            "{} are visible in too few frames",
+            required=False,
         )
-        return believed(answer, seen, context.profile, replace(unknown, required=False))
+        return believed(answer, seen, context.profile, unknown)
 
     return check
 
@@ -139,10 +147,13 @@ def _words(measures: Measures) -> _Words:
     return _HEADS if measures.by_head else _BODIES
 
 
-def _unmeasured(name: str, measures: Measures, where: str, why: str) -> Inconclusive:
+def _unmeasured(
+    name: str, measures: Measures, where: str, why: str, *, required: bool = True
+) -> Inconclusive:
     parts = _words(measures).is_seen[name]
     return Inconclusive(
         f"{_MEASURES[name]} {where} could not be measured: {why.format(parts)}",
+        required=required,
         fix=Fix(
             applicability=Applicability.MANUAL,
             title=f"use a picture and a clip that show {parts} clearly",
@@ -225,7 +236,8 @@ def shot(measures: Measures, context: PairContext) -> Answer:
     )
     if not (measures.by_head and distance):
         return answer
-    unknown = Inconclusive(
+    unknown = partial(
+        Inconclusive,
         "how much of the body is in the picture could not be told: nothing but a head is "
         "recognised where there is room for a body",
         fix=_SHOW_BODY,

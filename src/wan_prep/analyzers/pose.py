@@ -19,7 +19,7 @@ from wan_prep.findings import (
     Severity,
     by_tolerance,
 )
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 
 _RETAKE = Fix(
     applicability=Applicability.MANUAL,
@@ -159,7 +159,15 @@ RULES = (
         at_typical(typical_pose, "pose_angle"),
         cap=Severity.WARNING,
     ),
-    Rule("WP403", "better-start-inside", "pose", "pair", elsewhere_better, cap=Severity.INFO),
+    Rule(
+        "WP403",
+        "better-start-inside",
+        "pose",
+        "pair",
+        elsewhere_better,
+        cap=Severity.INFO,
+        at_best=True,
+    ),
     Rule(
         "WP404", "proportions-differ", "pose", "pair", at_typical(proportions), cap=Severity.WARNING
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from wan_prep.analyzers.spans import (
     spans_where,
     times_in_words,
 )
-from wan_prep.evidence import Evidence, Observation, Subject
+from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import (
     HEADS_ONLY,
     PASSED,
@@ -31,10 +30,9 @@ from wan_prep.findings import (
     Severity,
     by_tolerance,
 )
-from wan_prep.geometry import bounding_box, box_leaving_out, view_angles
-from wan_prep.measures import larger_others
-from wan_prep.pose.body import ramp, sight, sight_in
-from wan_prep.pose.skeleton import LIMBS, Joint
+from wan_prep.geometry import bounding_box, box_leaving_out
+from wan_prep.measures.parts import limbs_in_content, limbs_out_of_plane_deg, limbs_visible
+from wan_prep.measures.side import SubjectInFrame, larger_others, ramp_at, view
 from wan_prep.profile import Profile
 
 _UNREADABLE = NotApplicable("a file cannot be read")
@@ -137,9 +135,11 @@ def presence(context: PairContext) -> Answer:
     flaws = context.profile.flaws
     if first is not None and first.subject is None and share > 0.5:
         # Neither the first frame nor most of the clip: an error by definition.
-        return replace(judged, score=min(judged.score, flaws["absent_mostly"].score))
+        score = min(judged.score, flaws["absent_mostly"].score)
+        return replace(judged, score=score, deviation=None)
     # With the person in the first frame or most of the clip it is a part that fails, not all.
-    return replace(judged, score=max(judged.score, flaws["absent_in_part"].score))
+    score = max(judged.score, flaws["absent_in_part"].score)
+    return replace(judged, score=score, deviation=None)
 
 
 def late_entry(context: PairContext) -> Answer:
@@ -281,14 +281,12 @@ def template_hidden(context: PairContext) -> Answer:
         return NotApplicable("the first frame shows nobody")
     if context.by_head:
         return HEADS_ONLY
-    inside = sight_in(framed.content, framed.subject.keypoints_xy)
-    shown = {name: float(min(inside[near], inside[far])) for name, (near, far) in LIMBS.items()}
+    shown = limbs_in_content(framed)
     # A limb on the frame's edge weighs as much as the part of it that lies inside.
     if not any(shown.values()):
         return NotApplicable("no limb lies in the first frame")
     hidden = {
-        name.replace("_", " "): shown[name] * _hiddenness(framed.subject, near, far, context)
-        for name, (near, far) in LIMBS.items()
+        name.replace("_", " "): shown[name] * _hiddenness(framed, name, context) for name in shown
     }
     named = [name for name, share in hidden.items() if share >= 0.5] or [
         name for name, share in hidden.items() if share == max(hidden.values())
@@ -304,18 +302,14 @@ def template_hidden(context: PairContext) -> Answer:
     )
 
 
-def _hiddenness(subject: Subject, near: Joint, far: Joint, context: PairContext) -> float:
+def _hiddenness(framed: SubjectInFrame, limb: str, context: PairContext) -> float:
     """0 for a limb that is seen and stretched, 1 for a hidden or foreshortened one.
 
     Between them by degrees, so that a joint at the edge of being seen does not decide.
     """
-    seen = float(sight(subject.visibility[[near, far]]).min())
-    along = subject.world_xyz[far] - subject.world_xyz[near]
-    length = float(np.linalg.norm(along))
-    out_deg = math.degrees(math.asin(min(1.0, abs(float(along[2])) / length))) if length else 0.0
     limit_deg = context.profile.limit("foreshortened")
-    short = float(ramp(np.asarray(out_deg), limit_deg, FORESHORTENED_EDGE_DEG))
-    return max(1.0 - seen, short)
+    short = ramp_at(limbs_out_of_plane_deg(framed)[limb], limit_deg, FORESHORTENED_EDGE_DEG)
+    return max(1.0 - limbs_visible(framed)[limb], short)
 
 
 def template_turned(context: PairContext) -> Answer:
@@ -324,13 +318,14 @@ def template_turned(context: PairContext) -> Answer:
         return NotApplicable("the first frame shows nobody")
     if context.by_head:
         return HEADS_ONLY
-    if framed.subject.view_matrix is None:
+    facing = view(framed)
+    if facing is None:
         return Inconclusive(
             "which way the body faces in the first frame could not be measured: the torso is "
             "hardly visible",
             required=False,
         )
-    turned = abs(view_angles(framed.subject.view_matrix).yaw)
+    turned = abs(facing.yaw)
     return by_tolerance(
         context.tolerance("template_turn"),
         turned,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wan_prep.api.judging import Estimating, PathLike, Progress, check, quiet, tool
+from wan_prep.api.judging import check, tool
+from wan_prep.api.looking import Estimating, PathLike, Progress, RemoteLike, quiet
 from wan_prep.api.showing import page
 from wan_prep.errors import NormalizeFailed, WanPrepError
 from wan_prep.evidence import Evidence, Observation
@@ -22,11 +23,13 @@ from wan_prep.planning.options import PlanOptions
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Profile, default_profile
+from wan_prep.remote.scratch import Scratch, scratch_of
+from wan_prep.remote.sources import is_remote
 from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
     from wan_prep.normalizers.write import PreparedFolder
     from wan_prep.planning.best_start import ObserveAt
 
@@ -60,33 +63,47 @@ def plan(
     report: Report,
     options: PlanOptions | None = None,
     *,
+    video: PathLike | None = None,
     profile: Profile | None = None,
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
+    remote: RemoteLike | None = None,
     progress: Progress = quiet,
 ) -> Plan:
     """What would be changed to make a pair fit, and why. Nothing is touched.
 
     Where a better start is sought, or one was asked for, and the clip is still at its path, frames
-    between the report's samples are looked at, too; otherwise starts are samples.
+    between the report's samples are looked at, too; otherwise starts are samples. A clip with an
+    address is fetched again for that.
+
+    video: where the clip is, if elsewhere than the report says; a report keeps no signature and no
+        user of an address, so one that needs them is handed over again.
+    remote: as for `check`.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
+        FetchFailed, FetchRefused: the clip cannot, or may not, be fetched again.
+        SourceChanged: its address holds another clip by now.
         MediaUnreadable: a file of the pair cannot be read, so nothing can be made of it.
         WanPrepError: options that leave nothing, or figures other than the report's.
     """
     from wan_prep.planning.assemble import make_plan
 
     figures = profile or default_profile()
-    _, video = report.evidence()
+    _, seen = report.evidence()
+    clip = seen.path if video is None else video
     with ExitStack() as stack:
-        observe_at = _looking_at(video, video.path, figures, stack, pose_model, estimator, progress)
+        scratch = stack.enter_context(scratch_of(remote, figures))
+        observe_at = _looking_at(
+            seen, clip, scratch, figures, stack, pose_model, estimator, progress
+        )
         return make_plan(report, options, profile=figures, observe_at=observe_at)
 
 
 def _looking_at(
     video: Evidence,
-    path: str,
+    path: PathLike,
+    scratch: Scratch,
     figures: Profile,
     stack: ExitStack,
     pose_model: PathLike | None,
@@ -94,9 +111,10 @@ def _looking_at(
     progress: Progress,
 ) -> ObserveAt | None:
     """Looks at frames of the clip at `path`, for the person whom its evidence shows there; the
-    network is loaded when it is first asked."""
-    if not Path(path).is_file():
+    network is loaded, and an address fetched, when it is first asked."""
+    if not is_remote(path) and not Path(path).is_file():
         return None
+    sha256 = None if video.info is None else video.info.sha256
     networks: list[PoseEstimator] = []
 
     @cache  # whoever plans again asks for the same frames
@@ -106,7 +124,8 @@ def _looking_at(
         if not networks:
             progress("looking for the best start", 0.0)
             networks.append(stack.enter_context(Estimating(estimator, pose_model, needed=True)))
-        seen = observe_video_at(path, networks[0], times, figures, person_at=video.person_at)
+        clip = scratch.local(path, sha256=sha256, progress=progress)
+        seen = observe_video_at(clip, networks[0], times, figures, person_at=video.person_at)
         return seen.observations
 
     return lambda times: seen_at(tuple(times))
@@ -116,11 +135,14 @@ def normalize(
     plan: Plan,
     folder: PathLike,
     *,
+    image: PathLike | None = None,
+    video: PathLike | None = None,
     overwrite: bool = False,
     profile: Profile | None = None,
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
     cache: CacheLike | None = None,
+    remote: RemoteLike | None = None,
     progress: Progress = quiet,
 ) -> NormalizedPair:
     """Carry out a plan: write the pair, verify it, check it again.
@@ -132,12 +154,16 @@ def normalize(
     published: the framing of the image, of the clip, or of both is then left as it is, at last the
     start as well, and a step of the returned plan says so.
 
+    image, video: where the sources are, if elsewhere than the plan says; a plan keeps no signature
+        and no user of an address, so one that needs them is handed over again.
     profile, pose_model, estimator: those the plan was made with.
     cache: as for `check`, where the plan does not bring along what was seen in the sources. What
         was written is always looked at.
+    remote: as for `check`; sources with an address are fetched again.
 
     Raises:
         InputPathError: a source is missing, or would be replaced.
+        FetchFailed, FetchRefused: an address that cannot, or may not, be fetched.
         SourceChanged: a source is not the one planned for.
         OutputExists: a file is there already; `overwrite` allows to replace it.
         NormalizeFailed: a file cannot be written, did not come out as planned, or nothing that can
@@ -153,8 +179,10 @@ def normalize(
             f"the plan was made with other figures (profile {plan.profile.name!r}) than those of "
             f"profile {figures.name!r}; plan again with this one, or hand over that one"
         )
-    refuse_sources(Path(folder), (plan.image.source, plan.video.source))
+    sources = (image or plan.image.source, video or plan.video.source)
+    refuse_sources(Path(folder), [each for each in sources if not is_remote(each)])
     with ExitStack() as stack:
+        scratch = stack.enter_context(scratch_of(remote, figures))
         network = stack.enter_context(Estimating(estimator, pose_model, needed=True))
         if network.sha256 != plan.pose_model.sha256:
             raise WanPrepError(
@@ -164,8 +192,7 @@ def normalize(
         before = plan.before
         if before is None or before.image_evidence is None or before.video_evidence is None:
             before = check(
-                plan.image.source,
-                plan.video.source,
+                *sources,
                 mode=plan.mode,
                 resolution=plan.resolution,
                 start=plan.checked_from,
@@ -176,16 +203,21 @@ def normalize(
                 profile=figures,
                 estimator=network,
                 cache=cache,
+                remote=scratch,
                 progress=progress,
             )
-        _, video = before.evidence()
+        _, seen = before.evidence()
         observe_at = _looking_at(
-            video, plan.video.source, figures, stack, pose_model, network, progress
+            seen, sources[1], scratch, figures, stack, pose_model, network, progress
+        )
+        files = (
+            scratch.local(sources[0], sha256=plan.image.sha256, progress=progress),
+            scratch.local(sources[1], sha256=plan.video.sha256, progress=progress),
         )
         attempts = _Attempts(plan, before, observe_at, figures)
         for attempt in attempts:
             with prepare(
-                _with_absolute_sources(attempt),
+                _with_sources(attempt, *files),
                 Path(folder),
                 overwrite=overwrite,
                 also=("before.json", *_report_names(attempt), "report.html"),
@@ -194,7 +226,7 @@ def normalize(
             ) as prepared:
                 reports = _checked_again(attempt, before, prepared, network, figures, progress)
                 if attempts.is_enough(reports[0].score) or not attempt.changes_anything:
-                    return _published(attempt, before, reports, prepared, figures, progress)
+                    return _published(attempt, before, reports, prepared, files, figures, progress)
     raise NormalizeFailed(
         f"expected a pair that scores at least as high as the one given, but it measures "
         f"{max(attempts.measured):.1f} points at best, and {before.score:.1f} as it is; nothing "
@@ -266,10 +298,14 @@ def _published(
     before: Report,
     reports: tuple[Report, ...],
     prepared: PreparedFolder,
+    files: tuple[PathLike, PathLike],
     figures: Profile,
     progress: Progress,
 ) -> NormalizedPair:
-    """The pair under its names, with the reports and the page beside it."""
+    """The pair under its names, with the reports and the page beside it.
+
+    files: the sources as they are at hand.
+    """
     beside = prepared.image.parent
     before.save(beside / "before.json")
     for name, report in zip(_report_names(plan), reports, strict=True):
@@ -279,14 +315,13 @@ def _published(
         beside / "report.html",
         page(
             before,
-            plan.image.source,
-            plan.video.source,
+            *files,
             plan=plan,
             after=(reports[0], prepared.image, prepared.videos[0]),
             profile=figures,
         ),
     )
-    written = prepared.publish(_with_absolute_sources(plan))
+    written = prepared.publish(_with_sources(plan, plan.image.source, plan.video.source))
     return NormalizedPair(
         folder=prepared.folder,
         image=written.image,
@@ -303,11 +338,14 @@ def _report_names(plan: Plan) -> list[str]:
     return ["report.json", *(f"report-{k:02d}.json" for k in range(2, count + 1))]
 
 
-def _with_absolute_sources(plan: Plan) -> Plan:
-    """The plan with absolute paths, so that its plan.json can be carried out from any folder."""
+def _with_sources(plan: Plan, image: PathLike, video: PathLike) -> Plan:
+    """The plan with these sources. Paths become absolute, so that its plan.json can be carried out
+    from any folder."""
     works = {
-        name: work.model_copy(update={"source": str(Path(work.source).absolute())})
-        for name, work in (("image", plan.image), ("video", plan.video))
+        name: work.model_copy(
+            update={"source": str(source if is_remote(source) else Path(source).absolute())}
+        )
+        for name, work, source in (("image", plan.image, image), ("video", plan.video, video))
     }
     return plan.model_copy(update=works)
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from wan_prep.api.judging import (
+from wan_prep.api.apart import Apart
+from wan_prep.api.judging import selection_of, tool
+from wan_prep.api.looking import (
     Estimating,
+    Look,
     PathLike,
     PersonLike,
     Progress,
-    observe,
+    RemoteLike,
+    look,
+    named,
     person_in,
     quiet,
-    selection_of,
-    tool,
 )
 from wan_prep.errors import InputPathError, MediaUnreadable, WanPrepError
 from wan_prep.evidence import Evidence
@@ -24,10 +29,12 @@ from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.ranking.model import Ranking, SetAside, TopPer
+from wan_prep.remote.scratch import scratch_of
+from wan_prep.remote.sources import is_remote, shown
 from wan_prep.writing import refuse_replacing, write_text, written_whole
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
 
 Kind = Literal["image", "video"]
 _LOOKING = 0.95
@@ -51,6 +58,9 @@ def rank(
     pose_model: PathLike | None = None,
     estimator: PoseEstimator | None = None,
     cache: CacheLike | None = None,
+    remote: RemoteLike | None = None,
+    isolated: bool = False,
+    time_limit_s: float | None = None,
     progress: Progress = quiet,
 ) -> Ranking:
     """Which images and videos go together: the best pairs first, by `score_at_best_start`.
@@ -59,14 +69,16 @@ def rank(
     together. The scores are those of `check`, and no pair that is left out scores more than one
     that is listed.
 
-    images, videos: paths of files; of folders, for the files of that kind in them; patterns such as
+    images, videos: addresses, as for `check`, each fetched for as long as it is looked at; paths of
+        files; of folders, for the files of that kind in them; patterns such as
         `cast/*.png`; `@list.txt`, for a list with one of these in each line; or evidence from
         `observe`, which is not looked at again.
     top: how many pairs; None stands for 20, or for one with `top_per`.
     top_per: the best pairs of each image, or of each video, instead of all.
     The other arguments are those of `check`.
 
-    A file that cannot be read, or in which nobody is seen, is in `set_aside` with the reason.
+    A file that cannot be fetched or read, or in which nobody is seen, is in `set_aside` with the
+    reason.
 
     Raises:
         InputPathError: a folder, a pattern or a list gives no file.
@@ -89,10 +101,19 @@ def rank(
         person_in(each, of_image)
     for each in clips:
         person_in(each, of_video)
-    needs_model = any(isinstance(each, Path) for each in (*pictures, *clips))
+    needs_model = not all(isinstance(each, Evidence) for each in (*pictures, *clips))
     aside: list[SetAside] = []
-    with Estimating(estimator, pose_model, needs_model) as network:
-        looker = _Looker(network, figures, Cache.of(cache), progress, [*pictures, *clips], aside)
+    kept = Cache.of(cache)
+    with ExitStack() as stack:
+        see: Callable[[Path, Look], Evidence]
+        if isolated:
+            see = stack.enter_context(
+                Apart(figures, pose_model, estimator, kept, time_limit_s, quiet)
+            ).look
+        else:
+            network = stack.enter_context(Estimating(estimator, pose_model, needs_model))
+            see = partial(look, network=network, figures=figures, cache=kept)
+        looker = _Looker(see, figures, remote, progress, [*pictures, *clips], aside)
         seen_images = looker.all_of(pictures, "image", PersonChoice.of(of_image))
         seen_videos = looker.all_of(clips, "video", PersonChoice.of(of_video))
     return build_ranking(
@@ -110,7 +131,7 @@ def rank(
     )
 
 
-def _given(given: Iterable[PathLike | Evidence], kind: Kind) -> list[Path | Evidence]:
+def _given(given: Iterable[PathLike | Evidence], kind: Kind) -> list[PathLike | Evidence]:
     """The files and evidence of one side, in order.
 
     Raises:
@@ -120,12 +141,12 @@ def _given(given: Iterable[PathLike | Evidence], kind: Kind) -> list[Path | Evid
 
     if isinstance(given, str | Path | Evidence):
         given = [given]
-    sides: list[Path | Evidence] = []
-    named: set[Path] = set()
+    sides: list[PathLike | Evidence] = []
+    known: set[PathLike] = set()
     for each in given:
         if not isinstance(each, Evidence):
-            new = [path for path in files_named([each], kind) if path not in named]
-            named.update(new)
+            new = [file for file in files_named([each], kind) if file not in known]
+            known.update(new)
             sides += new
         elif each.kind != kind:
             raise WanPrepError(
@@ -144,21 +165,22 @@ class _Looker:
 
     def __init__(
         self,
-        network: PoseEstimator,
+        see: Callable[[Path, Look], Evidence],
         profile: Profile,
-        cache: CacheLike | None,
+        remote: RemoteLike | None,
         progress: Progress,
-        given: Sequence[Path | Evidence],
+        given: Sequence[PathLike | Evidence],
         aside: list[SetAside],
     ) -> None:
-        self._network, self._profile, self._cache = network, profile, cache
+        self._see, self._profile, self._remote = see, profile, remote
         self._progress, self._count, self._done = progress, len(given), 0
         self._aside = aside
+        self._has_addresses = any(is_remote(each) for each in given)
         self._sizes = Counter(_size_of(each) for each in given if isinstance(each, Path))
         self._known: dict[tuple[Kind, int, str], Evidence] = {}
 
     def all_of(
-        self, given: Iterable[Path | Evidence], kind: Kind, person: PersonChoice
+        self, given: Iterable[PathLike | Evidence], kind: Kind, person: PersonChoice
     ) -> list[Evidence]:
         """The evidence of one side, in order, without the files that are set aside."""
         seen = []
@@ -172,26 +194,32 @@ class _Looker:
             try:
                 seen.append(self._look(each, kind, person))
             except (InputPathError, MediaUnreadable) as exc:
-                self._aside.append(SetAside(kind=kind, path=str(each), reason=str(exc)))
+                self._aside.append(SetAside(kind=kind, path=shown(each), reason=str(exc)))
         return seen
 
-    def _look(self, path: Path, kind: Kind, person: PersonChoice) -> Evidence:
+    def _look(self, source: PathLike, kind: Kind, person: PersonChoice) -> Evidence:
+        from wan_prep.cache.entry import at_path
+
+        # Each address has a scratch of its own, so that one file at a time takes room.
+        with scratch_of(self._remote, self._profile) as scratch:
+            path = Path(scratch.local(source))
+            seen = self._look_at(path, kind, person)
+        if is_remote(source):
+            return named(seen, path, source)
+        return seen if seen.path == str(path) else at_path(seen, path)
+
+    def _look_at(self, path: Path, kind: Kind, person: PersonChoice) -> Evidence:
+        """The evidence of this content, under the name of the first file that had it."""
         from wan_prep.media.files import open_check, sha256_of
 
         size = _size_of(open_check(path))
-        # Files of different sizes differ; the others are read.
-        content = (kind, size, sha256_of(path) if self._sizes[size] > 1 else "")
+        # Files of different sizes differ; the others are read. What has an address is not known
+        # before it is fetched.
+        is_told = self._sizes[size] == 1 and not self._has_addresses
+        content = (kind, size, "" if is_told else sha256_of(path))
         if content not in self._known:
-            self._known[content] = observe(
-                path,
-                kind=kind,
-                person=person,
-                profile=self._profile,
-                estimator=self._network,
-                cache=self._cache,
-            )
-        known = self._known[content]
-        return known if known.path == str(path) else known.changed(path=str(path))
+            self._known[content] = self._see(path, Look(kind, person=person))
+        return self._known[content]
 
 
 def _size_of(path: Path) -> int:
@@ -202,8 +230,13 @@ def _size_of(path: Path) -> int:
         return -1
 
 
-def write_contact_sheet(ranking: Ranking, path: PathLike) -> None:
+def write_contact_sheet(
+    ranking: Ranking, path: PathLike, *, remote: RemoteLike | None = None
+) -> None:
     """Write the ranking as one HTML page with small pictures; whole or not at all.
+
+    remote: as for `check`. Files with an address are fetched again; where that fails, because they
+        are gone or their address was signed, the pair has no picture of them.
 
     Raises:
         EvidenceMissing: the ranking was read from its JSON.
@@ -212,7 +245,7 @@ def write_contact_sheet(ranking: Ranking, path: PathLike) -> None:
     from wan_prep.visual.contact_sheet import render_contact_sheet, sheet_pictures
 
     refuse_replacing(path, ranking.paths)
-    text = render_contact_sheet(ranking, sheet_pictures(ranking))
+    text = render_contact_sheet(ranking, sheet_pictures(ranking, remote))
     try:
         write_text(Path(path), text)
     except OSError as exc:

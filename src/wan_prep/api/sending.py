@@ -7,14 +7,18 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
+from wan_prep.addresses import is_url
 from wan_prep.api import judging
-from wan_prep.api.judging import PathLike, PersonLike, Progress, exact_s, quiet
-from wan_prep.errors import GateRefused, MediaUnreadable, WanPrepError
+from wan_prep.api.looking import PathLike, PersonLike, Progress, RemoteLike, exact_s, quiet
+from wan_prep.errors import GateRefused, MediaUnreadable, SubmissionError, WanPrepError
+from wan_prep.learning.judgement import Judgement
+from wan_prep.media.files import sha256_of
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.remote.scratch import Scratch, scratch_of
+from wan_prep.remote.sources import is_remote, shown
 from wan_prep.report.model import Report
 from wan_prep.submission.environment import Connection
 from wan_prep.submission.intent import (
@@ -23,7 +27,6 @@ from wan_prep.submission.intent import (
     PreparedSubmission,
     dollars,
     intend,
-    is_url,
     local_input,
     must_be_allowed,
     priced,
@@ -33,7 +36,7 @@ from wan_prep.submission.jobs import Job, Prediction
 from wan_prep.submission.pairs import Pair, Target, other_target, source_pair
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
     from wan_prep.submission.client import WaitProgress
 
 
@@ -54,6 +57,7 @@ class SubmitOptions(TypedDict, total=False):
     video_person: PersonLike | None
     pose_model: PathLike | None
     cache: CacheLike | None
+    remote: RemoteLike | None
     progress: Progress
 
 
@@ -108,7 +112,8 @@ def submit(
     strict: refuse what has warnings, too.
     request: prompt, seed, mode, resolution (None for what the pair was prepared for), no_check,
         duration (in s, where it is not measured here), profile, select, ignore, person,
-        image_person, video_person, pose_model, cache and progress.
+        image_person, video_person, pose_model, cache, remote (what may be fetched for the check)
+        and progress.
 
     Raises:
         ApiKeyError, UploadNotAllowed: before anything is looked at.
@@ -123,7 +128,9 @@ def submit(
     ready = prepared(pair, video, upload=upload, count=1 if count is None else count, **request)
     ready.pass_gate(allow_not_ready=allow_not_ready, max_cost=most, strict=strict)
     with Client.from_environment(request.get("profile")) as client:
-        jobs = client.submit(ready.intent, upload=upload, resubmit=resubmit)
+        jobs = client.submit(
+            ready.intent, upload=upload, resubmit=resubmit, judgement=ready.judgement
+        )
     return jobs[0] if count is None else jobs
 
 
@@ -183,6 +190,7 @@ def prepared(
     video_person: PersonLike | None = None,
     pose_model: PathLike | None = None,
     cache: CacheLike | None = None,
+    remote: RemoteLike | None = None,
     progress: Progress = quiet,
 ) -> PreparedSubmission:
     """Everything before the gate. What can be refused without a look at the media is refused first.
@@ -195,11 +203,13 @@ def prepared(
         is.
     person, image_person, video_person: for the check, as there; None for whom a report that is
         there already was made for.
+    remote: as for `check`; a pair given by URL is fetched to be checked.
 
     Raises:
         InputPathError: a file or folder that is not there, or not what it must be.
         ApiKeyError, UploadNotAllowed, SubmissionError: settings that cannot lead to a submission.
-        DownloadFailed: an input given by URL could not be fetched for the check.
+        FetchFailed, FetchRefused: an input given by URL cannot, or may not, be fetched for the
+            check.
         GateRefused: a file too large to be uploaded, or one whose length cannot be read.
     """
     figures = profile or default_profile()
@@ -220,13 +230,13 @@ def prepared(
         count=count,
         profile=figures,
     )
-    is_remote = any(one.path is None for one in inputs)
-    with TemporaryDirectory(prefix="wan-prep-") as scratch:
+    has_urls = any(one.path is None for one in inputs)
+    with scratch_of(remote, figures) as scratch:
         report = None
         clip = intent.video.path
-        if not no_check and not (dry_run and is_remote):
-            image, picture = _at_hand(intent.image, Path(scratch), figures, progress)
-            film, clip = _at_hand(intent.video, Path(scratch), figures, progress)
+        if not no_check and not (dry_run and has_urls):
+            image, _ = _at_hand(intent.image, scratch, progress)
+            film, clip = _at_hand(intent.video, scratch, progress)
             intent = replace(intent, image=image, video=film)
             report = given.report
             persons = _persons(
@@ -236,8 +246,8 @@ def prepared(
             )
             if report is None or not intent.fits(report) or persons != _persons(report):
                 report = judging.check(
-                    picture,
-                    clip,
+                    image.path or image.source,
+                    film.path or film.source,
                     mode=target.mode,
                     resolution=target.resolution,
                     profile=figures,
@@ -247,6 +257,7 @@ def prepared(
                     video_person=persons[1],
                     pose_model=pose_model,
                     cache=cache,
+                    remote=scratch,
                     progress=progress,
                 )
         measured = _duration(report, clip, figures, declared=length)
@@ -254,7 +265,19 @@ def prepared(
         intent = priced(intent, measured, figures)
     warning = None if given.target is None else other_target(given.target, target)
     warnings = () if warning is None else (warning,)
-    return PreparedSubmission(replace(intent, notes=intent.notes + warnings), report, warnings)
+    return PreparedSubmission(
+        replace(intent, notes=intent.notes + warnings),
+        report,
+        warnings,
+        None if dry_run else _judgement(report, figures),
+    )
+
+
+def _judgement(report: Report | None, profile: Profile) -> str | None:
+    """What the checks answered; None where a report carries no evidence to ask them about."""
+    if report is None or report.image_evidence is None or report.video_evidence is None:
+        return None
+    return Judgement.of(report, profile).model_dump_json()
 
 
 def _persons(
@@ -269,20 +292,22 @@ def _persons(
 
 
 def _input(source: PathLike, kind: InputKind) -> Input:
-    return url_input(str(source), kind) if is_url(source) else local_input(source, kind)
+    if is_url(source):
+        return url_input(str(source), kind)
+    if is_remote(source):
+        raise SubmissionError(
+            f"{shown(source)}: the service fetches http addresses only; give a signed https "
+            "address, or download it and submit the file with --upload"
+        )
+    return local_input(source, kind)
 
 
-def _at_hand(
-    given: Input, scratch: Path, profile: Profile, progress: Progress
-) -> tuple[Input, Path]:
+def _at_hand(given: Input, scratch: Scratch, progress: Progress) -> tuple[Input, Path]:
     """The input with the hash of its content, and a local file with that content."""
     if given.path is not None:
         return given, given.path
-    from wan_prep.submission.client import fetch
-
-    progress(f"fetching the {given.kind}", 0.0)
-    fetched = fetch(given.source, scratch, given.kind, profile=profile)
-    return replace(given, sha256=fetched.sha256), fetched.path
+    path = Path(scratch.local(given.source, progress=progress))
+    return replace(given, sha256=sha256_of(path)), path
 
 
 def _duration(

@@ -17,6 +17,7 @@ from wan_prep.cli.batching import batch
 from wan_prep.cli.fixing import fix, plan
 from wan_prep.cli.judging import check, explain, inspect, rules
 from wan_prep.cli.keeping import cache
+from wan_prep.cli.learning import learn, outcome, outcomes
 from wan_prep.cli.output import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -39,10 +40,11 @@ app = typer.Typer(
     help="Do a reference image and a driving video fit together for Wan2.2-Animate? "
     "Checks run on this machine; only submit --upload sends files away.",
 )
-for command in (check, inspect, plan, fix, submit, wait, jobs, rules, explain, cache):
+for command in (check, inspect, plan, fix, batch, submit, wait, jobs, outcome, outcomes, learn):
+    app.command()(command)
+for command in (rules, explain, cache):
     app.command()(command)
 app.command(cls=ListCommand)(rank)
-app.command()(batch)
 
 
 @app.callback(invoke_without_command=True)

@@ -17,6 +17,7 @@ from wan_prep.cli.options import (
     JudgingOptions,
     PersonOptions,
     QuietOpt,
+    RemoteOptions,
     spelled_out,
 )
 from wan_prep.cli.output import (
@@ -82,14 +83,14 @@ def batch(
         ),
     ] = None,
     time_limit: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--time-limit",
             metavar="S",
             min=0.1,
-            help="What looking at one file, or working on one pair, may take.",
+            help="What looking at one file, or working on one pair, may take. [default: 600]",
         ),
-    ] = 600.0,
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -115,6 +116,7 @@ def batch(
     ] = False,
     judging: JudgingOptions,
     people: PersonOptions,
+    fetching: RemoteOptions,
     planning: PlanningOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
@@ -144,6 +146,7 @@ def batch(
         ignore=asked.ignore,
         pose_model=asked.pose_model,
         cache=asked.cache,
+        remote=fetching.policy(),
         with_report=with_reports,
     )
     with Progress(quiet) as show:

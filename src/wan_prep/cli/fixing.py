@@ -17,6 +17,7 @@ from wan_prep.cli.options import (
     JudgingOptions,
     PersonOptions,
     QuietOpt,
+    RemoteOptions,
     VideoArg,
     spelled_out,
 )
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from wan_prep.planning.model import Plan
     from wan_prep.planning.options import PlanOptions
     from wan_prep.pose.estimator import PoseEstimator
+    from wan_prep.remote.scratch import Scratch
     from wan_prep.report.model import Report
 
 
@@ -130,6 +132,7 @@ def plan(
     people: PersonOptions,
     interval: IntervalOptions,
     planning: PlanningOptions,
+    fetching: RemoteOptions,
     format: FormatOpt = Format.text,  # the option's name
     quiet: QuietOpt = False,
 ) -> None:
@@ -141,12 +144,22 @@ def plan(
 
     options = planning.over(interval)
     asked = judging.with_settings(people)
-    with Progress(quiet) as progress, api.network(asked.pose_model) as estimator:
-        report = _checked(image, video, asked, estimator, progress)
+    with (
+        Progress(quiet) as progress,
+        fetching.scratch(asked.profile) as remote,
+        api.network(asked.pose_model) as estimator,
+    ):
+        report = _checked(image, video, asked, estimator, remote, progress)
         if not _is_readable(report):
             _show_unreadable(report, format, quiet=quiet)
         made = api.plan(
-            report, options, profile=asked.profile, estimator=estimator, progress=progress
+            report,
+            options,
+            video=video,
+            profile=asked.profile,
+            estimator=estimator,
+            remote=remote,
+            progress=progress,
         )
     if format is Format.json:
         print_document(made.public_json())
@@ -163,8 +176,10 @@ def plan(
 @spelled_out
 def fix(
     context: typer.Context,
-    image: Annotated[str | None, typer.Argument(metavar="IMAGE", help="The picture.")] = None,
-    video: Annotated[str | None, typer.Argument(metavar="VIDEO", help="The clip.")] = None,
+    image: Annotated[
+        str | None, typer.Argument(metavar="IMAGE", help="The picture, or URL.")
+    ] = None,
+    video: Annotated[str | None, typer.Argument(metavar="VIDEO", help="The clip, or URL.")] = None,
     *,
     output: Annotated[
         str,
@@ -181,6 +196,7 @@ def fix(
     people: PersonOptions,
     interval: IntervalOptions,
     planning: PlanningOptions,
+    fetching: RemoteOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
 ) -> None:
@@ -204,21 +220,34 @@ def fix(
     sources = (image, video) if made is None else (made.image.source, made.video.source)
     refuse_sources(Path(output), [source for source in sources if source])
     # One network looks at the pair, at candidate starts, and at what was written.
-    with Progress(quiet) as progress, api.network(asked.pose_model) as estimator:
+    with (
+        Progress(quiet) as progress,
+        fetching.scratch(asked.profile) as remote,
+        api.network(asked.pose_model) as estimator,
+    ):
         if made is None:
-            report = _checked(image or "", video or "", asked, estimator, progress)
+            report = _checked(image or "", video or "", asked, estimator, remote, progress)
             if not _is_readable(report):
                 _show_unreadable(report, format, quiet=quiet)
             made = api.plan(
-                report, options, profile=asked.profile, estimator=estimator, progress=progress
+                report,
+                options,
+                video=video,
+                profile=asked.profile,
+                estimator=estimator,
+                remote=remote,
+                progress=progress,
             )
         pair = api.normalize(
             made,
             output,
+            image=image,
+            video=video,
             overwrite=overwrite,
             profile=asked.profile,
             estimator=estimator,
             cache=asked.cache,
+            remote=remote,
             progress=progress,
         )
     if format is Format.json:
@@ -254,6 +283,7 @@ def _checked(
     video: str,
     asked: Judging,
     estimator: PoseEstimator,
+    remote: Scratch,
     progress: Callable[[str, float], None],
 ) -> Report:
     from wan_prep import api
@@ -270,6 +300,7 @@ def _checked(
         ignore=asked.ignore,
         estimator=estimator,
         cache=asked.cache,
+        remote=remote,
         progress=progress,
     )
 

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wan_prep.cli.options import (
+    CheckingOptions,
     FormatOpt,
     HtmlOpt,
     ImageArg,
     IntervalOptions,
+    IsolationOptions,
     JudgingOptions,
     PersonOptions,
     ProfileOpt,
     QuietOpt,
+    RemoteOptions,
     VerboseOpt,
+    VerdictFormatOpt,
     VideoArg,
     profile_asked,
     spelled_out,
@@ -28,8 +32,10 @@ from wan_prep.cli.output import (
     EXIT_OK,
     Format,
     Progress,
+    VerdictFormat,
     as_json,
     console_on_stdout,
+    print_comparison,
     print_document,
     print_note,
     print_report,
@@ -132,11 +138,13 @@ def check(
     image: ImageArg,
     video: VideoArg,
     *,
-    judging: JudgingOptions,
+    judging: CheckingOptions,
     people: PersonOptions,
     interval: IntervalOptions,
+    fetching: RemoteOptions,
+    isolation: IsolationOptions,
     html: HtmlOpt = None,
-    format: FormatOpt = Format.text,  # the option's name
+    format: VerdictFormatOpt = VerdictFormat.text,  # the option's name
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
 ) -> None:
@@ -144,6 +152,9 @@ def check(
 
     Example: wan-prep check hero.png dance.mp4 --mode replace --resolution 720p
     Example: wan-prep check hero.png duet.mp4 --video-person left
+    Example: wan-prep check hero.png dance.mp4 --mode both
+    Example: wan-prep check hero.png dance.mp4 --format github
+    Example: wan-prep check https://example.com/hero.png s3://bucket/dance.mp4
     """
     from wan_prep import api
 
@@ -151,33 +162,41 @@ def check(
     if html is not None:
         sources = (image, video, judging.profile, judging.pose_model)
         refuse_replacing(html, [path for path in sources if path])
-    with Progress(quiet) as progress:
-        report = api.check(
-            image,
-            video,
-            mode=asked.mode,
-            resolution=asked.resolution,
-            start=interval.start or 0,
-            end=interval.end,
-            image_person=asked.image_person,
-            video_person=asked.video_person,
-            profile=asked.profile,
-            select=asked.select,
-            ignore=asked.ignore,
-            pose_model=asked.pose_model,
-            cache=asked.cache,
-            progress=progress,
-        )
+    options: dict[str, Any] = {
+        "resolution": asked.resolution,
+        "start": interval.start or 0,
+        "end": interval.end,
+        "image_person": asked.image_person,
+        "video_person": asked.video_person,
+        "profile": asked.profile,
+        "select": asked.select,
+        "ignore": asked.ignore,
+        "pose_model": asked.pose_model,
+        "cache": asked.cache,
+    } | isolation.asked
+    with Progress(quiet) as progress, fetching.scratch(asked.profile) as remote:
+        options["remote"] = remote
+        both = None
+        if asked.in_both_modes:
+            both = api.compare_modes(image, video, progress=progress, **options)
+            report = both.shown
+        else:
+            report = api.check(image, video, mode=asked.mode, progress=progress, **options)
         if html is not None:
             progress("writing the page", 1.0)
-            api.write_page(report, html, image=image, video=video, profile=asked.profile)
-    print_report(report, format, quiet=quiet, verbose=verbose)
+            api.write_page(
+                report, html, image=image, video=video, profile=asked.profile, remote=remote
+            )
+    if both is None:
+        print_report(report, format, quiet=quiet, verbose=verbose)
+    else:
+        print_comparison(both, format, quiet=quiet, verbose=verbose)
     raise typer.Exit(asked.exit_code(report.verdict))
 
 
 @spelled_out
 def inspect(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An image or a video: path or URL.")],
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="S[,S…]", help="Look at the frames shown at these times."),
@@ -186,6 +205,8 @@ def inspect(
     judging: JudgingOptions,
     interval: IntervalOptions,
     poses: PoseOptions,
+    fetching: RemoteOptions,
+    isolation: IsolationOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
     verbose: VerboseOpt = False,
@@ -215,6 +236,8 @@ def inspect(
             profile=asked.profile,
             pose_model=asked.pose_model,
             cache=asked.cache,
+            remote=fetching.policy(),
+            **isolation.asked,
             progress=progress,
         )
         if poses.skeleton is not None and evidence.info is not None:

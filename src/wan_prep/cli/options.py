@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, print_trouble
+from wan_prep.cli.output import EXIT_FINDINGS, EXIT_OK, Format, VerdictFormat, print_trouble
 from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
     from wan_prep.cache.store import Cache
     from wan_prep.pose.choice import PersonChoice
     from wan_prep.profile import Profile
+    from wan_prep.remote.scratch import Scratch
+    from wan_prep.remote.sources import RemotePolicy
     from wan_prep.settings import Settings
 
 
@@ -72,14 +74,24 @@ class Mode(Enum):
     replace = "replace"
 
 
+class JudgedMode(Enum):
+    animate = "animate"
+    replace = "replace"
+    both = "both"
+
+
 class Resolution(Enum):
     p480 = "480p"
     p720 = "720p"
 
 
 # Paths stay text up to the library: `Path("")` would turn an empty argument into the folder ".".
-ImageArg = Annotated[str, typer.Argument(metavar="IMAGE", help="The character's picture.")]
-VideoArg = Annotated[str, typer.Argument(metavar="VIDEO", help="The video of a moving person.")]
+ImageArg = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="The character's picture, or its URL.")
+]
+VideoArg = Annotated[
+    str, typer.Argument(metavar="VIDEO", help="The video of a person, or its URL.")
+]
 ModeOpt = Annotated[
     Mode | None,
     typer.Option(
@@ -88,11 +100,27 @@ ModeOpt = Annotated[
         "takes that person's place. [default: animate]",
     ),
 ]
+JudgedModeOpt = Annotated[
+    JudgedMode | None,
+    typer.Option(
+        "--mode",
+        help="animate: the image's character moves like the person in the video; replace: it "
+        "takes that person's place; both: judge both modes, and say which fits better. "
+        "[default: animate]",
+    ),
+]
 ResolutionOpt = Annotated[
     Resolution | None,
     typer.Option("--resolution", help="The resolution you submit with. [default: 480p]"),
 ]
 FormatOpt = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
+VerdictFormatOpt = Annotated[
+    VerdictFormat,
+    typer.Option(
+        "--format",
+        help="text for people, json for programs, github for annotations in GitHub Actions.",
+    ),
+]
 SelectOpt = Annotated[
     str | None,
     typer.Option(
@@ -162,6 +190,8 @@ class Judging:
     video_person: PersonChoice
     is_strict: bool
     cache: Cache | None
+    in_both_modes: bool = False
+    """`check` was asked for both; `mode` is then the default one."""
 
     def exit_code(self, verdict: str) -> int:
         is_bad = verdict == "not_ready" or (self.is_strict and verdict == "risky")
@@ -211,8 +241,10 @@ class JudgingOptions:
             said = self.person if own is None else own
             return PersonChoice.of(set_for_it or settings.person if said is None else said)
 
+        said = settings.mode if self.mode is None else self.mode.value
         return Judging(
-            mode=self.mode.value if self.mode else settings.mode,
+            mode="animate" if said == "both" else said,
+            in_both_modes=said == "both",
             resolution=self.resolution.value if self.resolution else settings.resolution,
             select=codes_of(self.select, settings.select),
             ignore=codes_of(self.ignore, settings.ignore),
@@ -227,6 +259,13 @@ class JudgingOptions:
 
 
 @dataclass(frozen=True)
+class CheckingOptions(JudgingOptions):
+    """As for the other commands, but in both modes as well."""
+
+    mode: JudgedModeOpt = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
 class IntervalOptions:
     """The part of the clip that counts; None: from its beginning, to its end."""
 
@@ -238,6 +277,61 @@ class IntervalOptions:
         float | None,
         typer.Option("--end", metavar="S", help="Use the clip up to this time, in s."),
     ] = None
+
+
+@dataclass(frozen=True)
+class IsolationOptions:
+    """Whether files are looked at in a process of their own."""
+
+    isolated: Annotated[
+        bool,
+        typer.Option(
+            "--isolated",
+            help="Look at files in a process of its own: one that crashes it is a finding.",
+        ),
+    ] = False
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--time-limit",
+            metavar="S",
+            min=0.1,
+            help="What looking at one file may take, in a process of its own. [default: 600]",
+        ),
+    ] = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """As the library's functions take it."""
+        is_asked = self.isolated or self.time_limit is not None
+        return {"isolated": is_asked, "time_limit_s": self.time_limit}
+
+
+@dataclass(frozen=True)
+class RemoteOptions:
+    """What may be fetched, besides the addresses that are given."""
+
+    allow_local_hosts: Annotated[
+        bool,
+        typer.Option(
+            "--allow-local-hosts", help="Fetch from this machine and private networks, too."
+        ),
+    ] = False
+    allow_redirects: Annotated[
+        bool, typer.Option("--allow-redirects", help="Follow redirects to other hosts.")
+    ] = False
+
+    def scratch(self, profile: Profile) -> Scratch:
+        """Where files are kept that this command fetches, each once."""
+        from wan_prep.remote.scratch import Scratch
+
+        return Scratch(self.policy(), profile)
+
+    def policy(self) -> RemotePolicy:
+        """The same for commands that fetch many files, one at a time."""
+        from wan_prep.remote.sources import RemotePolicy
+
+        return RemotePolicy(self.allow_local_hosts, self.allow_redirects)
 
 
 def settings_here() -> Settings:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wan_prep.report.model import Report
+    from wan_prep.report.modes import ModeComparison
 
 NARROWEST = 40
 """Columns that the tables need, whatever COLUMNS says."""
@@ -26,6 +27,14 @@ EXIT_OK, EXIT_FINDINGS, EXIT_FAILED, EXIT_UNKNOWN, EXIT_INTERRUPTED = 0, 1, 2, 3
 class Format(Enum):
     text = "text"
     json = "json"
+
+
+class VerdictFormat(Enum):
+    """How a verdict is printed; github: as annotations that GitHub Actions shows at the files."""
+
+    text = "text"
+    json = "json"
+    github = "github"
 
 
 def as_json(document: Any) -> str:
@@ -141,10 +150,17 @@ def open_closed_streams() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
-def print_report(report: Report, format: Format, *, quiet: bool, verbose: bool = False) -> None:
-    """A report as it was asked for: JSON, one line, or words."""
-    if format is Format.json:
+def print_report(
+    report: Report, format: Format | VerdictFormat, *, quiet: bool, verbose: bool = False
+) -> None:
+    """A report as it was asked for: JSON, annotations, one line, or words."""
+    if format.value == "json":
         print_document(report.public_json())
+    elif format is VerdictFormat.github:
+        from wan_prep.report.github import github_lines
+
+        lines = github_lines(report)
+        print_document("\n".join(lines[:1] if quiet else lines))
     elif quiet:
         print_text(f"{report.verdict} {report.score:.2f}")
     else:
@@ -152,3 +168,24 @@ def print_report(report: Report, format: Format, *, quiet: bool, verbose: bool =
 
         with console_on_stdout() as console:
             render_report(report, console, verbose=verbose)
+
+
+def print_comparison(
+    both: ModeComparison, format: VerdictFormat, *, quiet: bool, verbose: bool = False
+) -> None:
+    """Both modes as they were asked for: JSON, annotations, one line, or words."""
+    if format is VerdictFormat.json:
+        print_document(both.public_json())
+    elif format is VerdictFormat.github:
+        from wan_prep.report.github import comparison_lines
+
+        lines = comparison_lines(both)
+        print_document("\n".join(lines[:1] if quiet else lines))
+    elif quiet:
+        said = "; ".join(f"{r.mode} {r.verdict} {r.score:.2f}" for r in both.reports)
+        print_text(f"{both.better or 'either'}: {said}")
+    else:
+        from wan_prep.report.text import render_comparison
+
+        with console_on_stdout() as console:
+            render_comparison(both, console, verbose=verbose)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from wan_prep.cli.options import JudgingOptions, PersonOptions, QuietOpt, spelled_out
+from wan_prep.cli.options import (
+    IsolationOptions,
+    JudgingOptions,
+    PersonOptions,
+    QuietOpt,
+    RemoteOptions,
+    spelled_out,
+)
 from wan_prep.cli.output import (
     EXIT_FINDINGS,
     EXIT_OK,
@@ -64,7 +71,7 @@ def rank(
         typer.Option(
             "--images",
             metavar="FILE…",
-            help="Pictures: files, folders, patterns, or @LIST with one of these in each line.",
+            help="Pictures: files, folders, patterns, URLs, or @LIST with one of these a line.",
         ),
     ],
     videos: Annotated[
@@ -84,6 +91,8 @@ def rank(
     ] = None,
     judging: JudgingOptions,
     people: PersonOptions,
+    fetching: RemoteOptions,
+    isolation: IsolationOptions,
     html: Annotated[
         str | None,
         typer.Option("--html", metavar="FILE", help="Write a page with pictures as well."),
@@ -126,11 +135,13 @@ def rank(
             ignore=asked.ignore,
             pose_model=asked.pose_model,
             cache=asked.cache,
+            remote=fetching.policy(),
+            **isolation.asked,
             progress=progress,
         )
         if html is not None:
             progress("writing the page", 1.0)
-            api.write_contact_sheet(ranking, html)
+            api.write_contact_sheet(ranking, html, remote=fetching.policy())
         if parquet is not None:
             api.write_parquet(ranking, parquet)
     _print(ranking, format, quiet=quiet)

@@ -17,6 +17,7 @@ from wan_prep.cli.options import (
     PersonOptions,
     ProfileOpt,
     QuietOpt,
+    RemoteOptions,
     VerboseOpt,
     profile_asked,
     spelled_out,
@@ -101,6 +102,7 @@ def submit(
     *,
     judging: JudgingOptions,
     people: PersonOptions,
+    fetching: RemoteOptions,
     options: SubmissionOptions,
 ) -> None:
     """Check a pair, estimate its cost, and submit it.
@@ -117,7 +119,7 @@ def submit(
 
     asked = judging.with_settings(people)
     most = None if options.max_cost is None else dollars(options.max_cost)
-    ready = _prepared(pair, video, options, judging, people, asked)
+    ready = _prepared(pair, video, options, judging, people, fetching, asked)
     let_through = partial(
         ready.pass_gate,
         allow_not_ready=options.allow_not_ready,
@@ -142,7 +144,7 @@ def submit(
                 say(f"submitted already: {earlier.summary()}")
         if not options.yes:
             _ask(ready.intent)
-        jobs = _submitted(client, ready.intent, options)
+        jobs = _submitted(client, ready, options)
     if options.format is Format.json:
         print_document(as_json(_document(jobs=jobs)))
     elif options.quiet:
@@ -307,6 +309,7 @@ def _prepared(
     options: SubmissionOptions,
     judging: JudgingOptions,
     people: PersonOptions,
+    fetching: RemoteOptions,
     asked: Judging,
 ) -> PreparedSubmission:
     from wan_prep.api.sending import prepared
@@ -334,14 +337,22 @@ def _prepared(
             image_person=None if knows_whom else asked.image_person,
             video_person=None if knows_whom else asked.video_person,
             pose_model=asked.pose_model,
+            remote=fetching.policy(),
             cache=asked.cache,
             progress=progress,
         )
 
 
-def _submitted(client: Client, intent: Intent, options: SubmissionOptions) -> tuple[Job, ...]:
+def _submitted(
+    client: Client, ready: PreparedSubmission, options: SubmissionOptions
+) -> tuple[Job, ...]:
     try:
-        return client.submit(intent, upload=options.upload, resubmit=options.resubmit)
+        return client.submit(
+            ready.intent,
+            upload=options.upload,
+            resubmit=options.resubmit,
+            judgement=ready.judgement,
+        )
     except KeyboardInterrupt as exc:
         raise Interrupted(
             "interrupted while submitting; `wan-prep jobs` shows whether something was sent"

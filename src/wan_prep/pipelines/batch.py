@@ -12,7 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from wan_prep.api.judging import PathLike, tool
+from wan_prep.api.judging import tool
+from wan_prep.api.looking import PathLike
 from wan_prep.errors import ManifestError, OutputExists, RowInvalid, WanPrepError
 from wan_prep.pipelines.columns import CheckPairs, FixPairs, Judging
 from wan_prep.pipelines.known import NumberedRow
@@ -25,8 +26,6 @@ from wan_prep.pose.choice import PersonChoice
 from wan_prep.writing import refuse_replacing
 
 Engine = Literal["local", "ray"]
-TIME_LIMIT_S = 600.0
-"""For one file or pair: a clip of 120 s takes a tenth of that on a slow machine."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def run_batch(
     engine: Engine = "local",
     workers: int | None = None,
     address: str | None = None,
-    time_limit_s: float | None = TIME_LIMIT_S,
+    time_limit_s: float | None = None,
     budget_usd: Decimal | None = None,
     retry_failed: bool = False,
     overwrite: bool = False,
@@ -86,7 +85,8 @@ def run_batch(
     fix: a folder; each pair is repaired into a folder of its own in it.  options: as for `plan`.
     engine: `local`, or `ray` with the `address` of a cluster, None for one on this machine.
     workers: processes at once; None for one a core.
-    time_limit_s: for looking at one file, and for working on one pair of files that were looked at.
+    time_limit_s: for looking at one file, and for working on one pair of files that were looked at;
+        None is the profile's.
     budget_usd: rows after those whose ready pairs may be submitted for this much are `skipped`.
     retry_failed: work again on rows that failed in an earlier run.
     overwrite: begin anew, whatever `results` and the folders of `fix` hold.

@@ -19,8 +19,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from wan_prep.api.fixing import normalize, plan
-from wan_prep.api.judging import Estimating, PathLike, PersonLike, check, observe, selection_of
+from wan_prep.api.fixing import NormalizedPair, normalize, plan
+from wan_prep.api.judging import check, observe, selection_of
+from wan_prep.api.looking import Estimating, PathLike, PersonLike
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.isolation import Workers
@@ -29,9 +30,11 @@ from wan_prep.planning.options import PlanOptions
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
+from wan_prep.remote.scratch import Scratch
+from wan_prep.remote.sources import RemotePolicy, is_remote
 
 if TYPE_CHECKING:
-    from wan_prep.api.judging import CacheLike
+    from wan_prep.api.looking import CacheLike
     from wan_prep.cache.store import Cache
     from wan_prep.report.model import Report
 
@@ -61,6 +64,7 @@ class Judging:
     ignore: tuple[str, ...] = ()
     pose_model: PathLike | None = None
     cache: CacheLike | None = None
+    remote: RemotePolicy | None = None
     with_report: bool = True
 
     def __post_init__(self) -> None:
@@ -133,6 +137,7 @@ class Looker:
                 profile=self.judging.figures,
                 estimator=self.estimator,
                 cache=cache,
+                remote=self.judging.remote,
             )
         return seen if as_it_is is None else self._remembered((kind, as_it_is), seen)
 
@@ -201,8 +206,10 @@ class _OverRows(ABC):
         if self._workers is None:
             inside = copy(self)
             inside._isolated = False
-            self._workers = Workers(1, inside.row)
-        waiting = self._workers.submit(dict(cells), time_limit_s=self._time_limit_s)
+            memory_bytes = int(self.judging.figures.limit("worker_memory_max"))
+            self._workers = Workers(1, inside.row, memory_bytes=memory_bytes)
+        limit_s = self._time_limit_s or self.judging.figures.limit("task_time_max")
+        waiting = self._workers.submit(dict(cells), time_limit_s=limit_s)
         try:
             answer: dict[str, Any] = waiting.result()
         except WanPrepError as exc:
@@ -347,20 +354,34 @@ class FixPairs(CheckPairs):
         before = self._checked(row, cells)
         given = judged(before, with_report=self.judging.with_report)
         was = {"verdict_before": before.verdict, "score_before": before.score}
-        network = self.looker.estimator
         try:
-            made = plan(before, self._options, profile=self.judging.figures, estimator=network)
-            pair = normalize(
-                made,
-                self.folder / row.folder_name,
-                overwrite=self._overwrite,
-                profile=self.judging.figures,
-                estimator=network,
-            )
+            pair = self._fixed(row, before)
         except WanPrepError as exc:
             return self.result(cells, **given, **was, **failed(exc))
         after = judged(pair.after, with_report=self.judging.with_report)
         return self.result(cells, status="fixed", folder=str(pair.folder), **was, **after)
+
+    def _fixed(self, row: PairRow, before: Report) -> NormalizedPair:
+        figures, network = self.judging.figures, self.looker.estimator
+        with Scratch(self.judging.remote, figures) as remote:
+            made = plan(
+                before,
+                self._options,
+                video=row.video,
+                profile=figures,
+                estimator=network,
+                remote=remote,
+            )
+            return normalize(
+                made,
+                self.folder / row.folder_name,
+                image=row.image,
+                video=row.video,
+                overwrite=self._overwrite,
+                profile=figures,
+                estimator=network,
+                remote=remote,
+            )
 
 
 # ---- evidence on its way from one process to another
@@ -399,8 +420,11 @@ def _as_list(column: Sequence[Any]) -> list[Any]:
     return list(column)
 
 
-def _identity(path: str) -> tuple[str, int, int, int, int] | None:
-    """Changes when the file does; None where there is none, or it is elsewhere."""
+def _identity(path: str) -> tuple[str, int, int, int, int] | str | None:
+    """Changes when the file does; None where there is none. An address is taken to hold the same
+    as long as a worker remembers it."""
+    if is_remote(path):
+        return path
     try:
         state = Path(path).stat()
     except (OSError, ValueError):

@@ -52,11 +52,13 @@ def run_on_this_machine(
     """The number and the result of each row, in the order in which they end.
 
     workers: processes; None for one a core.  time_limit_s: for looking at one file, and for working
-        on one pair whose files were looked at.
+        on one pair whose files were looked at; None is the profile's.
     """
     count = workers or cores()
-    with Workers(count, _Work(pairs)) as pool:
-        flow = _Flow(pool, pairs, time_limit_s)
+    figures = pairs.judging.figures
+    memory_bytes = int(figures.limit("worker_memory_max"))
+    with Workers(count, _Work(pairs), memory_bytes=memory_bytes) as pool:
+        flow = _Flow(pool, pairs, time_limit_s or figures.limit("task_time_max"))
         coming = iter(rows)
         is_over = False
         while True:

@@ -13,6 +13,7 @@ from wan_prep.errors import ManifestError, RowInvalid
 from wan_prep.parquet import load_pyarrow
 from wan_prep.pipelines.rows import PairRow
 from wan_prep.ranking.files import files_named
+from wan_prep.remote.sources import is_remote
 
 Cells = Mapping[str, Any]
 Rows = Iterator[Cells | RowInvalid]
@@ -68,11 +69,11 @@ def open_manifest(table: str | Path, videos: str | Path | None = None) -> Manife
 
 
 def with_whole_paths(cells: Cells, folder: Path) -> dict[str, Any]:
-    """The same cells, with files named from where the program runs; URLs stay as they are."""
+    """The same cells, with files named from where the program runs; addresses stay as they are."""
     whole = dict(cells)
     for name in REQUIRED:
         value = cells.get(name)
-        if isinstance(value, str) and value and "://" not in value:
+        if isinstance(value, str) and value and not is_remote(value):
             whole[name] = str(folder / value)
     return whole
 
@@ -162,7 +163,7 @@ def _of_folders(images: Path, videos: Path) -> Manifest:
         if not folder.is_dir():
             raise ManifestError(f"{folder}: expected a folder of {kind}s, matched by name")
         for path in files_named([folder], "image" if kind == "image" else "video"):
-            stems.setdefault(path.stem, {}).setdefault(kind, []).append(str(path))
+            stems.setdefault(Path(path).stem, {}).setdefault(kind, []).append(str(path))
     pairs = [
         {"image": image, "video": video, "id": stem}
         for stem, found in sorted(stems.items())

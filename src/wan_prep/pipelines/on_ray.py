@@ -17,7 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -145,7 +145,7 @@ class _Pool:
             # The two bounds have no other place; see pyproject.toml for how long they stay.
             answers = rows.map_batches(
                 _Calling,
-                fn_constructor_args=(function, self.home),
+                fn_constructor_args=(function, str(Path.cwd()), self.home),
                 compute=pool,
                 batch_size=1,
                 batch_format="pyarrow",
@@ -170,7 +170,9 @@ class _Pool:
 class _Calling:
     """In each actor: a callable that works in a process beside it."""
 
-    def __init__(self, function: ObserveFiles | CheckPairs, home: str | None) -> None:
+    def __init__(self, function: ObserveFiles | CheckPairs, folder: str, home: str | None) -> None:
+        with suppress(OSError):  # relative paths are of where the program runs
+            os.chdir(folder)
         if home is not None:
             os.environ["HOME"] = home
         self._row: Callable[[Task], dict[str, Any]] = function.row

@@ -12,8 +12,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from wan_prep.errors import RowInvalid, WanPrepError
+from wan_prep.errors import RowInvalid, WanPrepError, WorkerDied
 from wan_prep.profile import Mode, Resolution
+from wan_prep.remote.sources import shown
 from wan_prep.report.model import Report
 
 SCHEMA_VERSION = 1
@@ -26,7 +27,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 class PairRow(BaseModel):
     """One row of a table of pairs; only `image` and `video` are required.
 
-    image, video: paths or URLs.  mode, resolution: those of the whole table where nothing is said.
+    image, video: paths or addresses.  mode, resolution: those of the whole table where nothing is
+        said.
     prompt, seed, id: not judged; they come back in the result, for whoever submits the pair.
     """
 
@@ -143,6 +145,8 @@ def judged(report: Report, *, with_report: bool) -> dict[str, Any]:
 
 def failed(exc: BaseException) -> dict[str, Any]:
     """The fields of a result that come from what went wrong."""
+    if isinstance(exc, MemoryError):
+        exc = WorkerDied("it needs more memory than a worker may take")
     message = str(exc) if isinstance(exc, WanPrepError) else f"{type(exc).__name__}: {exc}"
     kind = type(exc).__name__ if isinstance(exc, WanPrepError) else "InternalError"
     return {"status": "failed", "error_kind": kind, "error": _writable(message)}
@@ -154,7 +158,8 @@ def echo(cells: Mapping[str, Any], mode: str, resolution: str) -> dict[str, Any]
     for name in PairRow.model_fields:
         value = cells.get(name)
         if not _is_empty(value):
-            said[name] = _text(value)
+            # An address without what may be secret in it.
+            said[name] = shown(_text(value)) if name in ("image", "video") else _text(value)
     if not re.fullmatch(r"[+-]?\d{1,18}", said.get("seed", "")):
         said.pop("seed", None)
     return said

@@ -23,14 +23,14 @@ from wan_prep.geometry import (
     bounding_box,
     box_leaving_out,
 )
-from wan_prep.measures import (
+from wan_prep.measures.confidence import room_for_body
+from wan_prep.measures.face import face_px
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_in_picture,
     cut_edges,
-    face_px,
     inside,
     larger_others,
-    room_for_body,
     subject_in_frame,
     trusted,
 )
@@ -180,11 +180,10 @@ def _constraints(
         )
     first = evidence.first
     template = first.subject if first is not None else None
-    margin = profile.limit("window_margin")
     return CropConstraints(
         content=content,
-        keep=_kept(evidence, subjects, joints, content, _LEAST_MARGIN),
-        keep_with_margin=_kept(evidence, subjects, joints, content, margin, with_margin=True),
+        keep=_kept(evidence, subjects, joints, content, profile),
+        keep_with_margin=_kept(evidence, subjects, joints, content, profile, with_margin=True),
         grid=grid,
         is_shown=is_shown,
         anchor_xy=None if template is None else _anchor_px(evidence, template, by_head),
@@ -211,7 +210,7 @@ def _kept(
     subjects: Sequence[Subject],
     joints: Mask,
     content: Box,
-    margin: float,
+    profile: Profile,
     *,
     with_margin: bool = False,
 ) -> Box:
@@ -225,7 +224,7 @@ def _kept(
             content.left + rim_x, content.top + rim_y, content.right - rim_x, content.bottom - rim_y
         )
     size = Size(info.width, info.height)
-    box = union([_body_px(evidence, s, joints, size, margin, with_margin) for s in subjects])
+    box = union([_body_px(evidence, s, joints, size, profile, with_margin) for s in subjects])
     if not any(s.face is not None and s.face.is_sure for s in subjects):
         # Perhaps a character: no landmark tells how far up ears, horns or a hat reach.
         box = box._replace(top=content.top)
@@ -233,9 +232,14 @@ def _kept(
 
 
 def _body_px(
-    evidence: Evidence, subject: Subject, joints: Mask, size: Size, margin: float, with_margin: bool
+    evidence: Evidence,
+    subject: Subject,
+    joints: Mask,
+    size: Size,
+    profile: Profile,
+    with_margin: bool,
 ) -> Box:
-    """The seen ones of `joints`, the head and the face, grown by `margin` of their longer side."""
+    """The seen ones of `joints`, the head and the face, grown by a share of their longer side."""
     where = subject_in_frame(evidence, subject)
     seen = trusted(where) & joints
     head = inside(where) & np.isin(np.arange(JOINT_COUNT), HEAD)
@@ -246,20 +250,21 @@ def _body_px(
     if subject.face is not None:
         boxes.append(subject.face.box.scaled(*size))
     if subject.is_head:
-        boxes.append(_head_and_more(where).scaled(*size))
+        boxes.append(_head_and_more(where, profile).scaled(*size))
     box = union(boxes)
     crown = min(box.top, subject.crown_y * size.height)
+    margin = profile.limit("window_margin") if with_margin else _LEAST_MARGIN
     grow = margin * max(box.width, box.bottom - crown)
     # Hair and hats reach above the crown, which is derived from the face.
     above = max(grow, _head_px(subject, size) / 3.0) if with_margin else grow
     return Box(box.left - grow, crown - above, box.right + grow, box.bottom + grow)
 
 
-def _head_and_more(where: SubjectInFrame) -> Box:
+def _head_and_more(where: SubjectInFrame, profile: Profile) -> Box:
     """The box of a head, as fractions; with all below it where that may be an unrecognised body,
     as wide as shoulders are."""
     box = where.subject.box
-    if room_for_body(where) < 0.5:
+    if room_for_body(where, profile) < 0.5:
         return box
     beside = (_SHOULDERS_IN_HEADS - 1.0) / 2.0 * box.width
     return Box(box.left - beside, box.top, box.right + beside, where.content.bottom)

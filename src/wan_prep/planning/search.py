@@ -20,7 +20,8 @@ from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Subject
 from wan_prep.findings import About, PairContext, Rule
 from wan_prep.geometry import UNIT_BOX, Size, view_angles
-from wan_prep.measures import shot_class, subject_in_frame, zoom_ratio
+from wan_prep.measures.pair import zoom_ratio
+from wan_prep.measures.side import shot_class, subject_in_frame
 from wan_prep.planning.crop import (
     EVERY_JOINT,
     CropConstraints,

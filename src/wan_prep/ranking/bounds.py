@@ -24,15 +24,11 @@ from numpy.typing import NDArray
 from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext, Rule
 from wan_prep.geometry import Floats
-from wan_prep.measures import (
-    HEAD_AGAINST_BODY,
-    HEADS_ALIKE,
-    display_aspect,
-    subject_in_frame,
-)
+from wan_prep.measures.pair import HEAD_AGAINST_BODY, HEADS_ALIKE
+from wan_prep.measures.side import display_aspect, subject_in_frame
 from wan_prep.profile import Family, Mode, Profile, Resolution, Tolerance
 from wan_prep.ranking.traits import Look, Traits
-from wan_prep.report.scoring import FAMILIES, MOST_LOST, evaluate, family_loss, possible_starts
+from wan_prep.report.scoring import FAMILIES, MOST_LOST, evaluate, possible_starts, tally
 
 SLACK = 0.02
 """Points added to a bound: scores are rounded to 0.01, confidences to 0.0001, before they count."""
@@ -140,14 +136,13 @@ class Bounds:
     ) -> None:
         self.image_count, self.video_count = len(images), len(videos)
         self._judge, self._doubt = judge, _Doubt(judge.profile)
-        foreshortened = judge.profile.limit("foreshortened")
         self._images = Traits(
             [subject_in_frame(e, o.subject) for e in images for o in e.found[:1] if o.subject],
-            foreshortened,
+            judge.profile,
         )
         self._samples = Traits(
             [subject_in_frame(e, o.subject) for e in videos for o in e.found if o.subject],
-            foreshortened,
+            judge.profile,
         )
         counts = [len(e.found) for e in videos]
         self._first = np.concatenate([[0], np.cumsum(counts)])
@@ -197,8 +192,8 @@ class Bounds:
         }
 
         def alone(context: PairContext, side: str) -> dict[Family, tuple[float, bool]]:
-            results = evaluate(context, rules[side])
-            return {f: family_loss(results, f, judge.mode, judge.profile) for f in FAMILIES}
+            told = tally(evaluate(context, rules[side]), judge.mode, judge.profile)
+            return {f: (told.loss[f], f in told.measured) for f in FAMILIES}
 
         self._of_images = FileLosses([alone(judge.context(e, videos[0]), "image") for e in images])
         self._of_videos = FileLosses([alone(judge.context(images[0], e), "video") for e in videos])
@@ -555,7 +550,7 @@ def _sures(look: Look, of_heads: bool) -> tuple[Floats, Floats, Floats]:
 
 
 def _zoom(a: Look, b: Look, of_heads: bool) -> tuple[Floats, Floats]:
-    """(n, T) ln of `measures.zoom_ratio`, NaN where unknown, and its confidence."""
+    """(n, T) ln of `measures.pair.zoom_ratio`, NaN where unknown, and its confidence."""
     joints, faces = b.log_height - a.log_height, a.log_face - b.log_face
     recognised = np.minimum(a.recognised, b.recognised)
     both = np.minimum(a.sure_size, b.sure_size)

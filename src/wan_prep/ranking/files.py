@@ -11,28 +11,31 @@ from typing import Literal
 from wan_prep.errors import InputPathError
 from wan_prep.media.files import head_of
 from wan_prep.media.sniff import sniff
+from wan_prep.remote.sources import is_remote
 
 Kind = Literal["image", "video"]
 _FAMILIES: dict[Kind, tuple[str, ...]] = {"image": ("image", "heif"), "video": ("media",)}
 
 
-def files_named(given: Iterable[str | Path], kind: Kind) -> list[Path]:
-    """The files that are meant, each once, in the order given.
+def files_named(given: Iterable[str | Path], kind: Kind) -> list[Path | str]:
+    """The files that are meant, each once, in the order given; addresses as text.
 
-    given: paths of files, which need not exist; of folders, for the images or videos in them; with
-        `*`, `?` or `[…]`, for what they match; `@FILE`, for a list with one of these in each line,
-        relative to the list.
+    given: addresses; paths of files, which need not exist; of folders, for the images or videos
+        in them; with `*`, `?` or `[…]`, for what they match; `@FILE`, for a list with one of these
+        in each line, relative to the list.
 
     Raises:
         InputPathError: a pattern, a folder or a list that gives no file, or a list that cannot be
             read.
     """
-    return list(dict.fromkeys(path for each in given for path in _named(str(each), kind, Path())))
+    return list(dict.fromkeys(file for each in given for file in _named(str(each), kind, Path())))
 
 
-def _named(given: str, kind: Kind, base: Path) -> Iterator[Path]:
+def _named(given: str, kind: Kind, base: Path) -> Iterator[Path | str]:
     path = base / given
-    if given.startswith("@") and not path.exists():
+    if is_remote(given):
+        yield given
+    elif given.startswith("@") and not path.exists():
         yield from _listed(base / given[1:], kind)
     elif path.is_dir():
         yield from _some((p for p in sorted(path.iterdir()) if _is_kind(p, kind)), given, kind)
@@ -43,7 +46,7 @@ def _named(given: str, kind: Kind, base: Path) -> Iterator[Path]:
         yield path
 
 
-def _listed(path: Path, kind: Kind) -> Iterator[Path]:
+def _listed(path: Path, kind: Kind) -> Iterator[Path | str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
@@ -53,8 +56,8 @@ def _listed(path: Path, kind: Kind) -> Iterator[Path]:
     yield from _some(named, f"@{path}", kind)
 
 
-def _some(paths: Iterator[Path], given: str, kind: Kind) -> Iterator[Path]:
-    found = list(paths)
+def _some(files: Iterable[Path | str], given: str, kind: Kind) -> Iterator[Path | str]:
+    found = list(files)
     if not found:
         raise InputPathError(f"expected {kind}s, found none by {given}; check the path")
     yield from found

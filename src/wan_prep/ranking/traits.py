@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from wan_prep.analyzers.subject import FORESHORTENED_EDGE_DEG
 from wan_prep.geometry import FACING, Floats
-from wan_prep.measures import BODY_BELOW_HEADS, TURNED, SubjectInFrame
+from wan_prep.measures.confidence import TURNED
+from wan_prep.measures.side import SubjectInFrame
 from wan_prep.pose import skeleton
 from wan_prep.pose.body import (
     FACE_IN_HEAD_WH,
@@ -26,6 +27,7 @@ from wan_prep.pose.body import (
     sight,
 )
 from wan_prep.pose.skeleton import LIMBS
+from wan_prep.profile import Profile
 
 NEAR, FAR = (np.array([ends[k] for ends in LIMBS.values()]) for k in (0, 1))
 _LOWER = [*skeleton.HIPS, *skeleton.KNEES, *skeleton.ANKLES]
@@ -74,7 +76,7 @@ class Traits:
     lies in it; yaw (K,) of the torso in deg.
     """
 
-    def __init__(self, subjects: Sequence[SubjectInFrame], foreshortened_deg: float) -> None:
+    def __init__(self, subjects: Sequence[SubjectInFrame], profile: Profile) -> None:
         k = len(subjects)
         of = [s.subject for s in subjects]
 
@@ -129,13 +131,13 @@ class Traits:
         self._inside &= located
         self._in_sight = sight(self._visibility) * self._shown
         self.shot_level = self._shot_level()
-        self.sure_shot = self._sure_shot()
+        self.sure_shot = self._sure_shot(profile)
         self.limb_seen = np.minimum(self._in_sight[:, NEAR], self._in_sight[:, FAR])
         along = self._world[:, FAR] - self._world[:, NEAR]
         in_torso = np.einsum("kji,klj->kli", self._view, along)
         length = np.linalg.norm(in_torso, axis=2, keepdims=True)
         self.limbs = in_torso / np.where(length > 1e-6, length, np.nan)
-        self.hidden = self._hidden(along, foreshortened_deg)
+        self.hidden = self._hidden(along, profile.limit("foreshortened"))
         toward = -self._view[:, 2]
         self.yaw = np.degrees(np.arctan2(-toward[:, 0], toward[:, 2]))
 
@@ -220,15 +222,17 @@ class Traits:
             level = share * number + (1.0 - share) * level
         return level
 
-    def _sure_shot(self) -> Floats:
+    def _sure_shot(self, profile: Profile) -> Floats:
         shown = self._inside[:, _LOWER]
         decided = np.abs(2.0 * self._visibility[:, _LOWER] - 1.0)
         count = shown.sum(axis=1)
         of_body = np.where(count, (decided * shown).sum(axis=1) / np.maximum(count, 1), 1.0)
         box = self._face_box
+        least, full = profile.limit("body_room_min"), profile.limit("body_room_full")
         with np.errstate(divide="ignore", invalid="ignore"):
             heads = (self._content[:, 3] - box[:, 3]) / (_height(box) / FACE_IN_HEAD_WH[1])
-        return np.where(self.is_head, 1.0 - ramp(heads, *BODY_BELOW_HEADS), of_body)
+        room = ramp(heads, (least + full) / 2.0, (full - least) / 2.0)
+        return np.where(self.is_head, 1.0 - room, of_body)
 
     def _hidden(self, along: Floats, foreshortened_deg: float) -> Floats:
         shown = np.minimum(self._shown[:, NEAR], self._shown[:, FAR])
@@ -245,7 +249,7 @@ class Traits:
 
 
 def _rounded(confidences: Floats) -> Floats:
-    """As `measures.confidences` rounds them; numpy rounds ties otherwise."""
+    """As `measures.pair.confidences` rounds them; numpy rounds ties otherwise."""
     return np.array([round(value, 4) for value in confidences.tolist()])
 
 

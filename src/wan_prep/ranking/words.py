@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wan_prep.ranking.model import Ranking
+from wan_prep.remote.sources import is_remote
 
 
 def headline(ranking: Ranking) -> str:
@@ -23,7 +24,11 @@ def headline(ranking: Ranking) -> str:
 
 
 def shortened(paths: Sequence[str]) -> list[str]:
-    """The paths without the folder that all of them are in."""
+    """The paths, or addresses, without the folder that all of them are in."""
+    if any(map(is_remote, paths)):
+        # Letter by letter, and back to the last slash: an address is no path, and keeps its "//".
+        begin = os.path.commonprefix(list(paths)).rfind("/") + 1  # noqa: RUF071
+        return [path[begin:] for path in paths]
     try:
         shared = os.path.commonpath([Path(path).parent for path in paths])
     except ValueError:  # none, or absolute and relative ones, or several drives

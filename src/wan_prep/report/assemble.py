@@ -6,20 +6,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wan_prep import cost as costing
-from wan_prep.analyzers import RULES
-from wan_prep.analyzers.aspect import deciding
+from wan_prep.analyzers import RULES, edit_prompt
 from wan_prep.analyzers.subject import absent_spans, presence_share
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Observation
-from wan_prep.findings import Inconclusive, NotApplicable, PairContext, Severity
+from wan_prep.findings import (
+    Applicability,
+    Finding,
+    Inconclusive,
+    NotApplicable,
+    PairContext,
+    Severity,
+)
 from wan_prep.geometry import view_angles
-from wan_prep.measures import (
-    Measures,
+from wan_prep.measures.face import face_px
+from wan_prep.measures.model import Measures
+from wan_prep.measures.pair import aspect_gap
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
-    aspect_gap,
     cut_edges,
-    face_px,
     frame_height_m,
     headroom,
     shot_class,
@@ -32,7 +38,6 @@ from wan_prep.report.model import (
     ImageFacts,
     ImageSubject,
     MeasuresOverTime,
-    Output,
     PoseModelId,
     ProfileId,
     Report,
@@ -43,16 +48,14 @@ from wan_prep.report.model import (
     VideoFacts,
     VideoSubject,
 )
+from wan_prep.report.prediction import predicted_output
 from wan_prep.report.scoring import (
     Result,
-    best_start,
     effects,
-    evaluate,
-    families_asked,
-    family_scores,
+    judge,
     overall,
+    tally,
 )
-from wan_prep.sizing import output_size, segments
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,9 @@ def build_report(
     if not rules:
         raise WanPrepError("no check is left by this selection; `wan-prep rules` lists them")
     context = PairContext(image, video, mode, resolution, profile)
-    best = best_start(context, rules)
-    if best is not None:
-        context = context.knowing(best)
-    results = evaluate(context, rules)
-    scores = family_scores(results, mode, profile)
+    context, results = judge(context, rules)
+    best = context.best
+    told = tally(results, mode, profile)
     found = _by_weight(results, mode, profile)
     model = image.pose_model or video.pose_model
     return Report(
@@ -118,17 +119,17 @@ def build_report(
         verdict=_verdict(r.finding.severity for r in found if r.finding is not None)
         if context.readable
         else "not_ready",  # whatever was asked of the pair, there is nothing to submit
-        score=overall(scores, mode, profile, families_asked(results, mode, profile)),
+        score=overall(told.scores, mode, profile, told.asked),
         score_at_best_start=None if best is None else best.score,
-        scores=Scores(**{name: _rounded(score) for name, score in scores.items()}),
+        scores=Scores(**{name: _rounded(score) for name, score in told.scores.items()}),
         image=image_facts(image),
         video=video_facts(video),
         subject=Subjects(image=image_subject(image), video=video_subject(video)),
         measures=_measures(context, best.observation if best else None),
         best_start_s=None if best is None else round(float(best.observation.time), 4),
         cuts_s=tuple(round(float(t), 4) for t in video.cuts),
-        output=_output(context),
-        findings=tuple(r.finding for r in found if r.finding is not None),
+        output=predicted_output(context),
+        findings=_with_prompt([r.finding for r in found if r.finding is not None], context),
         passed=tuple(
             r.rule.code
             for r in results
@@ -154,6 +155,22 @@ def _by_weight(results: Sequence[Result], mode: Mode, profile: Profile) -> list[
             r.rule.code,
         ),
     )
+
+
+def _with_prompt(findings: Sequence[Finding], context: PairContext) -> tuple[Finding, ...]:
+    """The findings, the first of those that only another picture mends with the line for it."""
+    for k, finding in enumerate(findings):
+        fix = finding.fix
+        is_left_to_people = fix is not None and fix.applicability is Applicability.MANUAL
+        is_grave = finding.severity is not Severity.INFO and finding.status == "fail"
+        if fix is None or not (
+            is_left_to_people and is_grave and finding.code in edit_prompt.CODES
+        ):
+            continue
+        prompt = edit_prompt.edit_prompt(context)
+        asked = finding.model_copy(update={"fix": fix.model_copy(update={"prompt": prompt})})
+        return (*findings[:k], asked, *findings[k + 1 :])
+    return tuple(findings)
 
 
 def _verdict(severities: Iterable[Severity]) -> Verdict:
@@ -274,22 +291,6 @@ def _measures(context: PairContext, best: Observation | None) -> MeasuresOverTim
         first=(context.first or Measures()).reported(gap),
         typical=(context.typical or Measures()).reported(gap),
         best=(at_best or Measures()).reported(gap),
-    )
-
-
-def _output(context: PairContext) -> Output | None:
-    evidence, _ = deciding(context)
-    if evidence.info is None or context.video.video_info is None:
-        return None
-    size = output_size(
-        evidence.info.width, evidence.info.height, context.resolution, context.profile
-    )
-    length = min(float(context.video.span), context.profile.limit("clip_max"))
-    return Output(
-        width=size.width,
-        height=size.height,
-        bars_px=size.bars_px,
-        segments=segments(length, context.profile),
     )
 
 

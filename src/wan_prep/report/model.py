@@ -13,7 +13,7 @@ from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, Severity
 from wan_prep.fragments import badge, card, inert, table
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 from wan_prep.pose.body import Shot
 from wan_prep.pose.choice import LARGEST, Person
 from wan_prep.profile import Family, Mode, Resolution
@@ -145,12 +145,32 @@ class MeasuresOverTime(_ReportModel):
 
 
 class Output(_ReportModel):
-    """What the service is predicted to make of the pair's shape and length."""
+    """What the service is predicted to make of the pair; None where it is not known.
+
+    frames, fps, duration_s: of the result. segments, segments_most: in how many parts of
+    `segment_frames` frames it is rendered, where these share `segment_overlap` frames, or
+    `segment_overlap_most`; filler_frames: rendered to fill the last part, and cut off.
+
+    person_ratio: the person's share of the picture's height in the result over that in the video,
+    above 1 where they are larger in the result, as `person_from` suggests. animate: from the video,
+    which is fitted into the image's shape. replace: from the image, which is fitted into the
+    video's shape, because results tend to follow it.
+    """
 
     width: int
     height: int
     bars_px: int
     segments: int
+    frames: int | None = None
+    fps: float | None = None
+    duration_s: float | None = None
+    segments_most: int | None = None
+    segment_frames: int | None = None
+    segment_overlap: int | None = None
+    segment_overlap_most: int | None = None
+    filler_frames: int | None = None
+    person_ratio: float | None = None
+    person_from: Literal["image", "video"] | None = None
     basis: Literal["wan source"] = "wan source"
 
 

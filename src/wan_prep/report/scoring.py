@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 
 from wan_prep.analyzers import RULES
 from wan_prep.evidence import Evidence, Observation
@@ -29,11 +30,17 @@ MOST_LOST = 50.0
 
 @dataclass(frozen=True)
 class Result:
-    """A rule's answer, and the finding it makes (None: passed or not applicable)."""
+    """A rule's answer, and the finding it makes by the profile's severities."""
 
     rule: Rule
     answer: Answer
-    finding: Finding | None
+    profile: Profile = field(repr=False)
+
+    @cached_property
+    def finding(self) -> Finding | None:
+        """None where the check passed or does not apply; made when it is first asked for, because
+        most answers are only scored."""
+        return _finding(self.rule, self.answer, self.profile)
 
     @property
     def score(self) -> float | None:
@@ -42,16 +49,16 @@ class Result:
 
 def evaluate(context: PairContext, rules: Iterable[Rule] = RULES) -> list[Result]:
     """Every rule's answer for a pair; nothing is judged twice, nothing is left out."""
-    return [_result(rule, rule.check(context), context.profile) for rule in rules]
+    return [Result(rule, rule.check(context), context.profile) for rule in rules]
 
 
-def _result(rule: Rule, answer: Answer, profile: Profile) -> Result:
+def _finding(rule: Rule, answer: Answer, profile: Profile) -> Finding | None:
     severity = _severity(rule, answer, profile)
     if severity is None:
-        return Result(rule, answer, None)
+        return None
     judged = answer if isinstance(answer, Judged) else None
     spans = judged.spans_s if judged else ()
-    finding = Finding(
+    return Finding(
         code=rule.code,
         name=rule.name,
         severity=severity,
@@ -68,7 +75,6 @@ def _result(rule: Rule, answer: Answer, profile: Profile) -> Result:
         else None,
         fix=answer.fix if isinstance(answer, Judged | Inconclusive) else None,
     )
-    return Result(rule, answer, finding)
 
 
 def _severity(rule: Rule, answer: Answer, profile: Profile) -> Severity | None:
@@ -87,11 +93,70 @@ def _severity(rule: Rule, answer: Answer, profile: Profile) -> Severity | None:
     return min(severity, rule.cap, key=lambda s: s.rank)
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What answers add up to, family by family; more answers can be added to those counted before.
+
+    loss: what they take of a family's score's natural logarithm, 0 or more; measured: the families
+    of which anything was; families: all that were asked, moot and open those with checks whose
+    question does not arise for what the pair shows, and with others.
+    """
+
+    mode: Mode
+    profile: Profile
+    loss: Mapping[Family, float] = field(default_factory=lambda: dict.fromkeys(FAMILIES, 0.0))
+    measured: frozenset[Family] = frozenset()
+    families: frozenset[Family] = frozenset()
+    moot: frozenset[Family] = frozenset()
+    open: frozenset[Family] = frozenset()
+
+    def plus(self, results: Iterable[Result]) -> Tally:
+        """The tally of these answers, too."""
+        loss = dict(self.loss)
+        measured, families, moot, open_ = (set[Family]() for _ in range(4))
+        for result in results:
+            family = result.rule.family
+            families.add(family)
+            weight = self.profile.check_weight(self.mode, result.rule.code)
+            if weight <= 0:
+                continue
+            (moot if _is_moot(result) else open_).add(family)
+            if not _enters(result):
+                continue
+            loss[family] += weight * -math.log(_score(result, self.profile))
+            if isinstance(result.answer, Judged):
+                measured.add(family)
+        return replace(
+            self,
+            loss=loss,
+            measured=self.measured | measured,
+            families=self.families | families,
+            moot=self.moot | moot,
+            open=self.open | open_,
+        )
+
+    @property
+    def asked(self) -> frozenset[Family]:
+        """The families that the overall score is made of: without those in which no question
+        arises for what the pair shows."""
+        return self.families - (self.moot - self.open)
+
+    @property
+    def scores(self) -> dict[Family, float | None]:
+        """As `family_scores` tells."""
+        return {
+            # Never exactly 0, however many flaws come together.
+            family: math.exp(-min(loss, MOST_LOST)) if family in self.measured else None
+            for family, loss in self.loss.items()
+        }
+
+
+def tally(results: Iterable[Result], mode: Mode, profile: Profile) -> Tally:
+    return Tally(mode, profile).plus(results)
+
+
 def family_scores(
-    results: Sequence[Result],
-    mode: Mode,
-    profile: Profile,
-    families: Collection[Family] = FAMILIES,
+    results: Iterable[Result], mode: Mode, profile: Profile
 ) -> dict[Family, float | None]:
     """Product of each family's checks, to the power of their weights; None where nothing was
     measured.
@@ -99,45 +164,17 @@ def family_scores(
     Where something was, what could not be enters at the profile's unknown score: not knowing is
     neither a pass nor a failure.
     """
-    return {family: _family(results, family, mode, profile) for family in families}
-
-
-def _family(
-    results: Sequence[Result], family: Family, mode: Mode, profile: Profile
-) -> float | None:
-    loss, is_measured = family_loss(results, family, mode, profile)
-    # Never exactly 0, however many flaws come together.
-    return math.exp(-min(loss, MOST_LOST)) if is_measured else None
-
-
-def family_loss(
-    results: Iterable[Result], family: Family, mode: Mode, profile: Profile
-) -> tuple[float, bool]:
-    """What a family's checks take of its score's natural logarithm, 0 or more; and whether any of
-    them was measured."""
-    entering = [r for r in results if r.rule.family == family and _weight(r, mode, profile) > 0]
-    loss = sum(_weight(r, mode, profile) * -math.log(_score(r, profile)) for r in entering)
-    return loss, any(isinstance(r.answer, Judged) for r in entering)
-
-
-def families_asked(results: Sequence[Result], mode: Mode, profile: Profile) -> set[Family]:
-    """The families that the overall score is made of: all that were asked, without those whose
-    questions do not arise for what the pair shows."""
-    weighty = [r for r in results if profile.check_weight(mode, r.rule.code) > 0]
-    moot = {r.rule.family for r in weighty if _is_moot(r)}
-    open_ = {r.rule.family for r in weighty if not _is_moot(r)}
-    return {r.rule.family for r in results} - (moot - open_)
+    return tally(results, mode, profile).scores
 
 
 def _is_moot(result: Result) -> bool:
     return isinstance(result.answer, NotApplicable) and result.answer.by_nature
 
 
-def _weight(result: Result, mode: Mode, profile: Profile) -> float:
-    """With which weight an answer enters its family; 0 for what was neither measured nor due."""
+def _enters(result: Result) -> bool:
+    """Whether an answer counts in its family; not if it was neither measured nor due."""
     answer = result.answer
-    enters = isinstance(answer, Judged) or (isinstance(answer, Inconclusive) and answer.required)
-    return profile.check_weight(mode, result.rule.code) if enters else 0.0
+    return isinstance(answer, Judged) or (isinstance(answer, Inconclusive) and answer.required)
 
 
 def _score(result: Result, profile: Profile) -> float:
@@ -181,7 +218,7 @@ def effects(results: Sequence[Result], mode: Mode, profile: Profile) -> dict[str
         result.rule.code: log_loss(
             profile, mode, result.rule.family, result.rule.code, _score(result, profile)
         )
-        if _weight(result, mode, profile) > 0
+        if _enters(result) and profile.check_weight(mode, result.rule.code) > 0
         else 0.0
         for result in results
     }
@@ -206,15 +243,36 @@ class PairScorer:
         self._mode, self._profile = context.mode, context.profile
         self._repaired = repaired
         self._at_start = [rule for rule in rules if rule.at_start]
-        self._settled = evaluate(context, [rule for rule in rules if not rule.at_start])
+        self._rules = rules
+        self._settled = {
+            result.rule.code: result
+            for result in evaluate(context, [rule for rule in rules if not rule.at_start])
+        }
+        self._tally = tally(self._settled.values(), self._mode, self._profile)
 
     def score(self, candidate: PairContext) -> float:
         """0 … 100 for the same pair, or for it `starting_at` another sample."""
-        results = [*self._settled, *evaluate(candidate, self._at_start)]
-        scores = family_scores(results, self._mode, self._profile)
-        scores.update(dict.fromkeys(self._repaired, 1.0))
-        asked = families_asked(results, self._mode, self._profile)
-        return overall(scores, self._mode, self._profile, asked)
+        told = self._tally.plus(evaluate(candidate, self._at_start))
+        scores = told.scores | dict.fromkeys(self._repaired, 1.0)
+        return overall(scores, self._mode, self._profile, told.asked)
+
+    def results(self, candidate: PairContext) -> list[Result]:
+        """Every rule's answer for such a pair, whose best start may be known by now."""
+        return [
+            Result(rule, rule.check(candidate), candidate.profile)
+            if rule.at_start or rule.at_best
+            else self._settled[rule.code]
+            for rule in self._rules
+        ]
+
+
+def judge(context: PairContext, rules: Sequence[Rule] = RULES) -> tuple[PairContext, list[Result]]:
+    """The pair with its best start known, and every rule's answer for it."""
+    scorer = PairScorer(context, rules)
+    best = _best_start(context, scorer)
+    if best is not None:
+        context = context.knowing(best)
+    return context, scorer.results(context)
 
 
 def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart | None:
@@ -222,9 +280,12 @@ def best_start(context: PairContext, rules: Sequence[Rule] = RULES) -> BestStart
 
     None where the person is in no sample, or not in the image.
     """
+    return _best_start(context, PairScorer(context, rules)) if context.moments else None
+
+
+def _best_start(context: PairContext, scorer: PairScorer) -> BestStart | None:
     if not context.moments:
         return None
-    scorer = PairScorer(context, rules)
     at_first = scorer.score(context)
     scored = [
         BestStart(observation, scorer.score(context.starting_at(observation)), at_first)

@@ -6,8 +6,9 @@ file name can colour, move or retitle somebody's terminal.
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -21,16 +22,19 @@ from wan_prep.findings import Finding, Rule, Severity
 
 # Re-exported: whoever prints in a terminal needs it.
 from wan_prep.fragments import printable as printable
-from wan_prep.measures import Measures
+from wan_prep.measures.model import Measures
 from wan_prep.profile import Profile
 from wan_prep.report.inspection import Inspection, Track
-from wan_prep.report.model import ImageFacts, ImageSubject, Report, VideoSubject
+from wan_prep.report.model import ImageFacts, ImageSubject, Output, Report, VideoSubject
+from wan_prep.report.modes import ModeComparison
 from wan_prep.report.words import (
     APPLICABILITY_WORDS,
+    PREDICTED,
     VERDICT_WORDS,
     grouped,
     image_line,
     price,
+    result_rows,
     video_line,
 )
 
@@ -39,7 +43,7 @@ _SEVERITY_STYLE = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.I
 
 
 # Each is one cell wide, so that columns stay aligned.
-_STAND_INS = dict(zip("█▇▆▅▄▃▂▁·→–×°", "#%*+=-:..>-x ", strict=True))
+_STAND_INS = dict(zip("█▇▆▅▄▃▂▁·→–×°“”", '#%*+=-:..>-x ""', strict=True))
 
 
 class _Encodable:
@@ -65,6 +69,17 @@ def print_encodable(console: Console, renderable: RenderableType) -> None:
     console.print(_Encodable(renderable))
 
 
+def plain_text(render: Callable[[Console], None], width: int) -> str:
+    """What `render` prints, in lines of `width` columns at most, without colours."""
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, legacy_windows=False,
+        highlight=False, markup=False, emoji=False,
+    )  # fmt: skip
+    with console.capture() as captured:
+        render(console)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
 def render_report(report: Report, console: Console, *, verbose: bool = False) -> None:
     """Print a report; `verbose` adds the other notes and where every check stands."""
     print_encodable(console, _headline(report))
@@ -82,6 +97,9 @@ def render_report(report: Report, console: Console, *, verbose: bool = False) ->
     print_encodable(console, _scores(report))
     print_encodable(console, heading("Image against video"))
     print_encodable(console, _measures(report))
+    if report.output is not None:
+        print_encodable(console, heading("What comes out"))
+        print_encodable(console, _result(report.output))
     print_encodable(console, heading("Files"))
     print_encodable(console, _files(report))
     if verbose:
@@ -90,6 +108,33 @@ def render_report(report: Report, console: Console, *, verbose: bool = False) ->
         print_encodable(console, _codes("not applicable", report.not_applicable))
         print_encodable(console, _codes("deselected", report.deselected))
     print_encodable(console, Text("\nwan-prep explain CODE says more of each check.", style="dim"))
+
+
+def render_comparison(both: ModeComparison, console: Console, *, verbose: bool = False) -> None:
+    """Print which mode fits better, what they do differently, the report of that mode (of animate
+    where they fit alike), and what the other mode finds beside."""
+    reason = f"{both.reason[0].upper()}{both.reason[1:]}."
+    print_encodable(console, Text(reason, style="bold"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    table.add_row("", "animate", "replace", style="dim")
+    for each in both.differences:
+        table.add_row(each.what, each.animate, each.replace)
+    print_encodable(console, Text())
+    print_encodable(console, Padding(table, (0, 0, 0, 2)))
+    print_encodable(console, Text())
+    render_report(both.shown, console, verbose=verbose)
+    same = {(f.code, f.severity) for f in both.shown.findings}
+    beside = [
+        f
+        for f in both.other.findings
+        if f.severity is not Severity.INFO and (f.code, f.severity) not in same
+    ]
+    if beside:
+        print_encodable(console, heading(f"What mode {both.other.mode} says otherwise"))
+        print_encodable(console, _findings(beside))
 
 
 def heading(title: str) -> RenderableType:
@@ -122,6 +167,9 @@ def _findings(findings: Sequence[Finding]) -> RenderableType:
         if finding.fix is not None:
             how = APPLICABILITY_WORDS[finding.fix.applicability]
             message.append(f"\n→ {finding.fix.title} ({how})", style="dim")
+            if finding.fix.prompt is not None:
+                asked = printable(finding.fix.prompt)
+                message.append(f"\n→ or ask an image editor: “{asked}”", style="dim")
         style = _SEVERITY_STYLE[finding.severity]
         table.add_row(Text("\n".join(codes)), Text(word, style=style), message)
     return Padding(table, (0, 0, 0, 2))
@@ -192,14 +240,17 @@ def _files(report: Report) -> RenderableType:
     video = f"{video_line(report.video)}{_asked_for(report.subject.video)}"
     table.add_row("image", Text(f"{printable(report.image.path)}\n{image}"))
     table.add_row("video", Text(f"{printable(report.video.path)}\n{video}"))
-    if report.output is not None:
-        out = report.output
-        table.add_row(
-            "result",
-            f"{out.width} × {out.height}, {out.bars_px} px of bars, {out.segments} "
-            f"segment{'' if out.segments == 1 else 's'} (predicted from the model's open source)",
-        )
     return Padding(table, (0, 0, 0, 2))
+
+
+def _result(output: Output) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for what, words in result_rows(output):
+        table.add_row(what, words)
+    told = Text(f"predicted, {PREDICTED}", style="dim")
+    return Padding(Group(table, told), (0, 0, 0, 2))
 
 
 def _codes(title: str, codes: Sequence[str]) -> RenderableType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wan_prep.findings import Applicability, Finding, Severity
-from wan_prep.report.model import CostFigures, ImageFacts, Verdict, VideoFacts
+from wan_prep.report.model import CostFigures, ImageFacts, Output, Verdict, VideoFacts
 
 VERDICT_WORDS: dict[Verdict, str] = {
     "ready": "ready to submit",
@@ -32,6 +32,60 @@ def price(cost: CostFigures) -> str:
     """`$0.20`, or `$0.24 to $0.40` where the service's rounding decides."""
     low, high = cost.usd_low, cost.usd_high
     return f"${low:.2f}" if low == high else f"${low:.2f} to ${high:.2f}"
+
+
+PREDICTED = "if the service runs the official preprocessing (wan source)"
+_ALIKE = 1.05
+"""Ratio of sizes below which two people are said to be about as large."""
+
+
+def result_rows(output: Output) -> list[tuple[str, str]]:
+    """What comes out, as (what, in words) rows; what a report does not tell is left out."""
+    bars = f"{output.bars_px} px of black bars" if output.bars_px else "no bars"
+    rows = [("size", f"{output.width} × {output.height} px, {bars}")]
+    if output.frames is not None and output.duration_s is not None and output.fps is not None:
+        frames = f"{output.frames} frame{'' if output.frames == 1 else 's'}"
+        rows.append(("length", f"{output.duration_s:.2f} s: {frames} at {output.fps:g} fps"))
+    rows.append(("rendered in", segments_line(output)))
+    if output.person_from is not None:
+        rows.append(("person", person_line(output)))
+    return rows
+
+
+def segments_line(output: Output) -> str:
+    """`4 segments of 77 frames that share 1 or 5; 65 frames fill the last one and are cut off`."""
+    most = max(output.segments, output.segments_most or 0)
+    count = f"{output.segments}" if most == output.segments else f"{output.segments} to {most}"
+    line = f"{count} segment{'' if most == 1 else 's'}"
+    if output.segment_frames is None:
+        return line
+    line += f" of {output.segment_frames} frames"
+    if most > 1:
+        line += f" that share {output.segment_overlap} or {output.segment_overlap_most}"
+    filler = output.filler_frames
+    if filler:
+        is_one = filler == 1
+        line += f"; {filler} frame{'' if is_one else 's'} more than the clip has "
+        line += f"{'is' if is_one else 'are'} rendered and cut off"
+    return line
+
+
+def person_line(output: Output) -> str:
+    """How large the person will be, and which file that follows from."""
+    ratio = output.person_ratio
+    if ratio is None:
+        return "not known: their size in image and video could not be compared"
+    if max(ratio, 1.0 / ratio) < _ALIKE:
+        return "about as large as in the video, by the picture's height"
+    if output.person_from == "video":
+        return (
+            f"{ratio:.2f} times as large as in the video, by the picture's height: the video is "
+            "fitted into the image's shape"
+        )
+    return (
+        f"{ratio:.2f} times as large as in the video, by the picture's height, if the result "
+        "follows the image's framing, as users report of such models"
+    )
 
 
 def image_line(facts: ImageFacts) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Self
 
 import httpx
 
+from wan_prep.addresses import suffix_of
 from wan_prep.errors import (
     JournalError,
     NoOutputs,
@@ -41,7 +42,7 @@ from wan_prep.submission.decisions import (
     after_post,
 )
 from wan_prep.submission.environment import Connection
-from wan_prep.submission.intent import InputKind, Intent, must_be_allowed
+from wan_prep.submission.intent import Intent, must_be_allowed
 from wan_prep.submission.jobs import (
     ENDED,
     Job,
@@ -55,11 +56,9 @@ from wan_prep.submission.lookup import Lookup, Reconciliation
 from wan_prep.submission.schema import AnimateRequest, Parameters
 from wan_prep.submission.session import Session, TimeSource
 from wan_prep.submission.transfer import (
-    DownloadedFile,
     downloaded,
     keep_aside,
     not_a_clip,
-    suffix_of,
     uploaded,
 )
 from wan_prep.writing import refuse_replacing
@@ -124,12 +123,18 @@ class Client:
     # -------------------------------------------------------------- submit
 
     def submit(
-        self, intent: Intent, *, upload: bool = False, resubmit: bool = False
+        self,
+        intent: Intent,
+        *,
+        upload: bool = False,
+        resubmit: bool = False,
+        judgement: str | None = None,
     ) -> tuple[Job, ...]:
         """Submit every wanted variation of an intent, each exactly once.
 
         upload: whether local files may leave this machine.
         resubmit: pay for the same work a second time.
+        judgement: how the pair was judged; the journal keeps it with each job.
 
         Raises:
             UploadNotAllowed, AlreadySubmitted: nothing was sent.
@@ -155,7 +160,7 @@ class Client:
                 video_url=video_url,
             )
             try:
-                jobs.append(self._submit_one(entry, parameters, resubmit=resubmit))
+                jobs.append(self._submit_one(entry, parameters, resubmit, judgement))
             except SubmissionError as exc:
                 if not jobs:
                     raise
@@ -181,12 +186,14 @@ class Client:
             for parameters in intent.variations()
         ]
 
-    def _submit_one(self, entry: Job, parameters: Parameters, *, resubmit: bool) -> Job:
+    def _submit_one(
+        self, entry: Job, parameters: Parameters, resubmit: bool, judgement: str | None
+    ) -> Job:
         """The entry into the journal, the POST, and what came of it into the journal at once."""
         request = AnimateRequest(
             image=entry.image.url, video=entry.video.url, **parameters.model_dump()
         )
-        job = self._journal.claim(entry, resubmit=resubmit)
+        job = self._journal.claim(entry, resubmit=resubmit, judgement=judgement)
         try:
             decision = self._post(request, job.model)
         except BaseException:
@@ -401,26 +408,6 @@ class Client:
         )
         found = output.model_copy(update={"path": str(kept.path), "sha256": kept.sha256})
         return self._journal.keep_output(job.id, position, found)
-
-
-def fetch(
-    url: str,
-    folder: Path,
-    kind: InputKind,
-    *,
-    profile: Profile | None = None,
-    http: httpx.BaseTransport | None = None,
-) -> DownloadedFile:
-    """Fetch an input given by URL for the check: without any key, and no more than could be
-    uploaded.
-
-    Raises:
-        DownloadFailed: not there, not whole, not media, or too large.
-    """
-    config = (profile or default_profile()).submission
-    target = folder / f"{kind}{suffix_of(url, '')}"
-    with closing(Session(config, http=http)) as session:
-        return downloaded(url, target, session, limit_bytes=int(config.limit("upload_max")))
 
 
 def _note(decision: PollDecision) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from wan_prep.addresses import service_root, split_url
 from wan_prep.errors import ApiKeyError, SubmissionError
 from wan_prep.profile import default_profile
-from wan_prep.submission.addresses import service_root, split_url
 
 KEY_VARIABLE = "WAVESPEED_API_KEY"
 URL_VARIABLE = "WAVESPEED_BASE_URL"

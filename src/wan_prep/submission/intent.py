@@ -12,31 +12,18 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
+from wan_prep.addresses import canonical, split_url
 from wan_prep.cost import Cost, estimate
 from wan_prep.errors import CostTooHigh, GateRefused, SubmissionError, UploadNotAllowed
 from wan_prep.media.files import open_check, sha256_of
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
-from wan_prep.submission.addresses import canonical, split_url
 from wan_prep.submission.jobs import Job, JobCost, JobInput, new_id
 from wan_prep.submission.schema import Parameters, body, checked_parameters
 
 InputKind = Literal["image", "video"]
 _MB = 1_000_000
-
-
-def is_url(source: str | Path) -> bool:
-    """Whether an input is an http address, which the service fetches by itself."""
-    return isinstance(source, str) and re.match(r"(?i)https?://", source) is not None
-
-
-def shown_url(url: str) -> str:
-    """An address without query and user, which may be secret."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
 
 
 @dataclass(frozen=True)
@@ -239,6 +226,8 @@ class PreparedSubmission:
     """None where nothing was checked."""
     warnings: tuple[str, ...] = ()
     """What `strict` refuses besides the report's own warnings; in the intent's notes, too."""
+    judgement: str | None = None
+    """What every check answered, as the journal keeps it; None where nothing was checked."""
 
     def pass_gate(
         self,

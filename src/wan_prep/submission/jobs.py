@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
+from wan_prep.addresses import is_same_address, service_root
 from wan_prep.profile import Mode, Resolution
-from wan_prep.submission.addresses import is_same_address, service_root
 from wan_prep.submission.schema import Prompt
 
 State = Literal[

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,12 @@ from pydantic import ValidationError
 
 from wan_prep.errors import AlreadySubmitted, InputPathError, JobNotFound, JournalError
 from wan_prep.home import home_folder, make_private
+from wan_prep.submission.annotations import (
+    all_outcomes,
+    judgement_of,
+    put_judgement,
+    put_outcome,
+)
 from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, JobOutput, State, utc_now
 from wan_prep.writing import written_whole
 
@@ -63,10 +69,11 @@ class Journal:
 
     # -------------------------------------------------------------- jobs
 
-    def claim(self, job: Job, *, resubmit: bool = False) -> Job:
+    def claim(self, job: Job, *, resubmit: bool = False, judgement: str | None = None) -> Job:
         """Write a new entry unless the same work is open already, in one transaction.
 
         Entries of the same batch (wanted variations) do not stand in each other's way.
+        judgement: how the pair was judged, kept with the entry.
 
         Raises:
             AlreadySubmitted: the same work is open or unknown, and `resubmit` is False.
@@ -79,6 +86,8 @@ class Journal:
             resubmits = earlier[-1].id if earlier else None
             entry = job.model_copy(update={"resubmits": resubmits})
             self._put(base, entry)
+            if judgement is not None:
+                put_judgement(base, entry.id, judgement)
         return entry
 
     def earlier(self, job: Job) -> tuple[Job, ...]:
@@ -188,6 +197,24 @@ class Journal:
         """All entries, or those in one of `states`; oldest first."""
         with self._reading() as base:
             return self._some(base, states)
+
+    # -------------------------------------------------------------- outcomes
+
+    def judgement(self, job_id: str) -> str | None:
+        """How a job's pair was judged when it was submitted; None where that is not known."""
+        with self._reading() as base:
+            return judgement_of(base, job_id)
+
+    def keep_outcomes(self, named: Mapping[str, str]) -> tuple[str, ...]:
+        """Write outcomes by name, all or none; returns those that they replace."""
+        with self._writing() as base:
+            earlier = [put_outcome(base, name, text) for name, text in named.items()]
+        return tuple(text for text in earlier if text is not None)
+
+    def outcomes(self) -> tuple[str, ...]:
+        """All of them, in the order in which they were first noted."""
+        with self._reading() as base:
+            return all_outcomes(base)
 
     # -------------------------------------------------------------- uploads
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from wan_prep.addresses import is_same_address
 from wan_prep.errors import (
     RateLimited,
     Rejected,
@@ -13,7 +14,6 @@ from wan_prep.errors import (
     SubmissionError,
     SubmissionUnknown,
 )
-from wan_prep.submission.addresses import is_same_address
 from wan_prep.submission.decisions import Ended, PollDecision, Running, after_poll
 from wan_prep.submission.jobs import OPEN, UNCLEAR, Job, JobOutput
 from wan_prep.submission.journal import Journal

@@ -20,9 +20,9 @@ from pydantic import (
 )
 from pydantic import ValidationError as _Invalid
 
+from wan_prep.addresses import split_url
 from wan_prep.errors import ReplyInvalid, SubmissionError
 from wan_prep.profile import Mode, Resolution, default_profile
-from wan_prep.submission.addresses import split_url
 
 _SEED = default_profile().submission.seed
 

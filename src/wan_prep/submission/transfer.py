@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
+from wan_prep.addresses import is_url, shown_url
 from wan_prep.errors import (
     DownloadFailed,
     InputPathError,
@@ -21,7 +21,7 @@ from wan_prep.errors import (
 )
 from wan_prep.media.files import sha256_of
 from wan_prep.submission.decisions import LATER
-from wan_prep.submission.intent import Input, is_url, shown_url
+from wan_prep.submission.intent import Input
 from wan_prep.submission.journal import Journal
 from wan_prep.submission.schema import UploadDone, UploadTicket, data_of, one_line, opened
 from wan_prep.submission.session import Session
@@ -326,12 +326,6 @@ def keep_aside(path: Path, target: Path, sha256: str) -> Path:
     aside = target.with_name(f"{target.name}.unusable-{sha256[:8]}")
     path.replace(aside)
     return aside
-
-
-def suffix_of(url: str, otherwise: str) -> str:
-    """The file name extension of an address, if it has a plain one."""
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
-    return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else otherwise
 
 
 def not_a_clip(path: Path) -> str | None:

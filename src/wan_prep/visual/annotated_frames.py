@@ -10,7 +10,8 @@ from wan_prep.analyzers.spans import nobody_in_words
 from wan_prep.evidence import Evidence
 from wan_prep.findings import PairContext
 from wan_prep.geometry import Box, Size
-from wan_prep.measures import SHOT_WORDS, SubjectInFrame, frame_height_m, subject_in_frame
+from wan_prep.measures.model import SHOT_WORDS
+from wan_prep.measures.side import SubjectInFrame, frame_height_m, subject_in_frame
 from wan_prep.planning.model import Geometry, Plan
 from wan_prep.planning.options import PAD_WORDS
 from wan_prep.report.model import Report

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wan_prep.errors import InputPathError, MediaUnreadable
+from wan_prep.errors import InputPathError, MediaUnreadable, SourceChanged
 from wan_prep.ranking.model import RankedPair, Ranking
 from wan_prep.ranking.words import headline, shortened
+from wan_prep.remote.scratch import Scratch, scratch_of
+from wan_prep.remote.sources import RemotePolicy
 from wan_prep.report.words import VERDICT_WORDS
 from wan_prep.stills import Still, image_still, video_stills
 from wan_prep.visual.html import asset, environment
@@ -24,9 +26,12 @@ _POLICY = (
 )
 
 
-def sheet_pictures(ranking: Ranking) -> dict[Place, Still]:
+def sheet_pictures(
+    ranking: Ranking, remote: RemotePolicy | Scratch | None = None
+) -> dict[Place, Still]:
     """The stills of the pairs listed: each image, and each clip where it would begin.
 
+    remote: what may be fetched again; one file at a time is.
     A file that is gone, or is no longer what was looked at, has none.
 
     Raises:
@@ -41,8 +46,10 @@ def sheet_pictures(ranking: Ranking) -> dict[Place, Still]:
         info = ranking.evidence_of("image", path).image_info
         try:
             if info is not None:
-                found[path, None] = image_still(path, info, SIDE_PX)
-        except (InputPathError, MediaUnreadable):
+                with scratch_of(remote) as scratch:
+                    file = scratch.local(path, sha256=info.sha256)
+                    found[path, None] = image_still(file, info, SIDE_PX)
+        except (InputPathError, MediaUnreadable, SourceChanged):
             continue
     for path, wanted in starts.items():
         seen = ranking.evidence_of("video", path)
@@ -50,9 +57,11 @@ def sheet_pictures(ranking: Ranking) -> dict[Place, Still]:
         exact = [min((o.time for o in seen.found), key=lambda t: abs(float(t) - s)) for s in wanted]
         try:
             if seen.video_info is not None:
-                stills = video_stills(path, seen.video_info, exact, SIDE_PX)
+                with scratch_of(remote) as scratch:
+                    file = scratch.local(path, sha256=seen.video_info.sha256)
+                    stills = video_stills(file, seen.video_info, exact, SIDE_PX)
                 found |= {(path, s): still for s, still in zip(wanted, stills, strict=True)}
-        except (InputPathError, MediaUnreadable):
+        except (InputPathError, MediaUnreadable, SourceChanged):
             continue
     return found
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from wan_prep.geometry import Box, Floats, Size
-from wan_prep.measures import (
+from wan_prep.measures.pair import comparable, zoom_ratio
+from wan_prep.measures.side import (
     SubjectInFrame,
     anchor_xy,
-    comparable,
     frame_height_m,
     inside,
     shot_class,
     view_matrix,
-    zoom_ratio,
 )
 from wan_prep.pose.body import VISIBLE, Shot
 from wan_prep.pose.skeleton import BODY, SKELETON_LINES

@@ -26,10 +26,12 @@ from wan_prep.profile import Profile
 from wan_prep.report.model import Report
 from wan_prep.report.words import (
     APPLICABILITY_WORDS,
+    PREDICTED,
     VERDICT_WORDS,
     grouped,
     image_line,
     price,
+    result_rows,
     video_line,
 )
 from wan_prep.stills import Still
@@ -76,6 +78,7 @@ def render_html(
         "verdict_words": VERDICT_WORDS[now.verdict],
         "todo": _to_do(now),
         "findings": _described(now.findings),
+        "predicted": PREDICTED,
     }
     page |= _after_page(report, after, profile)
     overlays = [o for o in (page.pop("overlay"), page.pop("after_overlay")) if o is not None]
@@ -237,6 +240,7 @@ def environment() -> Environment:
         "name": _name,
         "percent": lambda share: f"{100 * share:.3f}%",
         "price": price,
+        "result_rows": result_rows,
         "short": lambda value: f"{value:.1f}".removesuffix(".0"),
         "video_line": video_line,
     }

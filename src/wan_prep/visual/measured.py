@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from wan_prep.analyzers import BY_CODE
 from wan_prep.findings import HEADS_ONLY, Judged, NotApplicable, PairContext, Severity
-from wan_prep.measures import SHOT_WORDS, Measures, display_aspect
+from wan_prep.measures.model import SHOT_WORDS, Measures
+from wan_prep.measures.side import display_aspect
 from wan_prep.profile import Profile, Tolerance
 from wan_prep.report.model import Report
 from wan_prep.report.scoring import Result, evaluate

@@ -7,6 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from wan_prep.evidence import Evidence, Observation
+from wan_prep.remote.scratch import Scratch, scratch_of
+from wan_prep.remote.sources import RemotePolicy
 from wan_prep.report.model import Report
 from wan_prep.stills import Still, image_still, video_stills
 
@@ -30,27 +32,46 @@ class Pictures:
 
 
 def pair_pictures(
-    report: Report, image: str | Path | None = None, video: str | Path | None = None
+    report: Report,
+    image: str | Path | None = None,
+    video: str | Path | None = None,
+    *,
+    remote: RemotePolicy | Scratch | None = None,
 ) -> Pictures:
     """Read the stills for a report from its two files, seeking in the clip.
 
     image, video: where the files are; None takes the paths that the evidence names.
+    remote: what may be fetched; a file with an address is fetched again.
 
     Raises:
         EvidenceMissing: the report carries no evidence.
         InputPathError, MediaUnreadable: a file is no longer where or what it was.
+        FetchFailed, FetchRefused, SourceChanged: so is what has an address.
     """
+    seen = report.evidence()
+    with scratch_of(remote) as scratch:
+        files = [
+            scratch.local(
+                given or evidence.path,
+                sha256=None if evidence.info is None else evidence.info.sha256,
+            )
+            for given, evidence in zip((image, video), seen, strict=True)
+        ]
+        return _read(report, *files)
+
+
+def _read(report: Report, image: str | Path, video: str | Path) -> Pictures:
     seen_image, seen_video = report.evidence()
     still = None
     if seen_image.image_info is not None:
-        still = image_still(image or seen_image.path, seen_image.image_info, PICTURE_SIDE_PX)
+        still = image_still(image, seen_image.image_info, PICTURE_SIDE_PX)
     info, first = seen_video.video_info, seen_video.first
     if info is None or first is None:
         return Pictures(image=still)
-    path, best = video or seen_video.path, best_observation(report)
+    best = best_observation(report)
     moments = [first] if best is None else [first, best]
-    large = video_stills(path, info, [o.time for o in moments], PICTURE_SIDE_PX)
-    small = video_stills(path, info, thumbnail_times(seen_video), THUMBNAIL_SIDE_PX)
+    large = video_stills(video, info, [o.time for o in moments], PICTURE_SIDE_PX)
+    small = video_stills(video, info, thumbnail_times(seen_video), THUMBNAIL_SIDE_PX)
     return Pictures(still, large[0], large[1] if best else None, small)
 
 

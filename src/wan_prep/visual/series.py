@@ -8,7 +8,7 @@ from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence, Face
 from wan_prep.findings import PairContext
 from wan_prep.geometry import Size
-from wan_prep.measures import face_px
+from wan_prep.measures.face import face_px
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.report.model import Report
 from wan_prep.sizing import output_size

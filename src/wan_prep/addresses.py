@@ -6,6 +6,7 @@ import re
 import string
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
+from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import idna
@@ -48,6 +49,24 @@ class _Parts:
         user = "" if self.user is None else f"{self.user}@"
         port = "" if self.port is None else f":{self.port}"
         return f"{self.scheme}://{user}{self.host}{port}{self.rest}"
+
+
+def is_url(source: str | Path) -> bool:
+    """Whether an input is an http address, which the service fetches by itself."""
+    return isinstance(source, str) and re.match(r"(?i)https?://", source) is not None
+
+
+def shown_url(url: str) -> str:
+    """An address without query and user, which may be secret."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def suffix_of(url: str, otherwise: str) -> str:
+    """The file name extension of an address, if it has a plain one."""
+    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else otherwise
 
 
 def split_url(url: str) -> SplitResult:
