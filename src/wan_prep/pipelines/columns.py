@@ -31,7 +31,7 @@ from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.remote.scratch import Scratch
-from wan_prep.remote.sources import RemotePolicy, is_remote
+from wan_prep.remote.sources import RemotePolicy, is_remote, shown
 
 if TYPE_CHECKING:
     from wan_prep.api.looking import CacheLike
@@ -271,7 +271,7 @@ class ObserveFiles(_OverRows):
         return self._answer(cells, error_kind=wrong["error_kind"], error=wrong["error"])
 
     def _work_on(self, cells: Mapping[str, Any]) -> str:
-        return f"{cells['path']}: looking at this {cells['kind']}"
+        return f"{shown(cells['path'])}: looking at this {cells['kind']}"
 
     def _answer(self, cells: Mapping[str, Any], **found: Any) -> dict[str, Any]:
         given = {"path": cells.get("path"), "kind": cells.get("kind")}
