@@ -261,10 +261,16 @@ def _join(ray: Any, address: str, **settings: Any) -> None:
         host, _, port = address.rpartition(":")
         if host and port.isdigit():  # Ray itself tries for minutes, and says so on stderr
             socket.create_connection((host, int(port)), timeout=_ANSWERS_S).close()
+        # Notices, as of a call that ended with its actor, go to stdout, which is for results.
+        ray._private.worker.print_to_stdstream = _print_nothing
         with _without_note_on_log_level():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **settings)
     except (OSError, RuntimeError, ValueError) as exc:
         raise WanPrepError(f"no Ray cluster at {address}: {_first_line(exc)}") from exc
+
+
+def _print_nothing(*_: Any, **__: Any) -> None:
+    pass
 
 
 @contextmanager
