@@ -66,7 +66,8 @@ class ScriptedLooker(Looker):
         self.__init__(*state)  # type: ignore[misc]
 
     def look(self, path: str, kind: Kind) -> Evidence:
-        with self.log.open("a") as log:  # one short write: lines of two processes do not mix
+        # One short write: lines of two processes do not mix.
+        with self.log.open("a", encoding="utf-8", errors="surrogateescape") as log:
             log.write(f"{kind} {Path(path).name}\n")
         perform(Path(path).stem)
         return evidence_of(self.seen)

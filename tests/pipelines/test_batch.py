@@ -19,7 +19,7 @@ from wan_prep.errors import InputPathError, ManifestError, OutputExists, WanPrep
 from wan_prep.pipelines import BatchSummary, Judging, batch, run_batch
 from wan_prep.pipelines.batch import BatchProgress
 from wan_prep.pipelines.columns import CheckPairs
-from wan_prep.pipelines.local import NumberedRow
+from wan_prep.pipelines.known import NumberedRow
 
 
 class Engine:

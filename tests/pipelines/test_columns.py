@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from wan_prep import Cache, api
-from wan_prep.errors import InputPathError, WanPrepError
+from wan_prep.errors import InputPathError, WanPrepError, WorkerDied
 from wan_prep.evidence import Evidence
 from wan_prep.pipelines import CheckPairs, FixPairs, Judging, ObserveFiles, columns
 from wan_prep.pipelines.columns import bytes_of, evidence_of
@@ -185,3 +185,12 @@ def test_real_files_are_fixed(tmp_path: Path) -> None:
     assert answer["codes"][1] == ("WP102",)
     again = fix({"image": [IMAGE], "video": [VIDEO], "id": ["a"]})
     assert again["error_kind"] == ["OutputExists"]
+
+
+def test_what_was_given_up_is_named_without_the_secrets_of_its_address() -> None:
+    file = {"kind": "video", "path": "https://me:pass@media.example/a.mp4?signature=secret"}
+    given_up = ObserveFiles(Judging()).given_up(file, WorkerDied("its process ended"))
+    assert given_up["error_kind"] == "WorkerDied"
+    assert given_up["error"] == (
+        "https://media.example/a.mp4: looking at this video failed: its process ended"
+    )

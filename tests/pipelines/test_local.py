@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from scripted import ScriptedPairs
-from wan_prep.pipelines import local
+from wan_prep.pipelines import known, local
 from wan_prep.pipelines.columns import bytes_of
-from wan_prep.pipelines.local import NumberedRow, run_on_this_machine
+from wan_prep.pipelines.known import NumberedRow
+from wan_prep.pipelines.local import run_on_this_machine
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,7 @@ def test_each_file_is_looked_at_once(run: Run) -> None:
 def test_evidence_that_had_no_room_is_looked_for_again(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "REMEMBERED_BYTES", 1)
+    monkeypatch.setattr(known, "REMEMBERED_BYTES", 1)
     monkeypatch.setattr(local, "AHEAD_PER_WORKER", 1)
     found, looked_at = run([("i.png", f"v{k % 3}.mp4", None) for k in range(12)])
     assert {row["verdict"] for row in found.values()} == {"ready"}
@@ -83,6 +84,12 @@ def test_what_goes_wrong_with_a_file_is_in_its_rows(run: Run) -> None:
     assert found[3]["error"] == "there is no such file"
     assert found[4]["error"] == "ZeroDivisionError: division by zero"
     assert set(looked_at.values()) == {1}
+
+
+def test_where_both_files_fail_the_image_is_named_whichever_failed_first(run: Run) -> None:
+    """A batch that goes on gives the same file, so no result may hang on who was faster."""
+    found, _ = run([("hang.png", "refuse.mp4", None)], time_limit_s=3)
+    assert found[1]["error_kind"] == "TimeLimitReached"
 
 
 def test_what_goes_wrong_with_a_pair_is_in_its_row(run: Run) -> None:

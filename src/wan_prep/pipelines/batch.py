@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,8 @@ from wan_prep.api.judging import tool
 from wan_prep.api.looking import PathLike
 from wan_prep.errors import ManifestError, OutputExists, RowInvalid, WanPrepError
 from wan_prep.pipelines.columns import CheckPairs, FixPairs, Judging
-from wan_prep.pipelines.local import NumberedRow, run_on_this_machine
+from wan_prep.pipelines.known import NumberedRow
+from wan_prep.pipelines.local import run_on_this_machine
 from wan_prep.pipelines.manifest import Manifest, open_manifest, with_whole_paths
 from wan_prep.pipelines.results import Results
 from wan_prep.pipelines.rows import PairResult, PairRow, echo, failed
@@ -113,16 +115,17 @@ def run_batch(
         if engine == "local":
             answers = run_on_this_machine(to_do, pairs, workers=workers, time_limit_s=time_limit_s)
         else:
-            from wan_prep.pipelines.on_ray import run_on_ray  # type: ignore[import-not-found]
+            from wan_prep.pipelines.on_ray import run_on_ray
 
             answers = run_on_ray(
                 to_do, pairs, workers=workers, time_limit_s=time_limit_s, address=address
             )
-        for number, answer in answers:
-            batch.note(number, answer)
-            progress(BatchProgress(kept.count, batch.total))
-            if batch.is_over_budget:
-                break
+        with closing(answers):  # whoever works is told to stop before the results are finished
+            for number, answer in answers:
+                batch.note(number, answer)
+                progress(BatchProgress(kept.count, batch.total))
+                if batch.is_over_budget:
+                    break
         kept.finish(batch.results)
         return batch.summary(known)
 

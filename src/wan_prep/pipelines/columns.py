@@ -17,7 +17,7 @@ from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
 from wan_prep.api.judging import check, observe, selection_of
@@ -31,7 +31,7 @@ from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.remote.scratch import Scratch
-from wan_prep.remote.sources import RemotePolicy, is_remote
+from wan_prep.remote.sources import RemotePolicy, is_remote, shown
 
 if TYPE_CHECKING:
     from wan_prep.api.looking import CacheLike
@@ -210,8 +210,21 @@ class _OverRows(ABC):
             self._workers = Workers(1, inside.row, memory_bytes=memory_bytes)
         limit_s = self._time_limit_s or self.judging.figures.limit("task_time_max")
         waiting = self._workers.submit(dict(cells), time_limit_s=limit_s)
-        answer: dict[str, Any] = waiting.result()
+        try:
+            answer: dict[str, Any] = waiting.result()
+        except WanPrepError as exc:
+            return self.given_up(cells, exc)
         return answer
+
+    def given_up(self, cells: Mapping[str, Any], exc: WanPrepError) -> dict[str, Any]:
+        """One row whose process gave no answer; `exc` says what became of that."""
+        return self._failed(cells, type(exc)(f"{self._work_on(cells)} failed: {exc}"))
+
+    def in_its_own_process(self, time_limit_s: float | None) -> Self:
+        """The same, `isolated`."""
+        same = copy(self)
+        same._isolated, same._time_limit_s = True, time_limit_s
+        return same
 
     def close(self) -> None:
         """End the process of its own, and let go of the networks."""
@@ -230,6 +243,10 @@ class _OverRows(ABC):
 
     @abstractmethod
     def _failed(self, cells: Mapping[str, Any], exc: Exception) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _work_on(self, cells: Mapping[str, Any]) -> str:
+        """What is done with a row, in words."""
 
 
 class ObserveFiles(_OverRows):
@@ -252,6 +269,9 @@ class ObserveFiles(_OverRows):
     def _failed(self, cells: Mapping[str, Any], exc: Exception) -> dict[str, Any]:
         wrong = failed(exc)
         return self._answer(cells, error_kind=wrong["error_kind"], error=wrong["error"])
+
+    def _work_on(self, cells: Mapping[str, Any]) -> str:
+        return f"{shown(cells['path'])}: looking at this {cells['kind']}"
 
     def _answer(self, cells: Mapping[str, Any], **found: Any) -> dict[str, Any]:
         given = {"path": cells.get("path"), "kind": cells.get("kind")}
@@ -296,6 +316,9 @@ class CheckPairs(_OverRows):
 
     def _failed(self, cells: Mapping[str, Any], exc: Exception) -> dict[str, Any]:
         return self.result(cells, **failed(exc))
+
+    def _work_on(self, _cells: Mapping[str, Any]) -> str:
+        return "working on this pair"
 
     def result(self, cells: Mapping[str, Any], **found: Any) -> dict[str, Any]:
         """The columns of one row: what it says, and what was found."""
