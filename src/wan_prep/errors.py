@@ -46,6 +46,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from wan_prep.fragments import printable
+
 UnreadableKind = Literal[
     "empty",  # zero bytes
     "not_media",  # no decoder recognises the content
@@ -60,9 +62,16 @@ UnreadableKind = Literal[
 
 
 class WanPrepError(Exception):
-    """Base of all errors of this library."""
+    """Base of all errors of this library.
+
+    Its message is one printable line, whatever the names of files in it hold: it can be logged and
+    shown as it is.
+    """
 
     exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class InputPathError(WanPrepError):

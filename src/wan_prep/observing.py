@@ -94,7 +94,7 @@ def observe_image(
     subject = None if body is None else _subject(body, info.width)
     return Evidence(
         kind="image",
-        path=_shown(path),
+        path=str(path),
         info=info,
         pose_model=model,
         person=person,
@@ -326,7 +326,7 @@ def _video_evidence(
     )
     return Evidence(
         kind="video",
-        path=_shown(path),
+        path=str(path),
         info=info,
         pose_model=model,
         content=_content(meter),
@@ -334,11 +334,6 @@ def _video_evidence(
         end=end,
         observations=observations,
     )
-
-
-def _shown(path: str | Path) -> str:
-    """The path as text for JSON; bytes that are no UTF-8 become escapes."""
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _unreadable(
@@ -353,7 +348,7 @@ def _unreadable(
     return Evidence.model_validate(
         {
             "kind": kind,
-            "path": _shown(path),
+            "path": str(path),
             "pose_model": model,
             "person": person,
             "defects": (defect,),

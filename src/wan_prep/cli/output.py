@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -29,7 +28,9 @@ class Format(Enum):
 
 
 def as_json(document: Any) -> str:
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    from wan_prep.documents import json_text
+
+    return json_text(document, indent=2)
 
 
 def print_document(text: str) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wan_prep.api.fixing import normalize, plan
 from wan_prep.api.judging import Estimating, PathLike, PersonLike, check, observe, selection_of
+from wan_prep.documents import written_path
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.isolation import Workers
@@ -337,7 +338,9 @@ class FixPairs(CheckPairs):
         except WanPrepError as exc:
             return self.result(cells, **given, **was, **failed(exc))
         after = judged(pair.after, with_report=self.judging.with_report)
-        return self.result(cells, status="fixed", folder=str(pair.folder), **was, **after)
+        return self.result(
+            cells, status="fixed", folder=written_path(str(pair.folder)), **was, **after
+        )
 
 
 # ---- evidence on its way from one process to another

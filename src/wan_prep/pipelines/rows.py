@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from wan_prep.documents import written_path
 from wan_prep.errors import RowInvalid, WanPrepError
 from wan_prep.profile import Mode, Resolution
 from wan_prep.report.model import Report
@@ -145,7 +146,7 @@ def failed(exc: BaseException) -> dict[str, Any]:
     """The fields of a result that come from what went wrong."""
     message = str(exc) if isinstance(exc, WanPrepError) else f"{type(exc).__name__}: {exc}"
     kind = type(exc).__name__ if isinstance(exc, WanPrepError) else "InternalError"
-    return {"status": "failed", "error_kind": kind, "error": _writable(message)}
+    return {"status": "failed", "error_kind": kind, "error": written_path(message)}
 
 
 def echo(cells: Mapping[str, Any], mode: str, resolution: str) -> dict[str, Any]:
@@ -163,12 +164,7 @@ def echo(cells: Mapping[str, Any], mode: str, resolution: str) -> dict[str, Any]
 def _text(value: Any) -> str:
     # A column of whole numbers with one empty cell comes out of pandas as 17.0.
     is_whole = isinstance(value, float) and value.is_integer()
-    return _writable(str(int(value) if is_whole else value))
-
-
-def _writable(text: str) -> str:
-    """Names of files need not be UTF-8; results are."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return written_path(str(int(value) if is_whole else value))
 
 
 def _is_empty(value: Any) -> bool:
