@@ -10,7 +10,7 @@
     ├── DependencyMissing   a package, or a system library that a package links, is not there
     ├── CacheError          the cache of evidence cannot be used: make room, mend it, do without
     ├── EvidenceMissing     a report was asked for what only its evidence knows
-    ├── SourceChanged       a file is no longer the one that its plan was made for
+    ├── SourceChanged       a file is no longer the one that it was, or changes while it is read
     ├── OutputExists        a file that would be written is there already
     ├── RowInvalid          a row of a table of pairs that names no pair
     ├── ManifestError       a table of pairs, or a file of results, that cannot be used
@@ -108,7 +108,8 @@ class EvidenceMissing(WanPrepError):
 
 
 class SourceChanged(WanPrepError):
-    """The source of a plan is not the file it was; plan again."""
+    """The source of a plan is not the file it was, or a file was written while it was read; try
+    again."""
 
 
 class OutputExists(WanPrepError):

@@ -11,6 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from wan_prep.errors import WanPrepError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -57,13 +59,23 @@ def print_trouble(text: str) -> None:
 
 
 def _write(data: bytes) -> None:
-    """Where the reader has left (`… | head`) the answer is lost, but the exit code still tells."""
+    """Where the reader has left (`… | head`) the answer is lost, but the exit code still tells.
+
+    Raises WanPrepError: the answer finds no room.
+    """
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere()
+    except OSError as exc:
+        _to_nowhere()  # else what is left of it would be tried again at the end
+        raise WanPrepError(f"the answer cannot be written ({exc.strerror})") from exc
+
+
+def _to_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
