@@ -3,9 +3,9 @@
     make sbom                                      # writes build/sbom.cdx.json
     python tools/sbom.py .venv/bin/python FILE     # the same for any interpreter
 
-cyclonedx-py says which packages an environment holds, with licences, package URLs and who needs
-whom. What no package manager knows of is added here: the networks that ship with wan-prep, by their
-hashes. It needs cyclonedx-bom, in an environment of its own, so that it is no part of what it lists.
+cyclonedx-py says which packages an environment holds, with licences, URLs and who needs whom. What
+no package manager knows of is added here: the networks that ship with wan-prep, by their hashes. It
+needs cyclonedx-bom, in an environment of its own, so that it is no part of what it lists.
 """
 
 from __future__ import annotations
