@@ -6,10 +6,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What looks at the supply chain lives apart, so that it is no part of what it lists.
+SUPPLY := .venv-supply
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench sbom audit clean
 
 help:
 	@echo "make demo    install into $(VENV) and check the pair in fixtures/"
@@ -17,6 +19,8 @@ help:
 	@echo "make lint    ruff and mypy only"
 	@echo "make format  let ruff put the sources into shape"
 	@echo "make bench   every benchmark under benchmarks/, tables on the terminal"
+	@echo "make sbom    the bill of materials of $(VENV) as CycloneDX, in build/sbom.cdx.json"
+	@echo "make audit   known vulnerabilities of the tested set (asks the advisories of PyPI)"
 	@echo "make clean   remove $(VENV), caches and builds"
 
 # Exit code 1 says that the pair has a finding of severity error, which is an answer, not a failure.
@@ -40,8 +44,15 @@ format: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	@set -e; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
+sbom: $(VENV)/.installed $(SUPPLY)/.installed
+	$(SUPPLY)/bin/python tools/sbom.py $(BIN)/python build/sbom.cdx.json
+
+# Strict: a package whose advisories cannot be had is a failure, never a silent pass.
+audit: $(SUPPLY)/.installed
+	$(SUPPLY)/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r constraints.txt
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(SUPPLY) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.created:
@@ -60,4 +71,10 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "installing wan-prep with its test extras into $(VENV) …"
 	@$(PIP_INSTALL) -e '.[test]'
+	@touch $@
+
+$(SUPPLY)/.installed: $(VENV)/.created
+	@echo "installing cyclonedx-bom and pip-audit into $(SUPPLY) …"
+	@"$(PYTHON)" -m venv $(SUPPLY)
+	@$(SUPPLY)/bin/python -m pip install -qq --disable-pip-version-check 'cyclonedx-bom>=7,<8' 'pip-audit>=2.7,<3'
 	@touch $@

@@ -209,7 +209,7 @@ class Bench:
             items += [(f"clip, mean of the {len(real)} shared", "video", clips)]
             items += [("picture, mean of those", "image", [next(p.glob("image.*")) for p in real])]
         print("  in this process: wan_prep.observe, then wan_prep.check on the evidence")
-        with api.judging.Estimating(None, None, needed=True) as network:
+        with api.looking.Estimating(None, None, needed=True) as network:
             seen: dict[str, Evidence] = {}
             wan_prep.observe(short[0], kind="video", estimator=network)  # loads what is loaded once
             for what, kind, paths in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import pickle
@@ -594,6 +595,30 @@ def test_a_file_that_has_just_changed_is_read_again(
         monkeypatch.setattr(store, "sha256_of", lambda of, read=read: read.append(of) or "0" * 64)
         assert [cache.sha256(path) for _ in range(2)] == ["0" * 64] * 2
         assert len(read) == reads
+
+
+@pytest.mark.parametrize("years", [-30, -1, 1, 30])
+def test_a_clock_that_is_set_changes_no_answer(tmp_path: Path, make: Any, years: int) -> None:
+    """Files that change get another hash; what was used last stays, whatever the time is."""
+    now = {"ns": LATER_NS}
+    cache = Cache(tmp_path / "kept", warn=fail, now_ns=lambda: now["ns"])
+    path = tmp_path / "clip"
+    path.write_bytes(b"one")
+    one = cache.sha256(path)
+    cache.put(key(0), make.video())
+    cache.put(key(1), make.video())
+    now["ns"] += years * 365 * 86_400 * 10**9
+    assert cache.sha256(path) == one
+    assert cache.get(key(0)) is not None
+    path.write_bytes(b"two")
+    assert cache.sha256(path) == hashlib.sha256(b"two").hexdigest()
+    path.write_bytes(b"six")
+    assert cache.sha256(path) == hashlib.sha256(b"six").hexdigest()
+    small = Cache(
+        cache.folder, size_bytes=cache.info().size_bytes + 99, warn=fail, now_ns=lambda: now["ns"]
+    )
+    small.put(key(2), make.video())
+    assert [small.get(key(n)) is not None for n in range(3)] == [True, False, True]
 
 
 def test_hashes_do_not_grow_without_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,10 +27,11 @@ from wan_prep.media.images import probe_image, read_image
 from wan_prep.media.probe import probe_video
 from wan_prep.pose.estimator import PoseEstimator, Proposal, RawFace, RawPose, Rgb
 from wan_prep.pose.inference import find_face, infer_region, size_of, whole_square
-from wan_prep.pose.mediapipe import FACE_BUNDLE, POSE_BUNDLE, MediapipeEstimator, shipped_model
+from wan_prep.pose.mediapipe import MediapipeEstimator
 from wan_prep.pose.native_log import NativeLogHeldBack
 from wan_prep.pose.plausible import doubts
 from wan_prep.pose.skeleton import JOINT_COUNT, Joint
+from wan_prep.pose.weights import FACE_BUNDLE, POSE_BUNDLE, SHIPPED, shipped_model
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "fixtures"
@@ -372,10 +373,11 @@ def test_a_bundle_exchanged_under_its_name_is_another_one(tmp_path: Path) -> Non
 
 def test_the_shipped_bundles_are_those_described() -> None:
     described = shipped_model("README.md").read_text("utf-8")
-    for name in (POSE_BUNDLE, FACE_BUNDLE):
+    for name, sha256 in SHIPPED.items():
         content = shipped_model(name).read_bytes()
         row = next(line for line in described.splitlines() if f"`{name}`" in line)
-        assert hashlib.sha256(content).hexdigest() in row
+        assert hashlib.sha256(content).hexdigest() == sha256
+        assert sha256 in row
         assert f"{len(content):,}".replace(",", " ") in row.replace("\u202f", " ")
     assert shipped_model("LICENSE").is_file()
 

@@ -12,7 +12,7 @@
     ├── DependencyMissing   a package, or a system library that a package links, is not there
     ├── CacheError          the cache of evidence cannot be used: make room, mend it, do without
     ├── EvidenceMissing     a report was asked for what only its evidence knows
-    ├── SourceChanged       a file is no longer the one that its plan was made for
+    ├── SourceChanged       a file is no longer the one that it was, or changes while it is read
     ├── OutputExists        a file that would be written is there already
     ├── RowInvalid          a row of a table of pairs that names no pair
     ├── ManifestError       a table of pairs, or a file of results, that cannot be used
@@ -48,6 +48,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from wan_prep.fragments import printable
+
 UnreadableKind = Literal[
     "empty",  # zero bytes
     "not_media",  # no decoder recognises the content
@@ -64,9 +66,16 @@ UnreadableKind = Literal[
 
 
 class WanPrepError(Exception):
-    """Base of all errors of this library."""
+    """Base of all errors of this library.
+
+    Its message is one printable line, whatever the names of files in it hold: it can be logged and
+    shown as it is.
+    """
 
     exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class InputPathError(WanPrepError):
@@ -111,7 +120,8 @@ class EvidenceMissing(WanPrepError):
 
 
 class SourceChanged(WanPrepError):
-    """The source of a plan is not the file it was; plan again."""
+    """The source of a plan is not the file it was, or a file was written while it was read; try
+    again."""
 
 
 class OutputExists(WanPrepError):

@@ -20,6 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from wan_prep.documents import DocumentPath
 from wan_prep.errors import UnreadableKind
 from wan_prep.fragments import card, inert, table
 from wan_prep.geometry import UNIT_BOX, Box
@@ -201,7 +202,7 @@ class Evidence(_Value):
 
     schema_version: Literal[1] = 1
     kind: Literal["image", "video"]
-    path: str
+    path: DocumentPath
     info: Annotated[ImageInfo | VideoInfo, Field(discriminator="kind")] | None = None
     """None where the file cannot be read; `defects` says why."""
     defects: tuple[Defect, ...] = ()

@@ -1,10 +1,11 @@
-"""Small pieces of HTML for notebooks, and escaping of text.
+"""Small pieces of HTML for notebooks, and text made inert: for a terminal, for HTML, for a table.
 
 Colours suit light and dark notebooks: text keeps the notebook's own, only badges are filled.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from html import escape
 
@@ -16,6 +17,10 @@ _BADGES = {
     "warning": "#8f5600",
     "info": "#4d5a68",
 }
+# Full-width signs begin a formula in East Asian versions.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def printable(text: str) -> str:
@@ -26,6 +31,22 @@ def printable(text: str) -> str:
 def inert(text: object) -> str:
     """Text escaped for HTML: without markup, control characters and marks of writing direction."""
     return escape(printable(str(text)))
+
+
+def csv_cell(value: object) -> object:
+    """A cell of a CSV file that is text in every spreadsheet; what is no text stays as it is.
+
+    What a spreadsheet would take for a formula begins with an apostrophe. What controls a terminal
+    becomes an escape, while letters, blanks and joiners of all scripts stay.
+    """
+    if not isinstance(value, str):
+        return value
+    shown = "".join(printable(c) if _is_control(c) else c for c in value)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA_SIGNS) else shown
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in _CONTROLS or character in _DIRECTIONS
 
 
 def badge(kind: str, text: str | None = None) -> str:

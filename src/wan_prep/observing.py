@@ -16,7 +16,7 @@ from wan_prep.evidence import Defect, Evidence, Face, ModelId, Observation, Subj
 from wan_prep.geometry import UNIT_BOX, Box
 from wan_prep.media.bars import BarDetector
 from wan_prep.media.cuts import mark_cuts
-from wan_prep.media.files import open_check
+from wan_prep.media.files import FileState, open_check, unchanged
 from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, each_frame_at
 from wan_prep.media.images import probe_image, read_image
 from wan_prep.media.picture import fit_size
@@ -78,9 +78,21 @@ def observe_image(
     Raises:
         InputPathError: the path cannot be opened as a file.  What is wrong *in* the file
             becomes a defect of the evidence instead.
+        SourceChanged: somebody wrote the file meanwhile.
     """
     open_check(path)
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
+    with unchanged(FileState.of(path)):
+        return _still_evidence(path, estimator, profile, model, person)
+
+
+def _still_evidence(
+    path: str | Path,
+    estimator: PoseEstimator,
+    profile: Profile,
+    model: ModelId,
+    person: PersonChoice,
+) -> Evidence:
     max_pixels = int(profile.limit("image_pixels_max"))
     try:
         info = probe_image(path, max_pixels=max_pixels)
@@ -94,7 +106,7 @@ def observe_image(
     subject = None if body is None else _subject(body, info.width)
     return Evidence(
         kind="image",
-        path=_shown(path),
+        path=str(path),
         info=info,
         pose_model=model,
         person=person,
@@ -125,6 +137,7 @@ class VideoReader:
         every_frame: bool = False,
     ) -> None:
         open_check(path)
+        self.state = FileState.of(path)
         self.path, self.start, self.end = path, start, end
         self.info: VideoInfo | None = None
         self.defect: MediaUnreadable | None = None
@@ -209,8 +222,21 @@ def observe_video(
 
     Samples are at most `LONGEST_INTERVAL` apart.  person: whom to follow.  progress: called with
     the share done, 0 … 1.
+
+    Raises SourceChanged: somebody wrote the file since it was opened.
     """
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
+    with unchanged(video.state):
+        return _clip_evidence(video, estimator, model, person, progress)
+
+
+def _clip_evidence(
+    video: VideoReader,
+    estimator: PoseEstimator,
+    model: ModelId,
+    person: PersonChoice,
+    progress: Progress,
+) -> Evidence:
     if video.info is None:
         return _unreadable("video", video.path, model, video.defect, person)
     meter = BarDetector()
@@ -271,17 +297,20 @@ def observe_video_at(
     are then decided over all of them. One picture is in memory at a time.
 
     person_at: whom the frame of a time is looked at for, where the person is known to move.
+
+    Raises SourceChanged: somebody wrote the file meanwhile.
     """
     open_check(path)
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
     whom = person_at or (lambda _time: person)
     try:
-        info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
-        meter = BarDetector()
-        by_index = {
-            index: _looked_at(frame, estimator, meter, whom(frame.time))
-            for index, frame in each_frame_at(path, info, times)
-        }
+        with unchanged(FileState.of(path)):
+            info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
+            meter = BarDetector()
+            by_index = {
+                index: _looked_at(frame, estimator, meter, whom(frame.time))
+                for index, frame in each_frame_at(path, info, times)
+            }
     except MediaUnreadable as exc:
         return _unreadable("video", path, model, exc, person)
     seen = _with_steady_facing_by_time([by_index[index] for index in range(len(times))])
@@ -326,7 +355,7 @@ def _video_evidence(
     )
     return Evidence(
         kind="video",
-        path=_shown(path),
+        path=str(path),
         info=info,
         pose_model=model,
         content=_content(meter),
@@ -334,11 +363,6 @@ def _video_evidence(
         end=end,
         observations=observations,
     )
-
-
-def _shown(path: str | Path) -> str:
-    """The path as text for JSON; bytes that are no UTF-8 become escapes."""
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _unreadable(
@@ -353,7 +377,7 @@ def _unreadable(
     return Evidence.model_validate(
         {
             "kind": kind,
-            "path": _shown(path),
+            "path": str(path),
             "pose_model": model,
             "person": person,
             "defects": (defect,),

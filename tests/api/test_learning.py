@@ -207,7 +207,7 @@ def test_a_table_for_spreadsheets_holds_no_formula(journal: Journal, tmp_path: P
         wan_prep.note_outcome(f"wp-{k}", "good", journal=journal)
     rows = list(csv.DictReader(io.StringIO(wan_prep.outcomes(journal=journal).to_csv())))
     cells = [row["image"] for row in rows]
-    assert cells == ["'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(1)", "'\tx", "plain.png"]
+    assert cells == ["'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(1)", r"\tx", "plain.png"]
     assert all(row["score"] == "" for row in rows)
 
 

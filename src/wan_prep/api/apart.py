@@ -73,7 +73,7 @@ class Apart:
             model = ModelId(name=network.name, sha256=network.sha256)
         return Evidence(
             kind=what.kind or _kind_by_name(file),
-            path=str(file).encode("utf-8", "backslashreplace").decode(),
+            path=str(file),
             pose_model=model,
             person=what.person,
             defects=(Defect(kind=kind, message=message),),

@@ -312,12 +312,10 @@ class _LoadedOnUse:
 
     def __init__(self, pose_model: PathLike | None) -> None:
         _import_native()
-        from wan_prep.pose.mediapipe import bundle_sha256, shipped_model
+        from wan_prep.pose.mediapipe import identity_of
 
         self._path = None if pose_model is None else Path(pose_model)
-        path = self._path or shipped_model()
-        self.name = path.name
-        self.sha256 = bundle_sha256(path)
+        self.name, self.sha256 = identity_of(self._path)
         self._lock = Lock()
         self._made: PoseEstimator | None = None
 

@@ -23,7 +23,7 @@ from wan_prep.api.looking import (
     person_in,
     quiet,
 )
-from wan_prep.errors import InputPathError, MediaUnreadable, WanPrepError
+from wan_prep.errors import InputPathError, MediaUnreadable, SourceChanged, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
@@ -193,7 +193,7 @@ class _Looker:
                 continue
             try:
                 seen.append(self._look(each, kind, person))
-            except (InputPathError, MediaUnreadable) as exc:
+            except (InputPathError, MediaUnreadable, SourceChanged) as exc:
                 self._aside.append(SetAside(kind=kind, path=shown(each), reason=str(exc)))
         return seen
 

@@ -66,6 +66,5 @@ def state_of(path: Path) -> Literal["good", "outdated", "damaged"] | None:
 
 def at_path(seen: Evidence, path: str | Path) -> Evidence:
     """The same evidence of a file at this path."""
-    shown = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
     info = seen.info and seen.info.model_copy(update={"path": str(Path(path)) if path else ""})
-    return seen.model_copy(update={"path": shown, "info": info})
+    return seen.model_copy(update={"path": str(path), "info": info})

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wan_prep.evidence import ModelId
-from wan_prep.media.files import sha256_of
 from wan_prep.pose.choice import LARGEST, PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
-from wan_prep.pose.mediapipe import networks_beside
+from wan_prep.pose.weights import BESIDE, found_sha256
 from wan_prep.profile import Profile
 
 OBSERVING_VERSION = 1
@@ -128,7 +127,7 @@ def name_of(document: dict[str, Any]) -> str:
 
 @computed_once
 def networks_here() -> tuple[str, ...]:
-    return tuple(sha256_of(path) for path in networks_beside())
+    return tuple(found_sha256(name) for name in BESIDE)
 
 
 @computed_once

@@ -2,13 +2,15 @@
 
 0 done, ready or risky · 1 findings of severity error, a gate that refused, a task that failed ·
 2 the tool could not do its job · 3 submitted or possibly submitted, outcome not known here ·
-130 interrupted.  A user's mistake is one line on stderr.
+130 interrupted, by Ctrl-C or by whoever ends processes.  A user's mistake is one line on stderr.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -93,6 +95,21 @@ def run(arguments: list[str] | None = None) -> int:
     return result if isinstance(result, int) else EXIT_OK
 
 
+def _interrupt_once(number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # what is being put away is not interrupted by another
+    raise KeyboardInterrupt
+
+
+def _end_by_any_signal_as_by_ctrl_c() -> None:
+    """Half-written files are put away then, and what was paid for is written down."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # What is ignored stays ignored, as by nohup.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt_once)
+
+
 def main() -> NoReturn:
+    _end_by_any_signal_as_by_ctrl_c()
     open_closed_streams()
     sys.exit(run())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -11,6 +10,8 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from wan_prep.errors import WanPrepError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,9 @@ class VerdictFormat(Enum):
 
 
 def as_json(document: Any) -> str:
-    return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+    from wan_prep.documents import json_text
+
+    return json_text(document, indent=2)
 
 
 def print_document(text: str) -> None:
@@ -65,13 +68,23 @@ def print_trouble(text: str) -> None:
 
 
 def _write(data: bytes) -> None:
-    """Where the reader has left (`… | head`) the answer is lost, but the exit code still tells."""
+    """Where the reader has left (`… | head`) the answer is lost, but the exit code still tells.
+
+    Raises WanPrepError: the answer finds no room.
+    """
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere()
+    except OSError as exc:
+        _to_nowhere()  # else what is left of it would be tried again at the end
+        raise WanPrepError(f"the answer cannot be written ({exc.strerror})") from exc
+
+
+def _to_nowhere() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

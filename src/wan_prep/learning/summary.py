@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from wan_prep.fragments import badge, card, inert, table
+from wan_prep.fragments import badge, card, csv_cell, inert, table
 from wan_prep.learning.fit import Design, fitted
 from wan_prep.learning.intervals import Estimate, auc, auc_interval, share_interval
 from wan_prep.learning.outcome import JobOutcome, Result, Why
@@ -111,7 +111,7 @@ class OutcomeSummary(_SummaryModel):
         writer.writeheader()
         for each in self.outcomes:
             row = each.model_dump(mode="json")
-            writer.writerow({name: _inert_cell(value) for name, value in row.items()})
+            writer.writerow({name: csv_cell(value) for name, value in row.items()})
         return text.getvalue()
 
     def _repr_html_(self) -> str:
@@ -185,8 +185,3 @@ def _bins(scores: np.ndarray, is_good: np.ndarray) -> tuple[Bin, ...]:
         )
         for part in np.array_split(order, count)
     )
-
-
-def _inert_cell(value: object) -> object:
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value

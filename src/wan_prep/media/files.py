@@ -1,13 +1,17 @@
-"""Checks of a path before it is opened, and the hash of a file."""
+"""Checks of a path before it is opened, whether a file stays as it is, and its hash."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from wan_prep.errors import InputPathError
+from wan_prep.errors import InputPathError, SourceChanged, WanPrepError
 
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -59,6 +63,46 @@ def open_check(path: str | os.PathLike[str]) -> Path:
             "check the disk or the mount"
         ) from exc
     return checked
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What changes when somebody writes a file or puts another one in its place."""
+
+    path: Path
+    identity: tuple[int, int, int, int] | None
+    """device, inode, size in bytes, time of the last change in ns; None where there is none."""
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Self:
+        try:
+            found = Path(path).stat()
+        except OSError:
+            return cls(Path(path), None)
+        return cls(Path(path), (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@contextmanager
+def unchanged(*states: FileState) -> Iterator[None]:
+    """Around all that is made of these files, which is of one content or of none.
+
+    Raises SourceChanged: a file is another one afterwards, or gone, whatever else went wrong.
+    """
+    try:
+        yield
+    except WanPrepError as exc:
+        _must_be_as_before(states, exc)
+        raise
+    _must_be_as_before(states, None)
+
+
+def _must_be_as_before(states: tuple[FileState, ...], cause: WanPrepError | None) -> None:
+    for state in states:
+        if FileState.of(state.path) != state:
+            raise SourceChanged(
+                f"expected {_one_line(state.path)} to stay as it is while it is read, but it "
+                "changed meanwhile; wait until whatever writes it has finished, then try again"
+            ) from cause
 
 
 def sha256_of(path: Path) -> str:

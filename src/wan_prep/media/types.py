@@ -11,6 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from wan_prep.documents import DocumentPath
+
 
 class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -20,7 +22,7 @@ class ImageInfo(_Facts):
     """A still picture, or the first frame of an animated one."""
 
     kind: Literal["image"] = "image"
-    path: str
+    path: DocumentPath
     sha256: str
     size_bytes: int
     format: str
@@ -61,7 +63,7 @@ class VideoInfo(_Facts):
     """A video file. `…_from_header` is a claim, the rest was measured on the packets."""
 
     kind: Literal["video"] = "video"
-    path: str
+    path: DocumentPath
     sha256: str
     size_bytes: int
     container: str

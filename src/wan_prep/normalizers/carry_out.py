@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from wan_prep.errors import NormalizeFailed, SourceChanged
-from wan_prep.media.files import open_check, sha256_of
+from wan_prep.media.files import FileState, open_check, sha256_of, unchanged
 from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
@@ -42,15 +42,16 @@ def prepare(
 
     Raises:
         InputPathError: a source is missing, or stands in `folder` under a name that is written.
-        SourceChanged: a source is not the one planned for.
+        SourceChanged: a source is not the one planned for, or is written meanwhile.
         OutputExists: a file stands where one of these would.
         NormalizeFailed: a file cannot be written or did not come out as planned.
         MediaUnreadable: a source does not decode.
         DependencyMissing: there is no ffmpeg that can do it.
     """
     refuse_sources(Path(folder), (plan.image.source, plan.video.source))
-    image_source = _unchanged(plan.image)
-    video_source = _unchanged(plan.video)
+    states = [FileState.of(work.source) for work in (plan.image, plan.video)]
+    image_source = _as_planned(plan.image)
+    video_source = _as_planned(plan.video)
     max_pixels = int((profile or default_profile()).limit("image_pixels_max"))
     prepared = PreparedFolder(Path(folder), overwrite=overwrite)
     try:
@@ -59,9 +60,10 @@ def prepare(
         prepared.image = prepared.aside(plan.image.name)
         prepared.videos = tuple(prepared.aside(span.name) for span in plan.video.spans)
         prepared.earlier()  # raises now if something would prevent the publication
-        progress("writing the image", 0.0)
-        _write_image(plan.image, image_source, prepared.image, max_pixels)
-        _write_videos(plan.video, video_source, prepared, max_pixels, progress)
+        with unchanged(*states):
+            progress("writing the image", 0.0)
+            _write_image(plan.image, image_source, prepared.image, max_pixels)
+            _write_videos(plan.video, video_source, prepared, max_pixels, progress)
     except BaseException:
         prepared.discard()
         raise
@@ -123,7 +125,7 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
     verify_copy(target, sha256)
 
 
-def _unchanged(work: ImageOperations | VideoOperations) -> Path:
+def _as_planned(work: ImageOperations | VideoOperations) -> Path:
     source = open_check(work.source)
     if sha256_of(source) != work.sha256:
         raise SourceChanged(

@@ -44,6 +44,7 @@ def write_drawn(
     )
     expected = ExpectedVideo(size.width, size.height, fps, frames, has_audio=False)
     with written_whole(target) as scratch:
+        scratch.touch()  # where nothing can be written, that is said before pictures are drawn
         source = ffmpeg.piped_input(size.width, size.height, fps)
         ffmpeg.run(
             ffmpeg.command(source, scratch, steps, "none", fps=fps, colors=written),

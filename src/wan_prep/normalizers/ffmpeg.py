@@ -16,6 +16,7 @@ from typing import IO, Any, Literal, NoReturn
 import ffmpeg
 import imageio_ffmpeg
 
+from wan_prep.documents import read_path, written_path
 from wan_prep.errors import DependencyMissing, NormalizeFailed
 from wan_prep.normalizers.filters import Filter, Over, Step
 from wan_prep.normalizers.resample import Colors
@@ -39,6 +40,8 @@ _LAUNCHER = (
     "for ignored in (signal.SIGPIPE, signal.SIGXFSZ): signal.signal(ignored, signal.SIG_DFL)\n"
     "if os.getppid() == int(sys.argv[1]): os.execv(sys.argv[2], sys.argv[2:])\n"
 )
+_FILE = "file:"
+"""Whatever follows is a name, never an option or the address of another protocol."""
 _ERROR_LINES_KEPT = 40
 _ERROR_LINES_SHOWN = 3
 _LACKING = re.compile(r"(?:Unknown encoder|No such filter:|Unrecognized option) '[^']+'")
@@ -93,7 +96,7 @@ def file_input(
     if is_cropped:
         options["apply_cropping"] = "codec"
     flags = {"copyts": None, "noautorotate": None, "noaccurate_seek": None}
-    return ffmpeg.input(f"file:{path}", **options, **flags)
+    return ffmpeg.input(_named(path), **options, **flags)
 
 
 def piped_input(width: int, height: int, fps: Fraction) -> Any:
@@ -153,9 +156,10 @@ def command(
     elif audio != "none":
         streams.append(_through(source[str(audio_index)], audio))
         options |= {"c:a": "aac", "b:a": _AUDIO_BITRATE}
-    arguments: list[str] = ffmpeg.get_args(ffmpeg.output(*streams, f"file:{target}", **options))
+    arguments: list[str] = ffmpeg.get_args(ffmpeg.output(*streams, _named(target), **options))
     talk = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-progress", "pipe:1")
-    return [binary(), *talk, "-y", *arguments]
+    names = [read_path(each) if each.startswith(_FILE) else each for each in arguments]
+    return [binary(), *talk, "-y", *names]
 
 
 def run(
@@ -235,6 +239,11 @@ class _Feeder(threading.Thread):
         except Exception as exc:
             self.failure = exc
             self._pipe.close()
+
+
+def _named(path: Path) -> str:
+    """A file as the graph holds it, which must be Unicode; `command` makes a name of it again."""
+    return f"{_FILE}{written_path(str(path))}"
 
 
 def _through(stream: Any, steps: Sequence[Step]) -> Any:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from wan_prep.api.fixing import NormalizedPair, normalize, plan
 from wan_prep.api.judging import check, observe, selection_of
 from wan_prep.api.looking import Estimating, PathLike, PersonLike
+from wan_prep.documents import written_path
 from wan_prep.errors import WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.isolation import Workers
@@ -359,7 +360,9 @@ class FixPairs(CheckPairs):
         except WanPrepError as exc:
             return self.result(cells, **given, **was, **failed(exc))
         after = judged(pair.after, with_report=self.judging.with_report)
-        return self.result(cells, status="fixed", folder=str(pair.folder), **was, **after)
+        return self.result(
+            cells, status="fixed", folder=written_path(str(pair.folder)), **was, **after
+        )
 
     def _fixed(self, row: PairRow, before: Report) -> NormalizedPair:
         figures, network = self.judging.figures, self.looker.estimator

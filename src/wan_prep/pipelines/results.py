@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +80,8 @@ class Results:
         except OSError as exc:
             raise ManifestError(f"{self.path}: cannot be written ({exc.strerror})") from exc
         try:
-            self._begin()
+            with self._mapped():
+                self._begin()
         except BaseException:
             self._unlock()
             raise
@@ -128,17 +129,18 @@ class Results:
         return row in self._places
 
     def add(self, result: PairResult) -> None:
-        """Keep the result of one row; raises OSError: the disk is full."""
+        """Keep the result of one row. Raises ManifestError: the disk is full."""
         assert result.row is not None
         line = _line_of(result)
         place = self._file.seek(0, os.SEEK_END)
-        self._file.write(line)
-        self._file.flush()
+        with self._mapped():
+            self._file.write(line)
+            self._file.flush()
+            self._unsynced += len(line)
+            if self._unsynced > _SYNC_BYTES:
+                os.fsync(self._file.fileno())
+                self._unsynced = 0
         self._places[result.row] = (place, result.key or "")
-        self._unsynced += len(line)
-        if self._unsynced > _SYNC_BYTES:
-            os.fsync(self._file.fileno())
-            self._unsynced = 0
 
     def get(self, row: int) -> PairResult | None:
         if row not in self._places:
@@ -147,8 +149,11 @@ class Results:
         return _result_of(self._file.readline(), self._part)
 
     def finish(self, results: Callable[[], Iterator[PairResult]]) -> None:
-        """Give the file its name, with these results, and let the part go."""
-        with written_whole(self.path) as scratch:
+        """Give the file its name, with these results, and let the part go.
+
+        Raises ManifestError: the disk is full.
+        """
+        with self._mapped(), written_whole(self.path) as scratch:
             if self._is_parquet:
                 _write_parquet(scratch, results())
             else:
@@ -166,7 +171,20 @@ class Results:
     ) -> None:
         with suppress(OSError):  # the disk is full, as what led here says
             self._file.close()
+        with suppress(OSError):  # it got its name, and no part is left
+            if self._part.stat().st_size == 0:
+                self._part.unlink()
         self._unlock()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise ManifestError(
+                f"{self.path}: cannot be written ({exc.strerror}); what is done is kept: make room "
+                "and give the same command again, which goes on"
+            ) from exc
 
     def _unlock(self) -> None:
         # While it is held; whoever waits for it notices that the file is another one.

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from wan_prep.documents import written_path
 from wan_prep.errors import RowInvalid, WanPrepError, WorkerDied
 from wan_prep.profile import Mode, Resolution
 from wan_prep.remote.sources import shown
@@ -149,7 +150,7 @@ def failed(exc: BaseException) -> dict[str, Any]:
         exc = WorkerDied("it needs more memory than a worker may take")
     message = str(exc) if isinstance(exc, WanPrepError) else f"{type(exc).__name__}: {exc}"
     kind = type(exc).__name__ if isinstance(exc, WanPrepError) else "InternalError"
-    return {"status": "failed", "error_kind": kind, "error": _writable(message)}
+    return {"status": "failed", "error_kind": kind, "error": written_path(message)}
 
 
 def echo(cells: Mapping[str, Any], mode: str, resolution: str) -> dict[str, Any]:
@@ -168,12 +169,7 @@ def echo(cells: Mapping[str, Any], mode: str, resolution: str) -> dict[str, Any]
 def _text(value: Any) -> str:
     # A column of whole numbers with one empty cell comes out of pandas as 17.0.
     is_whole = isinstance(value, float) and value.is_integer()
-    return _writable(str(int(value) if is_whole else value))
-
-
-def _writable(text: str) -> str:
-    """Names of files need not be UTF-8; results are."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return written_path(str(int(value) if is_whole else value))
 
 
 def _is_empty(value: Any) -> bool:

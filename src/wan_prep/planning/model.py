@@ -7,13 +7,13 @@ of the upright, square-pixel picture.
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from wan_prep.documents import DocumentPath, json_text
 from wan_prep.errors import InputPathError, WanPrepError
 from wan_prep.findings import Applicability
 from wan_prep.fragments import badge, card, inert, table
@@ -78,7 +78,7 @@ class Geometry(_PlanModel):
 class ImageOperations(_PlanModel):
     """What becomes of the reference image."""
 
-    source: str
+    source: DocumentPath
     sha256: str
     name: OutputName
     """File name written: `reference.png` or `reference.jpg`."""
@@ -116,7 +116,7 @@ class Span(_PlanModel):
 class VideoOperations(_PlanModel):
     """What becomes of the driving video; every span is written with the same geometry."""
 
-    source: str
+    source: DocumentPath
     sha256: str
     spans: tuple[Span, ...] = Field(min_length=1)
     copy_bytes: bool = False
@@ -231,7 +231,7 @@ class Plan(_PlanModel):
         return self.model_dump(mode="json", exclude={"before"})
 
     def public_json(self) -> str:
-        return json.dumps(self.public_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+        return json_text(self.public_dict(), indent=2)
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:

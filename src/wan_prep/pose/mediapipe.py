@@ -6,12 +6,10 @@ only in errors.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,13 +17,12 @@ from typing import Any, Self
 import numpy as np
 
 from wan_prep.errors import DependencyMissing, PoseModelError
+from wan_prep.media.files import sha256_of
 from wan_prep.pose.estimator import Floats, Proposal, RawFace, RawPose, Rgb
-from wan_prep.pose.movenet import MODEL as PEOPLE_MODEL
 from wan_prep.pose.movenet import SIDE_PX, MoveNet
 from wan_prep.pose.native_log import NativeLogHeldBack
+from wan_prep.pose.weights import FACE_BUNDLE, POSE_BUNDLE, found_sha256, verified_model
 
-POSE_BUNDLE = "pose_landmarker_full.task"
-FACE_BUNDLE = "face_landmarker.task"
 POSE_PARTS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")
 MAX_POSES = 5
 FOLLOW_STEP_MS = 5000
@@ -33,23 +30,16 @@ FOLLOW_STEP_MS = 5000
 MESH_POINTS = 468
 
 
-def shipped_model(name: str = POSE_BUNDLE) -> Path:
-    """Path of a bundle that comes with the package."""
-    return Path(str(resources.files("wan_prep.pose") / "models" / name))
-
-
-def bundle_sha256(path: Path) -> str:
-    """Hex SHA-256 of a pose bundle, by which evidence and reports know it. Nothing is loaded.
+def identity_of(model: Path | None) -> tuple[str, str]:
+    """Name and hex SHA-256 by which evidence and reports know a pose bundle; None is the shipped
+    one. Nothing is loaded; what a bundle of one's own should hold, nobody knows.
 
     Raises PoseModelError: it is missing, or not a pose bundle.
     """
-    _check_bundle(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def networks_beside() -> tuple[Path, ...]:
-    """The networks that are used beside whichever pose bundle: of faces, and of several people."""
-    return shipped_model(FACE_BUNDLE), shipped_model(PEOPLE_MODEL)
+    if model is None:
+        return POSE_BUNDLE, found_sha256(POSE_BUNDLE)
+    _check_bundle(model)
+    return model.name, sha256_of(model)
 
 
 class MediapipeEstimator:
@@ -57,15 +47,15 @@ class MediapipeEstimator:
     makes it, so runs repeat exactly.
 
     Raises:
-        PoseModelError: the bundle is missing, not a pose bundle, or refused by the runtime.
+        PoseModelError: the bundle is missing, not a pose bundle, or refused by the runtime; or a
+            shipped network is no longer the one that was shipped.
         DependencyMissing: mediapipe, or a system library it links, is not installed.
     """
 
     def __init__(self, model: Path | None = None) -> None:
-        path = model or shipped_model()
-        self.name = path.name
-        self.sha256 = bundle_sha256(path)
-        self._path = path
+        path = model or verified_model(POSE_BUNDLE)
+        self.name, self.sha256 = identity_of(model)
+        self._path, self._face_path = path, verified_model(FACE_BUNDLE)
         # First, because what loading it takes is free again for the others to use.
         self._people = MoveNet()
         self._mp = _import_mediapipe()
@@ -83,7 +73,7 @@ class MediapipeEstimator:
         )
 
     def _face_landmarker(self) -> Any:
-        vision, model = self._mp.tasks.vision, str(shipped_model(FACE_BUNDLE))
+        vision, model = self._mp.tasks.vision, str(self._face_path)
         return vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
                 base_options=self._mp.tasks.BaseOptions(model_asset_path=model),

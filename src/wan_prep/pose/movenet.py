@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from wan_prep.errors import DependencyMissing, PoseModelError
 from wan_prep.geometry import Box
 from wan_prep.pose.estimator import Floats, Proposal, Rgb
 from wan_prep.pose.skeleton import Joint
+from wan_prep.pose.weights import PEOPLE_MODEL, verified_model
 
-MODEL = "movenet_multipose.onnx"
 SIDE_PX = 256
 """Longer side of the picture that the network sees, as its authors recommend."""
 _MULTIPLE = 32
@@ -42,11 +41,11 @@ class MoveNet:
 
     Raises:
         DependencyMissing: onnxruntime is not installed, or a library it links.
-        PoseModelError: the runtime refuses the network, or fails.
+        PoseModelError: the runtime refuses the network, or fails; or the shipped one has changed.
     """
 
     def __init__(self, model: Path | None = None) -> None:
-        self._path = model or Path(str(resources.files("wan_prep.pose") / "models" / MODEL))
+        self._path = model or verified_model(PEOPLE_MODEL)
         self._lock = threading.Lock()
         with _mapped(self._path):
             self._session = _session(self._path)

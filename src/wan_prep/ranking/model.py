@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wan_prep.documents import DocumentPath, json_text
 from wan_prep.errors import EvidenceMissing
 from wan_prep.evidence import Evidence
-from wan_prep.fragments import badge, card, inert
+from wan_prep.fragments import badge, card, csv_cell, inert
 from wan_prep.parquet import load_pyarrow
 from wan_prep.profile import Mode, Resolution
 from wan_prep.report.model import PoseModelId, ProfileId, Tool, Verdict
@@ -28,8 +29,8 @@ class RankedPair(_RankingModel):
 
     rank: int
     """From 1; equal scores keep the order in which the files were given."""
-    image: str
-    video: str
+    image: DocumentPath
+    video: DocumentPath
     score_at_best_start: float
     """0 … 100: what pairs are ranked by."""
     best_start_s: float
@@ -51,7 +52,7 @@ class SetAside(_RankingModel):
     """A file that is in no pair, and why."""
 
     kind: Literal["image", "video"]
-    path: str
+    path: DocumentPath
     reason: str
 
 
@@ -104,15 +105,17 @@ class Ranking(_RankingModel):
         return (*(e.path for e in self.files), *(file.path for file in self.set_aside))
 
     def to_json(self) -> str:
-        return self.model_dump_json(indent=2)
+        return json_text(self.model_dump(mode="json"), indent=2)
 
     def to_csv(self) -> str:
-        """The pairs as a table: one line each below a line of names; codes are parted by blanks."""
+        """The pairs as a table: one line each below a line of names; codes are parted by blanks.
+        Text is made inert, see `csv_cell`."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(RankedPair.model_fields), lineterminator="\n")
         writer.writeheader()
         for pair in self.pairs:
-            writer.writerow(_row(pair) | {"codes": " ".join(pair.codes)})
+            row = pair.model_dump() | {"codes": " ".join(pair.codes)}
+            writer.writerow({name: csv_cell(value) for name, value in row.items()})
         return text.getvalue()
 
     def to_parquet(self, path: str) -> None:
@@ -127,7 +130,7 @@ class Ranking(_RankingModel):
             ("score_at_best_start", "best_start_s", "score", "usd_low", "usd_high"), number
         )
         schema = pa.schema([(name, kinds.get(name, text)) for name in RankedPair.model_fields])
-        rows = [_row(pair) for pair in self.pairs]
+        rows = [pair.model_dump(mode="json") for pair in self.pairs]
         pq.write_table(pa.Table.from_pylist(rows, schema), path)
 
     def _repr_html_(self) -> str:
@@ -158,7 +161,3 @@ class Ranking(_RankingModel):
         )
         table = f"<table><thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>"
         return card(head, table, f"<div><b>Set aside</b></div>{aside}" if aside else "")
-
-
-def _row(pair: RankedPair) -> dict[str, Any]:
-    return pair.model_dump()

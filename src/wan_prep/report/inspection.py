@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from wan_prep.analyzers import RULES
+from wan_prep.documents import json_text
 from wan_prep.evidence import Evidence, Observation
 from wan_prep.findings import Finding, PairContext
 from wan_prep.geometry import view_angles
@@ -68,7 +68,7 @@ class Inspection(_InspectionModel):
         return self.model_dump(mode="json")
 
     def public_json(self) -> str:
-        return json.dumps(self.public_dict(), allow_nan=False, ensure_ascii=False)
+        return json_text(self.public_dict())
 
 
 def build_inspection(

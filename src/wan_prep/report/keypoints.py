@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -16,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wan_prep.documents import json_text
 from wan_prep.evidence import Evidence, Face, Subject
 from wan_prep.geometry import UNIT_BOX, Box, Floats, Size
 from wan_prep.pose.body import VISIBLE
@@ -180,7 +180,7 @@ def export(evidence: Evidence, format: PoseFormat, canvas: Canvas | None) -> str
     if format == "csv":
         return _table(evidence, canvas)
     document = (_openpose if format == "openpose" else _coco)(evidence, canvas)
-    return json.dumps(document, allow_nan=False, ensure_ascii=False)
+    return json_text(document)
 
 
 def _openpose(evidence: Evidence, canvas: Canvas) -> Any:

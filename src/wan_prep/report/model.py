@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wan_prep.analyzers import RULES
+from wan_prep.documents import DocumentPath, json_text
 from wan_prep.errors import EvidenceMissing, InputPathError, WanPrepError
 from wan_prep.evidence import Evidence
 from wan_prep.findings import Finding, Severity
@@ -56,7 +56,7 @@ class Scores(_ReportModel):
 class ImageFacts(_ReportModel):
     """Upright size; everything but the path is None where the file cannot be read."""
 
-    path: str
+    path: DocumentPath
     sha256: str | None = None
     size_bytes: int | None = None
     width: int | None = None
@@ -70,7 +70,7 @@ class ImageFacts(_ReportModel):
 class VideoFacts(_ReportModel):
     """Upright size; everything but the path is None where the file cannot be read."""
 
-    path: str
+    path: DocumentPath
     sha256: str | None = None
     size_bytes: int | None = None
     width: int | None = None
@@ -269,7 +269,7 @@ class Report(_ReportModel):
         return self.model_dump(mode="json", exclude={"image_evidence", "video_evidence"})
 
     def public_json(self) -> str:
-        return json.dumps(self.public_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+        return json_text(self.public_dict(), indent=2)
 
     def save(self, path: str | Path) -> None:
         """Write everything, evidence included; the file appears whole or not at all.

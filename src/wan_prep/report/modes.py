@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from wan_prep.analyzers import BY_CODE, RULES
+from wan_prep.documents import json_text
 from wan_prep.findings import Finding, PairContext, Severity
 from wan_prep.fragments import card, inert, table
 from wan_prep.profile import Mode, Profile
@@ -80,7 +80,7 @@ class ModeComparison(BaseModel):
         }
 
     def public_json(self) -> str:
-        return json.dumps(self.public_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+        return json_text(self.public_dict(), indent=2)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
