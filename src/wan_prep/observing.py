@@ -19,6 +19,7 @@ from wan_prep.media.cuts import mark_cuts
 from wan_prep.media.files import open_check
 from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, each_frame_at
 from wan_prep.media.images import probe_image, read_image
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.picture import fit_size
 from wan_prep.media.probe import probe_video
 from wan_prep.media.stillness import FreezeDetector, FreezeLimits
@@ -129,7 +130,7 @@ class VideoReader:
         self.info: VideoInfo | None = None
         self.defect: MediaUnreadable | None = None
         try:
-            self.info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
+            self.info = probe_video(path, limits=ClipLimits.of(profile))
         except MediaUnreadable as exc:
             self.defect = exc
             return
@@ -276,7 +277,7 @@ def observe_video_at(
     model = ModelId(name=estimator.name, sha256=estimator.sha256)
     whom = person_at or (lambda _time: person)
     try:
-        info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
+        info = probe_video(path, limits=ClipLimits.of(profile))
         meter = BarDetector()
         by_index = {
             index: _looked_at(frame, estimator, meter, whom(frame.time))

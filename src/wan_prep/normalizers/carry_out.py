@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wan_prep.errors import NormalizeFailed, SourceChanged
 from wan_prep.media.files import open_check, sha256_of
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
@@ -51,7 +52,9 @@ def prepare(
     refuse_sources(Path(folder), (plan.image.source, plan.video.source))
     image_source = _unchanged(plan.image)
     video_source = _unchanged(plan.video)
-    max_pixels = int((profile or default_profile()).limit("image_pixels_max"))
+    profile = profile or default_profile()
+    max_pixels = int(profile.limit("image_pixels_max"))
+    limits = ClipLimits.of(profile)
     prepared = PreparedFolder(Path(folder), overwrite=overwrite)
     try:
         for name in also:
@@ -61,7 +64,7 @@ def prepare(
         prepared.earlier()  # raises now if something would prevent the publication
         progress("writing the image", 0.0)
         _write_image(plan.image, image_source, prepared.image, max_pixels)
-        _write_videos(plan.video, video_source, prepared, max_pixels, progress)
+        _write_videos(plan.video, video_source, prepared, limits, progress)
     except BaseException:
         prepared.discard()
         raise
@@ -98,13 +101,13 @@ def _write_videos(
     work: VideoOperations,
     source: Path,
     prepared: PreparedFolder,
-    max_pixels: int,
+    limits: ClipLimits,
     progress: Progress,
 ) -> None:
     if work.geometry is None:
         _copy(source, prepared.videos[0], work.sha256)
         return
-    info = probe_video(source, max_pixels=max_pixels)
+    info = probe_video(source, limits=limits)
     for index, (span, target) in enumerate(zip(work.spans, prepared.videos, strict=True)):
         on_share = partial(_part_done, progress, index, len(work.spans))
         expected = write_clip(work, work.geometry, span, source, info, target, on_share=on_share)
