@@ -280,7 +280,6 @@ def ten_years(path: Path) -> object:
 def huge_index(path: Path) -> object:
     """85 million samples of one byte each, said in twenty bytes."""
     content = mp4(path).replace(b"edts", b"free")
-    moov = content.index(b"moov") - 4
     count = 85_000_000
     stbl = content.index(b"stbl") - 4
     size = struct.unpack(">I", content[stbl : stbl + 4])[0]
@@ -294,7 +293,7 @@ def huge_index(path: Path) -> object:
         + full_box(b"stsc", struct.pack(">IIII", 1, 1, count, 1))
         + full_box(b"stco", struct.pack(">II", 1, 48)),
     )
-    return path.write_bytes(_replaced(content, moov, stbl, size, new))
+    return path.write_bytes(with_box(content, stbl, size, new))
 
 
 def claimed_count(kind: bytes) -> Callable[[Path], object]:
@@ -308,11 +307,11 @@ def claimed_count(kind: bytes) -> Callable[[Path], object]:
     return make
 
 
-def _replaced(content: bytes, moov: int, at: int, size: int, new: bytes) -> bytes:
+def with_box(content: bytes, at: int, size: int, new: bytes) -> bytes:
     """The file with the box at `at` replaced, the sizes of those around it corrected."""
     out = bytearray(content)
     grown = len(new) - size
-    position = moov
+    position = content.index(b"moov") - 4
     while position < at:  # moov, trak, mdia, minf hold it
         length, _ = struct.unpack(">I4s", out[position : position + 8])
         if position + length > at:
@@ -327,11 +326,9 @@ def _replaced(content: bytes, moov: int, at: int, size: int, new: bytes) -> byte
 def many_streams(count: int, side: int = 64) -> Callable[[Path], object]:
     def make(path: Path) -> object:
         content = mp4(path, side=side, frames=2)
-        moov, trak = content.index(b"moov") - 4, content.index(b"trak") - 4
+        trak = content.index(b"trak") - 4
         size = struct.unpack(">I", content[trak : trak + 4])[0]
-        return path.write_bytes(
-            _replaced(content, moov, trak, size, content[trak : trak + size] * count)
-        )
+        return path.write_bytes(with_box(content, trak, size, content[trak : trak + size] * count))
 
     return make
 
