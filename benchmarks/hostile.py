@@ -27,13 +27,12 @@ from pathlib import Path
 from _media import DATA, ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
-from hostile import documents, mutations  # noqa: E402
-from hostile.bombs import BOMBS, Bomb  # noqa: E402
-from hostile.looking import Look, Looked, Nobody, looked_at  # noqa: E402
-from hostile.reaching import LURES, NAMES, Bait, Lure, inside  # noqa: E402
-
-from wan_prep import api  # noqa: E402
-from wan_prep.isolation import Workers  # noqa: E402
+from hostile import documents, mutations
+from hostile.bombs import BOMBS, Bomb
+from hostile.looking import Look, Looked, Nobody, looked_at
+from hostile.reaching import LURES, NAMES, Bait, Lure, inside
+from wan_prep import api
+from wan_prep.isolation import Workers
 
 TIME_LIMIT_S = 60.0
 GROWN_MB_MAX = 500.0
