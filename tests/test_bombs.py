@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from hostile.bombs import BOMBS, Bomb
+from hostile.bombs import BOMBS, Bomb, growing, wide_pixels
 from hostile.looking import Look, looked_at
 from wan_prep.isolation import Workers
+from wan_prep.media.probe import probe_video
+from wan_prep.normalizers import ffmpeg
+from wan_prep.normalizers.filters import Filter
+from wan_prep.normalizers.resample import Colors
+from wan_prep.submission.transfer import not_a_clip
 
 pytestmark = [pytest.mark.media, pytest.mark.slow]
 
@@ -23,6 +29,32 @@ TIME_LIMIT_S = 60
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     with Workers(1, Look(str(tmp_path_factory.mktemp("scratch")))) as workers:
         yield workers
+
+
+def test_a_download_is_held_to_the_limits(tmp_path: Path) -> None:
+    path = tmp_path / "wide_pixels.mov"
+    wide_pixels(path)
+    assert "px per frame" in str(not_a_clip(path))
+
+
+def test_frames_that_grow_are_errors_of_ffmpeg_too(tmp_path: Path) -> None:
+    path = tmp_path / "growing.avi"
+    growing(2000)(path)
+    assert [f.codec for f in (probe_video(path),)] == ["mjpeg"]
+    small = write_with_ffmpeg(path, max_pixels=1000 * 1000)
+    assert small < write_with_ffmpeg(path, max_pixels=4000 * 4000)
+
+
+def write_with_ffmpeg(path: Path, *, max_pixels: int) -> int:
+    """How many frames the command that writes clips gets out of it."""
+    source = ffmpeg.file_input(path, "avi", None, max_pixels=max_pixels)
+    target, counts = path.with_suffix(".mp4"), [0]
+    arguments = ffmpeg.command(
+        source, target, (Filter("scale", {"w": 64, "h": 64}),), "none", fps=Fraction(25),
+        colors=Colors("bt709", "bt709", "bt709"),
+    )  # fmt: skip
+    ffmpeg.run(arguments, on_frame=counts.append)
+    return counts[-1]
 
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=[f"{bomb.role}-{bomb.name}" for bomb in BOMBS])
