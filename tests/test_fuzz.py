@@ -84,7 +84,7 @@ def test_what_once_went_wrong_goes_well(path: Path, worker: Workers, tmp_path: P
     if path.suffix in (".mp4", ".png"):
         looked = looked_at(worker, "video", path, TIME_LIMIT_S)
         assert not looked.is_lost, looked
-        assert looked.kind == "too_large"
+        assert looked.kind in ("too_large", "unsupported", "corrupt")
         assert looked.grown_mb < GROWN_MB_MAX
 
 

@@ -313,10 +313,10 @@ def with_box(content: bytes, at: int, size: int, new: bytes) -> bytes:
     grown = len(new) - size
     position = content.index(b"moov") - 4
     while position < at:  # moov, trak, mdia, minf hold it
-        length, _ = struct.unpack(">I4s", out[position : position + 8])
+        length, kind = struct.unpack(">I4s", out[position : position + 8])
         if position + length > at:
             out[position : position + 4] = struct.pack(">I", length + grown)
-            position += 8
+            position += 16 if kind == b"stsd" else 8
         else:
             position += length
     out[at : at + size] = new

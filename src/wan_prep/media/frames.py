@@ -18,7 +18,7 @@ from wan_prep.media import libav, webp
 from wan_prep.media.files import open_check
 from wan_prep.media.libav import DecodeLog, PtsClock
 from wan_prep.media.limits import ClipLimits
-from wan_prep.media.picture import AvPicture, Picture, Rgb
+from wan_prep.media.picture import AvPicture, Picture, Rgb, unconverted
 from wan_prep.media.refusals import brief
 from wan_prep.media.types import VideoInfo
 
@@ -267,12 +267,15 @@ def _as_the_first(frame: VideoFrame, info: VideoInfo) -> VideoFrame:
     stored = (frame.width, frame.height, frame.format.name, is_full)
     if stored == (info.coded_width, info.coded_height, info.pixel_format, info.is_full_range):
         return frame
-    return frame.reformat(
-        width=info.coded_width,
-        height=info.coded_height,
-        format=info.pixel_format,
-        interpolation=Interpolation.BICUBIC,
-        src_color_range=_RANGES[is_full],
-        dst_color_range=_RANGES[info.is_full_range],
-        threads=1,
-    )
+    try:
+        return frame.reformat(
+            width=info.coded_width,
+            height=info.coded_height,
+            format=info.pixel_format,
+            interpolation=Interpolation.BICUBIC,
+            src_color_range=_RANGES[is_full],
+            dst_color_range=_RANGES[info.is_full_range],
+            threads=1,
+        )
+    except av.error.FFmpegError as exc:
+        raise unconverted(frame, exc) from exc

@@ -61,17 +61,33 @@ def _check_matroska(file: BinaryIO, whole: Span, limits: ClipLimits) -> None:
 
 
 def _check_movie(file: BinaryIO, whole: Span, limits: ClipLimits) -> None:
-    size, samples = 0, 0
+    size, samples, has_movie = 0, 0, False
     for kind, content in boxes(file, whole):
         if kind in _HEADER_BOXES:
             size += content[1] - content[0]
             _check_size(size, limits)
+        if kind == b"meta" and has_movie:
+            _refuse_pictures(file, content)
         if kind == b"moov":
+            has_movie = True
             for count in _claimed_by_movie(file, content, limits):
                 samples = _added(samples, count, limits)
         elif kind == b"moof":
             for count in _claimed_by_fragment(file, content):
                 samples = _added(samples, count, limits)
+
+
+def _refuse_pictures(file: BinaryIO, meta: Span) -> None:
+    """Refuse still pictures behind a movie, as of two files in one: libav may read them for ever.
+
+    Picture sequences (HEIF, AVIF) have theirs before the movie.
+    """
+    if any(kind == b"iloc" for kind, _ in boxes(file, (meta[0] + 4, meta[1]))):
+        raise MediaUnreadable(
+            "corrupt",
+            "expected one clip, found a clip with still pictures behind it in one file; give the "
+            "clip alone",
+        )
 
 
 def _claimed_by_movie(file: BinaryIO, movie: Span, limits: ClipLimits) -> Iterator[int]:
