@@ -10,19 +10,18 @@ import zlib
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
 
+from hostile.looking import Nobody
 from wan_prep import api, observing
 from wan_prep.cli import run
 from wan_prep.errors import WanPrepError
 from wan_prep.media.frames import DecodedFrame
-from wan_prep.pose.estimator import PoseEstimator, Proposal, RawFace, RawPose, Rgb
+from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import load_profile
 from wan_prep.report.model import Report
 from wan_prep.tracking import TrackedSample
@@ -37,33 +36,6 @@ needs_shared = pytest.mark.skipif(
 pytestmark = pytest.mark.media
 Maker = Callable[[Path], None]
 Check = Callable[..., Report]
-
-
-class Nobody:
-    """An estimator that never sees anybody: what is tested is the file, not the person."""
-
-    name, sha256 = "nobody", "0" * 64
-
-    def poses(self, rgb: Rgb) -> list[RawPose]:
-        assert rgb.size
-        return []
-
-    def proposals(self, rgb: Rgb, side_px: int) -> list[Proposal]:
-        return []
-
-    def face(self, rgb: Rgb) -> RawFace | None:
-        return None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +255,7 @@ def test_many_times_hold_few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_single_times_keep_to_the_limit_of_pixels(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
-    own.write_text("[limits.image_pixels_max]\nvalue = 1000\n", "utf-8")
+    own.write_text("[limits.video_pixels_max]\nvalue = 1000\n", "utf-8")
     seen = api.observe(VIDEO, at=[0], estimator=Nobody(), profile=load_profile(own))
     assert [defect.kind for defect in seen.defects] == ["too_large"]
 

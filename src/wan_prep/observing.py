@@ -19,6 +19,7 @@ from wan_prep.media.cuts import mark_cuts
 from wan_prep.media.files import FileState, open_check, unchanged
 from wan_prep.media.frames import DecodedFrame, DecodeLog, decode, each_frame_at
 from wan_prep.media.images import probe_image, read_image
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.picture import fit_size
 from wan_prep.media.probe import probe_video
 from wan_prep.media.stillness import FreezeDetector, FreezeLimits
@@ -142,7 +143,7 @@ class VideoReader:
         self.info: VideoInfo | None = None
         self.defect: MediaUnreadable | None = None
         try:
-            self.info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
+            self.info = probe_video(path, limits=ClipLimits.of(profile))
         except MediaUnreadable as exc:
             self.defect = exc
             return
@@ -305,7 +306,7 @@ def observe_video_at(
     whom = person_at or (lambda _time: person)
     try:
         with unchanged(FileState.of(path)):
-            info = probe_video(path, max_pixels=int(profile.limit("image_pixels_max")))
+            info = probe_video(path, limits=ClipLimits.of(profile))
             meter = BarDetector()
             by_index = {
                 index: _looked_at(frame, estimator, meter, whom(frame.time))

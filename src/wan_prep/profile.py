@@ -255,7 +255,7 @@ def load_profile(path: str | Path) -> Profile:
         given = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as exc:
         raise ProfileError(f"{path}: cannot read this profile ({exc.strerror})") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (ValueError, RecursionError) as exc:  # numbers without end are no TOML error
         raise ProfileError(f"{path}: not a TOML file ({exc})") from exc
     # A profile of one's own is a different profile, also by name.
     try:

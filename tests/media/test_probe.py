@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from wan_prep.errors import InputPathError, MediaUnreadable
 from wan_prep.media.frames import decode
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.probe import probe_video
 from wan_prep.media.timing import Timing, measured_timing, varies
 
@@ -269,9 +271,9 @@ def test_interlaced_and_hdr_are_seen(numbered: Numbered) -> None:
 @pytest.mark.media
 def test_a_limit_of_pixels_is_kept(numbered: Numbered) -> None:
     clip = numbered("b_frames.mp4", *X264)
-    assert probe_video(clip, max_pixels=96 * 64).width == 96
+    assert probe_video(clip, limits=replace(ClipLimits.shipped(), pixels=96 * 64)).width == 96
     with pytest.raises(MediaUnreadable, match="96x64") as caught:
-        probe_video(clip, max_pixels=96 * 64 - 1)
+        probe_video(clip, limits=replace(ClipLimits.shipped(), pixels=96 * 64 - 1))
     assert caught.value.kind == "too_large"
 
 

@@ -319,10 +319,11 @@ def _duration(
         return declared if evidence.video_info is None else evidence.video_info.duration
     if clip is None or (report is not None and report.video.duration_s is None):
         return declared
+    from wan_prep.media.limits import ClipLimits
     from wan_prep.media.probe import probe_video
 
     try:
-        return probe_video(clip, max_pixels=int(figures.limit("image_pixels_max"))).duration
+        return probe_video(clip, limits=ClipLimits.of(figures)).duration
     except MediaUnreadable as exc:
         raise GateRefused(
             f"{clip}: {exc}; its length is not known, so its cost is not; give another file"

@@ -34,7 +34,7 @@ def unpacked(content: bytes, key: dict[str, Any]) -> Evidence | None:
         if head["key"] != key:
             return None
         return Evidence.model_validate_json(body)
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -60,6 +60,8 @@ def state_of(path: Path) -> Literal["good", "outdated", "damaged"] | None:
     except FileNotFoundError:
         return None
     except (EOFError, zlib.error, ValueError, KeyError, TypeError, gzip.BadGzipFile):
+        return "damaged"
+    except RecursionError:
         return "damaged"
     return "good"
 

@@ -19,14 +19,23 @@ from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.pose.weights import BESIDE, found_sha256
 from wan_prep.profile import Profile
 
-OBSERVING_VERSION = 1
+OBSERVING_VERSION = 2
 """Raise me when what is seen in a file changes: evidence from before is then looked at again."""
 OBSERVING_LIMITS = (
+    "animation_frames_max",
+    "animation_pixels_max",
     "image_pixels_max",
     "still_drift_max",
     "still_min",
     "still_neighbour_max",
     "still_redrawn_max",
+    "video_fps_max",
+    "video_frames_max",
+    "video_header_bytes_max",
+    "video_pixels_max",
+    "video_s_max",
+    "video_samples_max",
+    "video_streams_max",
 )
 """The limits of the profile that observing reads."""
 OBSERVING_LIBRARIES = (

@@ -7,17 +7,15 @@ switching it on for the whole process. So the few bytes are read here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+from wan_prep.media.boxes import Span, box, boxes, elements, read
+
 Ltrb = tuple[int, int, int, int]
 """Left, top, right, bottom; px."""
 NOTHING_HIDDEN: Ltrb = (0, 0, 0, 0)
-
-# (start, end) of the content of a box or an element, in bytes from the file's beginning.
-_Span = tuple[int, int]
 
 _ISO_SAMPLES = (b"mdia", b"minf", b"stbl", b"stsd")
 # Bytes before the boxes in a list of sample entries, and in a visual sample entry.
@@ -65,19 +63,19 @@ def shown_size(coded_width: int, coded_height: int, hidden: Ltrb) -> tuple[int, 
 
 
 def _clean_aperture(
-    file: BinaryIO, whole: _Span, track_id: int, width: int, height: int
+    file: BinaryIO, whole: Span, track_id: int, width: int, height: int
 ) -> Ltrb | None:
-    movie = _box(file, whole, b"moov")
-    for kind, track in _boxes(file, movie):
+    movie = box(file, whole, b"moov")
+    for kind, track in boxes(file, movie):
         if kind != b"trak" or _track_id(file, track) != track_id:
             continue
         at = track
         for name in _ISO_SAMPLES:
-            at = _box(file, at, name)
-        _, entry = next(_boxes(file, (at[0] + _ENTRIES_AT, at[1])))
-        for name, content in _boxes(file, (entry[0] + _ENTRY_BOXES_AT, entry[1])):
+            at = box(file, at, name)
+        _, entry = next(boxes(file, (at[0] + _ENTRIES_AT, at[1])))
+        for name, content in boxes(file, (entry[0] + _ENTRY_BOXES_AT, entry[1])):
             if name == b"clap":
-                return _hidden_by(struct.unpack(">8i", _read(file, content[0], 32)), width, height)
+                return _hidden_by(struct.unpack(">8i", read(file, content[0], 32)), width, height)
     return None
 
 
@@ -96,51 +94,29 @@ def _hidden_by(clap: tuple[int, ...], width: int, height: int) -> Ltrb:
     return (int(left_px), int(top_px), int(width - wide - left_px), int(height - high - top_px))
 
 
-def _track_id(file: BinaryIO, track: _Span) -> int:
-    start, _ = _box(file, track, b"tkhd")
-    is_long = _read(file, start, 1)[0] == 1  # times of 64 bits
-    return int.from_bytes(_read(file, start + (20 if is_long else 12), 4), "big")
-
-
-def _box(file: BinaryIO, inside: _Span, name: bytes) -> _Span:
-    for kind, content in _boxes(file, inside):
-        if kind == name:
-            return content
-    raise ValueError(f"no {name!r}")
-
-
-def _boxes(file: BinaryIO, inside: _Span) -> Iterator[tuple[bytes, _Span]]:
-    position, end = inside
-    while position + 8 <= end:
-        size, kind = struct.unpack(">I4s", _read(file, position, 8))
-        begin = position + 8
-        if size == 1:
-            size = int.from_bytes(_read(file, begin, 8), "big")
-            begin += 8
-        following = end if size == 0 else position + size
-        if not begin <= following <= end:
-            return
-        yield kind, (begin, following)
-        position = following
+def _track_id(file: BinaryIO, track: Span) -> int:
+    start, _ = box(file, track, b"tkhd")
+    is_long = read(file, start, 1)[0] == 1  # times of 64 bits
+    return int.from_bytes(read(file, start + (20 if is_long else 12), 4), "big")
 
 
 # ---- Matroska
 
 
-def _pixel_crop(file: BinaryIO, whole: _Span, video_index: int) -> Ltrb | None:
+def _pixel_crop(file: BinaryIO, whole: Span, video_index: int) -> Ltrb | None:
     found = 0
-    for kind, segment in _elements(file, whole):
+    for kind, segment in elements(file, whole):
         if kind != _SEGMENT:
             continue
-        for name, tracks in _elements(file, segment):
+        for name, tracks in elements(file, segment):
             if name == _CLUSTER:
                 return None
             if name != _TRACKS:
                 continue
-            for track_name, track in _elements(file, tracks):
+            for track_name, track in elements(file, tracks):
                 videos = [
                     video
-                    for part, video in (_elements(file, track) if track_name == _TRACK else ())
+                    for part, video in (elements(file, track) if track_name == _TRACK else ())
                     if part == _VIDEO
                 ]
                 if videos and found == video_index:
@@ -149,44 +125,10 @@ def _pixel_crop(file: BinaryIO, whole: _Span, video_index: int) -> Ltrb | None:
     return None
 
 
-def _crops(file: BinaryIO, video: _Span) -> Ltrb:
+def _crops(file: BinaryIO, video: Span) -> Ltrb:
     hidden = [0, 0, 0, 0]
-    for kind, (start, end) in _elements(file, video):
+    for kind, (start, end) in elements(file, video):
         if kind in _CROPS and end - start <= 8:
-            hidden[_CROPS[kind]] = int.from_bytes(_read(file, start, end - start), "big")
+            hidden[_CROPS[kind]] = int.from_bytes(read(file, start, end - start), "big")
     left, top, right, bottom = hidden
     return (left, top, right, bottom)
-
-
-def _elements(file: BinaryIO, inside: _Span) -> Iterator[tuple[int, _Span]]:
-    position, end = inside
-    while position < end:
-        kind, position = _number(file, position, keeps_marker=True)
-        size, position = _number(file, position, keeps_marker=False)
-        # All ones: the size is unknown, as in live streams, and reaches to the end.
-        following = end if size is None else position + size
-        if kind is None or following > end:
-            following = end
-        yield kind or 0, (position, following)
-        position = following
-
-
-def _number(file: BinaryIO, position: int, *, keeps_marker: bool) -> tuple[int | None, int]:
-    """An EBML number of 1 to 8 bytes (None: all its bits are ones), and where it ends."""
-    first = _read(file, position, 1)[0]
-    length = 9 - first.bit_length()
-    if length > 8:
-        raise ValueError("no EBML number")
-    number = int.from_bytes(_read(file, position, length), "big")
-    if keeps_marker:
-        return number, position + length
-    number &= (1 << 7 * length) - 1
-    return (None if number == (1 << 7 * length) - 1 else number), position + length
-
-
-def _read(file: BinaryIO, position: int, size: int) -> bytes:
-    file.seek(position)
-    found = file.read(size)
-    if len(found) < size:
-        raise ValueError("the file ends")
-    return found

@@ -17,7 +17,8 @@ from wan_prep.errors import MediaUnreadable
 from wan_prep.media import libav, webp
 from wan_prep.media.files import open_check
 from wan_prep.media.libav import DecodeLog, PtsClock
-from wan_prep.media.picture import AvPicture, Picture, Rgb
+from wan_prep.media.limits import ClipLimits
+from wan_prep.media.picture import AvPicture, Picture, Rgb, unconverted
 from wan_prep.media.refusals import brief
 from wan_prep.media.types import VideoInfo
 
@@ -63,6 +64,7 @@ def decode(
     end: Fraction | int | None = None,
     skip_nonref: bool = False,
     log: DecodeLog | None = None,
+    max_pixels: int | None = None,
 ) -> Generator[DecodedFrame]:
     """Every frame displayed in [start, end) s, in order, with strictly increasing times.
 
@@ -71,6 +73,8 @@ def decode(
     truncated file ends early. Closing the iterator closes the file.
 
     skip_nonref: leave out frames that no other frame needs, which is faster and leaves gaps.
+    max_pixels: of one frame; those that grow beyond it are errors. None: as large as the first one,
+        or as shipped.
 
     Raises InputPathError and MediaUnreadable (the file no longer opens) at the first frame.
     """
@@ -83,7 +87,9 @@ def decode(
     else:
         # Times after the end are bounded by it, because a seek takes 64-bit ticks.
         begin = min(Fraction(start), info.duration)
-        pictures = _av_pictures(checked, info, begin, skip_nonref, log)
+        first = info.coded_width * info.coded_height
+        most = max_pixels or max(first, ClipLimits.shipped().pixels)
+        pictures = _av_pictures(checked, info, begin, skip_nonref, log, most)
     with closing(pictures):
         for time, picture in _window(pictures, start, end, _rounding_s(info)):
             log.frames += 1
@@ -184,7 +190,12 @@ def _window(
 
 
 def _av_pictures(
-    path: Path, info: VideoInfo, start: Fraction, skip_nonref: bool, log: DecodeLog
+    path: Path,
+    info: VideoInfo,
+    start: Fraction,
+    skip_nonref: bool,
+    log: DecodeLog,
+    max_pixels: int,
 ) -> Generator[tuple[Fraction, Picture]]:
     """Decode from a keyframe before `start` where that is faster, else from the beginning."""
     targets: list[Fraction | None] = [
@@ -194,7 +205,7 @@ def _av_pictures(
     for target in targets:
         errors_before = log.errors
         landed = False
-        with closing(_from(path, info, target, skip_nonref, log)) as timed:
+        with closing(_from(path, info, target, skip_nonref, log, max_pixels)) as timed:
             for time, picture in timed:
                 if not landed and target is not None and time > start:
                     break
@@ -206,7 +217,12 @@ def _av_pictures(
 
 
 def _from(
-    path: Path, info: VideoInfo, target: Fraction | None, skip_nonref: bool, log: DecodeLog
+    path: Path,
+    info: VideoInfo,
+    target: Fraction | None,
+    skip_nonref: bool,
+    log: DecodeLog,
+    max_pixels: int,
 ) -> Generator[tuple[Fraction, Picture]]:
     """Decode from the keyframe at or before `target` s (None: from the beginning)."""
     try:
@@ -233,7 +249,9 @@ def _from(
                 return
         known = (info.first_pts, info.unstamped_frames) if target is None else ()
         clock = libav.clock_for(container, stream, *known)
-        timed = libav.timed_frames(container, stream, log, clock=clock, skip_nonref=skip_nonref)
+        timed = libav.timed_frames(
+            container, stream, log, clock=clock, skip_nonref=skip_nonref, max_pixels=max_pixels
+        )
         for pts, frame in timed:
             if target is not None and isinstance(clock, PtsClock) and clock.first_stamp is None:
                 return  # no time stamp tells where this is: begin at the beginning instead
@@ -249,12 +267,15 @@ def _as_the_first(frame: VideoFrame, info: VideoInfo) -> VideoFrame:
     stored = (frame.width, frame.height, frame.format.name, is_full)
     if stored == (info.coded_width, info.coded_height, info.pixel_format, info.is_full_range):
         return frame
-    return frame.reformat(
-        width=info.coded_width,
-        height=info.coded_height,
-        format=info.pixel_format,
-        interpolation=Interpolation.BICUBIC,
-        src_color_range=_RANGES[is_full],
-        dst_color_range=_RANGES[info.is_full_range],
-        threads=1,
-    )
+    try:
+        return frame.reformat(
+            width=info.coded_width,
+            height=info.coded_height,
+            format=info.pixel_format,
+            interpolation=Interpolation.BICUBIC,
+            src_color_range=_RANGES[is_full],
+            dst_color_range=_RANGES[info.is_full_range],
+            threads=1,
+        )
+    except av.error.FFmpegError as exc:
+        raise unconverted(frame, exc) from exc

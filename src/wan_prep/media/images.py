@@ -274,6 +274,12 @@ def _raise_mapped(path: Path, exc: Exception) -> NoReturn:
         raise MediaUnreadable(
             "too_large", "expected a picture that fits into memory, found none; scale it down"
         ) from exc
+    if "too large for PngImagePlugin" in text or "in text chunks" in text:
+        raise MediaUnreadable(
+            "too_large",
+            "expected a picture, found texts or a colour profile beside it that unpack into "
+            "megabytes; save it again without metadata",
+        ) from exc
     if isinstance(exc, EOFError) or "truncated" in text.lower() or "unexpected end" in text:
         raise MediaUnreadable(
             "truncated",

@@ -22,13 +22,16 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from wan_prep.errors import MediaUnreadable
+from wan_prep.media import codecs
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.timing import UNKNOWN_RATE
 from wan_prep.media.types import Form
 
 # Self-contained media only. Playlists and scripts (hls, concat, dash, sdp, …), which open other
 # files or sockets, picture sequences (image2 reads % in a name as a pattern) and demuxers that
 # accept any text (tty) are left out. PyAV itself keeps libav's log lines off stderr.
-_DEMUXERS = (
+DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,gif,apng,"
     "mxf,nut,ivf,rm,dv,wtv,gxf,h264,hevc,vvc,m4v,av1,obu,vc1,yuv4mpegpipe,"
     "mp3,wav,w64,flac,aac,ac3,eac3,dts,aiff,amr,caf,au,ape,tta,wv"
@@ -87,11 +90,21 @@ class DecodeLog:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open one self-contained media file; raises av.error.FFmpegError, or what PyAV adds."""
+    """Open one self-contained media file; raises av.error.FFmpegError, or what PyAV adds.
+
+    Only what is listed here may read it, and nothing that it names is opened: QuickTime's
+    references to other files stay unfollowed, which is libav's default, too.
+    """
     return av.open(
         f"file:{path}",
         mode="r",
-        container_options={"protocol_whitelist": "file", "format_whitelist": _DEMUXERS},
+        container_options={
+            "protocol_whitelist": "file",
+            "format_whitelist": DEMUXERS,
+            "codec_whitelist": codecs.ON_OPENING,
+            "enable_drefs": "0",
+            "use_absolute_path": "0",
+        },
         metadata_errors="replace",
     )
 
@@ -133,10 +146,12 @@ def is_full_range(frame: VideoFrame) -> bool:
 
 
 def codec_name(stream: Stream | None) -> str | None:
-    """The stream's codec; None where there is no stream, or no decoder for it."""
+    """The stream's codec; None where there is no stream, or no decoder that may run."""
     # PyAV's types promise a codec context; a stream without a decoder has none.
     context = getattr(stream, "codec_context", None)
-    return None if context is None else str(context.codec.canonical_name)
+    if context is None or context.codec.name not in codecs.ALLOWED:
+        return None
+    return str(context.codec.canonical_name)
 
 
 def time_base_of(stream: Stream) -> Fraction:
@@ -381,22 +396,34 @@ def timed_frames(
     *,
     clock: Clock | None = None,
     skip_nonref: bool = False,
+    max_pixels: int | None = None,
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Decode from where the container stands: (pts in ticks, frame), in presentation order.
 
     Packets and frames that fail are counted in `log.errors` and skipped.
     clock: of `clock_for`, for callers that read it afterwards; None makes one.
+    max_pixels: of one frame, whatever the header says; larger ones fail. None: as shipped.
+
+    Raises MediaUnreadable(too_large): a packet that unpacks into more than it may.
     """
     context = stream.codec_context
     context.thread_type = ThreadType.AUTO
+    # Twice, because decoders compare sizes that are rounded up to their blocks.
+    options = {"max_pixels": str(2 * (max_pixels or ClipLimits.shipped().pixels))}
+    is_png = context.codec.name in codecs.PNG
+    if is_png:
+        _check_png(context.extradata or b"")
     clock = clock or clock_for(container, stream)
     if skip_nonref and isinstance(clock, PtsClock):  # counting needs every frame
         context.skip_frame = "NONREF"
         # Remaining frames that are predicted from both sides are reference of left-out ones only.
         # Without the loop filter they look a little blocky, but no error adds up.
-        context.options = {"skip_loop_filter": "bidir"}
+        options["skip_loop_filter"] = "bidir"
+    context.options = options
     for packet in packets(container, (stream,), log):
         clock.sent(packet)
+        if is_png:
+            _check_png(bytes(packet))
         try:
             decoded = cast("list[VideoFrame]", packet.decode())
         except av.error.EOFError:
@@ -408,6 +435,15 @@ def timed_frames(
             yield clock.pts_of(frame), frame
     for frame in _flushed(stream, log):
         yield clock.pts_of(frame), frame
+
+
+def _check_png(content: bytes) -> None:
+    if not codecs.within_png(content):
+        raise MediaUnreadable(
+            "too_large",
+            "expected pictures, found text in them that unpacks into megabytes; write the clip "
+            "again without metadata",
+        )
 
 
 def _flushed(stream: VideoStream, log: DecodeLog) -> Iterator[VideoFrame]:

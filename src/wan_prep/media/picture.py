@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+import av.error
 import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation
 
+from wan_prep.errors import MediaUnreadable
 from wan_prep.media.types import VideoInfo
 
 Rgb = npt.NDArray[np.uint8]
@@ -134,10 +136,26 @@ class AvPicture:
 
     def _swscaled(self, width: int, height: int, pixel_format: str, how: Interpolation) -> Rgb:
         # One thread: swscale's own would fight the decoder's for the same cores.
-        shown = self.frame.reformat(
-            width=width, height=height, format=pixel_format, interpolation=how, threads=1
-        )
+        try:
+            shown = self.frame.reformat(
+                width=width, height=height, format=pixel_format, interpolation=how, threads=1
+            )
+        except av.error.FFmpegError as exc:
+            raise unconverted(self.frame, exc) from exc
         return _as_uint8(shown.to_ndarray())
+
+
+def unconverted(frame: VideoFrame, exc: av.error.FFmpegError) -> MediaUnreadable:
+    """The error of a frame whose colours libav does not convert (ICtCp and other rare codings)."""
+    if isinstance(exc, av.error.MemoryError):
+        return MediaUnreadable(
+            "too_large", "expected a frame that fits into memory, found none; scale the video down"
+        )
+    return MediaUnreadable(
+        "unsupported",
+        f"expected colours that can be converted, found {frame.format.name} with the matrix "
+        f"{int(frame.colorspace)}; convert the clip to BT.709",
+    )
 
 
 def _yuv_planes(frame: VideoFrame) -> list[npt.NDArray[np.uint8]] | None:

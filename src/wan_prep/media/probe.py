@@ -26,7 +26,9 @@ from wan_prep.media.apertures import hidden_ltrb, shown_size
 from wan_prep.media.colors import is_hdr, transfer_of
 from wan_prep.media.display import has_alpha_layer, is_transparent, orientation_of
 from wan_prep.media.files import head_of, open_check, sha256_of
+from wan_prep.media.index import check_index
 from wan_prep.media.libav import DecodeLog, OrderClock, PtsClock, time_base_of
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.matroska import times_below_zero
 from wan_prep.media.picture import sane_aspect_ratio, square_pixel_size
 from wan_prep.media.refusals import raise_not_media, raise_still, raise_unopened
@@ -37,6 +39,7 @@ from wan_prep.media.types import VideoInfo
 
 # Containers whose header states a duration; for others libav estimates it.
 _WITH_DURATION = ("mov", "matroska", "avi", "flv", "asf", "mxf", "nut")
+_ANIMATIONS = ("gif", "apng")  # every frame is a whole canvas, however few bytes it has
 _FRAMES_LOOKED_AT = 5  # the very first ones may be progressive
 _TRUNCATED_FRAMES = 3  # a difference at the end that muxers may cause …
 _TRUNCATED_SHARE = Fraction(1, 100)  # … and the share of a clip that is clearly more than that
@@ -76,47 +79,50 @@ class _Content:
     """The last packet is marked as corrupt: shorter than the container says."""
 
 
-def probe_video(path: str | PathLike[str], *, max_pixels: int | None = None) -> VideoInfo:
+def probe_video(path: str | PathLike[str], *, limits: ClipLimits | None = None) -> VideoInfo:
     """The facts of a video file: header, all packets, a few decoded frames.
 
     Takes 8 bytes of memory per frame. A stream that decodes in parts only is described, too.
+    limits: what is accepted; None means the shipped ones.
     Raises InputPathError, and MediaUnreadable: empty, not_media, wrong_kind (a still),
-    no_video_stream, no_frames, truncated, corrupt, unsupported, too_large (over `max_pixels`).
+    no_video_stream, no_frames, truncated, corrupt, unsupported, too_large (over a limit).
     """
     checked = open_check(path)
     head = head_of(checked)
+    limits = limits or ClipLimits.shipped()
     if not head:
         raise MediaUnreadable("empty", "expected a video, found an empty file; export it again")
     if webp.is_animated(head):
-        return webp.probe(checked, max_pixels)
+        return webp.probe(checked, limits)
     known = sniff(head)
     if known is not None and known[0] == "heif":
         raise_still(known[1])
     try:
-        look = _look(checked, max_pixels)
-        return _described(checked, look)
+        check_index(checked, head, limits)
+        look = _look(checked, limits)
+        return _described(checked, look, limits)
     except MediaUnreadable:
         raise
     except (av.error.FFmpegError, MemoryError, UnicodeError) as exc:
         raise_unopened(checked, exc)
 
 
-def _look(path: Path, max_pixels: int | None) -> _Look:
+def _look(path: Path, limits: ClipLimits) -> _Look:
     """Decode the first frames."""
     log = DecodeLog()
     with libav.open_container(path) as container:
         stream = _the_video_stream(path, container)
-        context = stream.codec_context
-        if max_pixels is not None and context.width * context.height > max_pixels:
+        if len(container.streams) > limits.streams:
             raise MediaUnreadable(
                 "too_large",
-                f"expected at most {max_pixels} px per frame, found "
-                f"{context.width}x{context.height}; scale the video down",
+                f"expected at most {limits.streams} streams, found {len(container.streams)}; keep "
+                "the pictures and one sound",
             )
+        limits.check_size(stream.codec_context.width, stream.codec_context.height)
         below = times_below_zero(path, stream.index)
         begins = min(below.values(), default=None)
         clock = libav.clock_for(container, stream, begins, len(below))
-        coming = libav.timed_frames(container, stream, log, clock=clock)
+        coming = libav.timed_frames(container, stream, log, clock=clock, max_pixels=limits.pixels)
         frames = list(islice(coming, _FRAMES_LOOKED_AT))
         name = container.format.name
         has_layer = has_alpha_layer(stream)
@@ -140,7 +146,7 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
             f"expected a video, found a {name.split(',')[0]} file of which no frame decodes "
             f"({log.errors} errors); export it again",
         )
-    if name in ("gif", "apng") and len(frames) == 1:
+    if name in _ANIMATIONS and len(frames) == 1:
         raise_still(name.upper())
     return _Look(
         first_pts,
@@ -153,7 +159,7 @@ def _look(path: Path, max_pixels: int | None) -> _Look:
     )
 
 
-def _described(path: Path, look: _Look) -> VideoInfo:
+def _described(path: Path, look: _Look, limits: ClipLimits) -> VideoInfo:
     """The facts from header, packets and first frames."""
     frame = look.frame
     sound = find_sound(path)
@@ -162,11 +168,15 @@ def _described(path: Path, look: _Look) -> VideoInfo:
         audio = None if sound.index is None else container.streams[sound.index]
         time_base = time_base_of(stream)
         early = {} if audio is None else times_below_zero(path, audio.index)
-        content = _content(container, stream, audio, look, early)
+        content = _content(container, stream, audio, look, early, limits)
         if not content.pts:
-            content = _content_from_decode(path, content, look.first_pts)
+            content = _content_from_decode(path, content, look.first_pts, limits)
+        if container.format.name in _ANIMATIONS:
+            limits.check_animation(len(content.pts), frame.width, frame.height)
         rate = libav.header_rate(stream)
         timing = measured_timing(content.pts, content.last_duration, time_base, rate)
+        if len(content.pts) > 1:
+            limits.check_times(timing.duration, timing.fps)
         first_s = look.first_pts * time_base
         ratio = sane_aspect_ratio(
             stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
@@ -180,6 +190,7 @@ def _described(path: Path, look: _Look) -> VideoInfo:
             coded_wh=(frame.width, frame.height),
         )
         size_wh = square_pixel_size(*shown_size(frame.width, frame.height, hidden), ratio)
+        limits.check_size(*size_wh)
         width, height = size_wh[::-1] if orientation.rotation_deg in (90, 270) else size_wh
         transfer = transfer_of(frame)
         claimed = _claimed_duration(container, stream)
@@ -260,6 +271,7 @@ def _content(
     audio: Stream | None,
     look: _Look,
     early_audio: Mapping[int, int],
+    limits: ClipLimits,
 ) -> _Content:
     """Read all packets of pictures and sound, and decode none.
 
@@ -300,11 +312,13 @@ def _content(
             pts = packet.pts
         if pts is None:
             unstamped += 1
+            limits.check_frames(unstamped)
             continue
         if not in_order:
             pts = splices.joined(pts, newest, is_key=packet.is_keyframe)
             newest = pts if newest is None else max(newest, pts)
         stamps.append(pts)
+        limits.check_frames(len(stamps))
         if pts >= end_pts:
             end_pts, last_duration = pts, packet.duration
     shown = _shown(container, stream, np.unique(np.array(stamps, np.int64)), look)
@@ -341,12 +355,15 @@ def _shown(
     return np.unique(np.concatenate([shown, np.array(more, np.int64)]))
 
 
-def _content_from_decode(path: Path, content: _Content, first_pts: int) -> _Content:
+def _content_from_decode(
+    path: Path, content: _Content, first_pts: int, limits: ClipLimits
+) -> _Content:
     """The content with the times of all decoded frames, for streams whose packets have none."""
     log = DecodeLog()
     with libav.open_container(path) as container:
         stream = _the_video_stream(path, container)
-        shown = {pts for pts, _ in libav.timed_frames(container, stream, log)}
+        timed = libav.timed_frames(container, stream, log, max_pixels=limits.pixels)
+        shown = {pts for pts, _ in timed}
     shown.add(first_pts)
     return replace(content, pts=array("q", sorted(shown)), last_duration=None)
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 import av.error
 
 from wan_prep.errors import MediaUnreadable, UnreadableKind
+from wan_prep.media.boxes import boxes
 from wan_prep.media.files import head_of
 from wan_prep.media.sniff import sniff
 
@@ -38,7 +39,10 @@ def raise_unopened(path: Path, exc: BaseException) -> NoReturn:
     kind: UnreadableKind
     if isinstance(exc, MemoryError | av.error.MemoryError):
         kind = "too_large"
-        message = "found one that does not fit into memory; scale it down"
+        message = (
+            "found one that does not fit into memory, by its size or its number of streams; scale "
+            "it down, and keep one stream of pictures and one of sound"
+        )
     elif isinstance(exc, av.error.DecoderNotFoundError | av.error.NotImplementedError):
         kind = "unsupported"
         message = f"found {name or 'a format'} without a decoder here; convert it to H.264 in MP4"
@@ -62,18 +66,12 @@ def brief(exc: BaseException) -> str:
 
 def _is_cut_iso(path: Path) -> bool:
     """Whether an MP4 or QuickTime file ends inside one of its top boxes, without an index."""
-    size_bytes = path.stat().st_size
-    position = 0
     with path.open("rb") as file:
-        while position + 8 <= size_bytes:
-            file.seek(position)
-            header = file.read(16)
-            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            if length == 1:  # the size follows in 64 bits
-                length = int.from_bytes(header[8:16], "big")
-            if kind == b"moov":
-                return False
-            if length < 8:  # 0: to the end of the file, as a recorder leaves it when it dies
-                return True
-            position += length
+        whole = (0, file.seek(0, 2))
+        try:
+            for kind, _ in boxes(file, whole):
+                if kind == b"moov":
+                    return False
+        except ValueError:
+            return True
     return True

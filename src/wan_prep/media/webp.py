@@ -11,9 +11,11 @@ import numpy as np
 from PIL import Image
 
 from wan_prep.errors import MediaUnreadable
+from wan_prep.media.boxes import PARTS_MAX
 from wan_prep.media.files import sha256_of
 from wan_prep.media.images import flat_rgb, opened_image, pillow_guard
 from wan_prep.media.libav import DecodeLog
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.picture import ArrayPicture, Picture
 from wan_prep.media.timing import measured_timing
 from wan_prep.media.types import VideoInfo
@@ -30,20 +32,22 @@ def is_animated(head: bytes) -> bool:
     return is_extended and len(head) > 20 and bool(head[20] & _ANIMATION_FLAG)
 
 
-def probe(path: Path, max_pixels: int | None) -> VideoInfo:
+def probe(path: Path, limits: ClipLimits) -> VideoInfo:
     """The facts of an animated WebP; raises MediaUnreadable."""
-    with opened_image(path, max_pixels=max_pixels) as image:
-        image.load()
+    starts_ms, durations_ms, is_truncated = _chunk_times(path)
+    with opened_image(path, max_pixels=limits.pixels) as image:
         width, height = image.size
+        limits.check_animation(len(starts_ms), width, height)
+        image.load()
         has_alpha = image.mode == "RGBA"
         is_transparent = has_alpha and np.asarray(image)[:, :, 3].min() < 255
         frame_count_from_header = int(getattr(image, "n_frames", 1))
-    starts_ms, durations_ms, is_truncated = _chunk_times(path)
     if not starts_ms:
         raise MediaUnreadable(
             "no_frames", "expected an animation, found no frame in it; export it again"
         )
     timing = measured_timing(starts_ms, durations_ms[-1], TIME_BASE, None)
+    limits.check_times(timing.duration, timing.fps)
     return VideoInfo(
         path=str(path),
         sha256=sha256_of(path),
@@ -102,10 +106,18 @@ def _chunk_times(path: Path) -> tuple[list[int], list[int], bool]:
     durations_ms: list[int] = []
     clock_ms = 0
     size_bytes = path.stat().st_size
+    parts = 0
     with path.open("rb") as file:
         end = 8 + int.from_bytes(file.read(8)[4:8], "little")
         position = 12
         while position + 8 <= min(end, size_bytes):
+            parts += 1
+            if parts > PARTS_MAX:
+                raise MediaUnreadable(
+                    "too_large",
+                    f"expected an animation of at most {PARTS_MAX} parts, found more; convert it "
+                    "to MP4",
+                )
             file.seek(position)
             chunk, length = struct.unpack("<4sI", file.read(8))
             position += 8 + length + length % 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wan_prep.errors import NormalizeFailed, SourceChanged
 from wan_prep.media.files import FileState, open_check, sha256_of, unchanged
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.probe import probe_video
 from wan_prep.normalizers.clip import write_clip
 from wan_prep.normalizers.still import write_still
@@ -52,7 +53,9 @@ def prepare(
     states = [FileState.of(work.source) for work in (plan.image, plan.video)]
     image_source = _as_planned(plan.image)
     video_source = _as_planned(plan.video)
-    max_pixels = int((profile or default_profile()).limit("image_pixels_max"))
+    profile = profile or default_profile()
+    max_pixels = int(profile.limit("image_pixels_max"))
+    limits = ClipLimits.of(profile)
     prepared = PreparedFolder(Path(folder), overwrite=overwrite)
     try:
         for name in also:
@@ -63,7 +66,7 @@ def prepare(
         with unchanged(*states):
             progress("writing the image", 0.0)
             _write_image(plan.image, image_source, prepared.image, max_pixels)
-            _write_videos(plan.video, video_source, prepared, max_pixels, progress)
+            _write_videos(plan.video, video_source, prepared, limits, progress)
     except BaseException:
         prepared.discard()
         raise
@@ -100,13 +103,13 @@ def _write_videos(
     work: VideoOperations,
     source: Path,
     prepared: PreparedFolder,
-    max_pixels: int,
+    limits: ClipLimits,
     progress: Progress,
 ) -> None:
     if work.geometry is None:
         _copy(source, prepared.videos[0], work.sha256)
         return
-    info = probe_video(source, max_pixels=max_pixels)
+    info = probe_video(source, limits=limits)
     for index, (span, target) in enumerate(zip(work.spans, prepared.videos, strict=True)):
         on_share = partial(_part_done, progress, index, len(work.spans))
         expected = write_clip(work, work.geometry, span, source, info, target, on_share=on_share)

@@ -9,6 +9,7 @@ from typing import Literal
 from wan_prep.errors import NormalizeFailed
 from wan_prep.media.colors import ColorTags, color_tags
 from wan_prep.media.frames import decode
+from wan_prep.media.limits import ClipLimits
 from wan_prep.media.sound import mixes_down
 from wan_prep.media.types import VideoInfo
 from wan_prep.normalizers import ffmpeg, resample, trim
@@ -64,6 +65,7 @@ def write_clip(
             info.container,
             trim.seek_s(cut, info),
             is_cropped=any(info.hidden_ltrb),
+            max_pixels=max(info.coded_width * info.coded_height, ClipLimits.shipped().pixels),
         ),
         target,
         steps,

@@ -18,6 +18,8 @@ import imageio_ffmpeg
 
 from wan_prep.documents import read_path, written_path
 from wan_prep.errors import DependencyMissing, NormalizeFailed
+from wan_prep.media.codecs import DECODERS
+from wan_prep.media.libav import DEMUXERS
 from wan_prep.normalizers.filters import Filter, Over, Step
 from wan_prep.normalizers.resample import Colors
 
@@ -76,21 +78,34 @@ def binary() -> str:
 
 
 def file_input(
-    path: Path, container: str, seek_s: Fraction | None, *, is_cropped: bool = False
+    path: Path,
+    container: str,
+    seek_s: Fraction | None,
+    *,
+    is_cropped: bool = False,
+    max_pixels: int | None = None,
 ) -> Any:
     """A media file as input of a command, with the demuxer that it was probed with.
 
-    Its time stamps are kept, and it is not turned.
+    Its time stamps are kept, and it is not turned. Nothing but the file is opened, by the demuxers
+    and decoders that read it when it was probed.
     seek_s: where to begin reading, in s from the start of the file; None reads all of it.
     is_cropped: the container hides a border, which is not cropped either: ffmpeg before 7.1 does
     not, and later versions crop to whole chroma samples.
+    max_pixels: of one frame; larger ones are errors.
     """
     options: dict[str, Any] = {
         "format": {"mp4": "mov"}.get(container, container),
         "protocol_whitelist": "file",
+        "format_whitelist": DEMUXERS,
+        "codec_whitelist": DECODERS,
         "reinit_filter:v": 0,
         "max_error_rate": 1,
     }
+    if options["format"] == "mov":
+        options |= {"enable_drefs": 0, "use_absolute_path": 0}
+    if max_pixels is not None:
+        options["max_pixels:v"] = max_pixels
     if seek_s is not None:
         options["ss"] = f"{float(seek_s):.6f}"
     if is_cropped:
