@@ -15,6 +15,7 @@ from wan_prep.cli import run
 from wan_prep.evidence import Evidence
 from wan_prep.pose.choice import LARGEST
 from wan_prep.profile import default_profile
+from wan_prep.remote.scratch import Scratch
 from wan_prep.report.modes import ModeComparison
 
 Capture = pytest.CaptureFixture[str]
@@ -32,15 +33,18 @@ FINDING_FIELDS = {
 def test_options_reach_the_library(answer: Any, report: Any) -> None:
     asked = answer(report())
     options = (
-        "--mode replace --resolution 720p --start 0.5 --end 2 --select WP3,WP401 --ignore WP302"
+        "--mode replace --resolution 720p --start 0.5 --end 2 --select WP3,WP401 --ignore WP302 "
+        "--time-limit 9"
     )
     assert run(["check", "-q", *options.split(), "--pose-model", "m.task", "--", "-a", "b c"]) == 0
     assert asked.pop("progress")
     assert asked.pop("cache").folder.name == "cache"
+    assert isinstance(asked.pop("remote"), Scratch)
     assert asked == {
         "image": "-a", "video": "b c", "mode": "replace", "resolution": "720p", "start": 0.5,
         "end": 2.0, "select": ("WP3", "WP401"), "ignore": ("WP302",), "pose_model": "m.task",
         "profile": default_profile(), "image_person": LARGEST, "video_person": LARGEST,
+        "isolated": True, "time_limit_s": 9.0,
     }  # fmt: skip
 
 
@@ -221,11 +225,12 @@ def test_both_modes_are_asked_of_the_library(both: dict[str, Any]) -> None:
     assert run(["check", "-q", *options.split(), "a", "b"]) == 0
     assert both.pop("progress")
     assert both.pop("cache").folder.name == "cache"
+    assert isinstance(both.pop("remote"), Scratch)
     assert str(both.pop("video_person")) == "left"
     assert both == {
         "image": "a", "video": "b", "resolution": "720p", "start": 0.5, "end": 2.0,
         "select": ("WP3",), "ignore": (), "pose_model": None, "profile": default_profile(),
-        "image_person": LARGEST,
+        "image_person": LARGEST, "isolated": False, "time_limit_s": None,
     }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from wan_prep.pose.choice import PersonChoice
 from wan_prep.pose.estimator import PoseEstimator
 from wan_prep.profile import Mode, Profile, Resolution, default_profile
 from wan_prep.remote.scratch import scratch_of
+from wan_prep.remote.sources import shown
 from wan_prep.report.assemble import Selection, build_report
 from wan_prep.report.model import Report, Tool
 
@@ -189,7 +190,7 @@ def observe(
             "--at looks at frames of the whole clip; give it without --start and --end"
         )
     times = None if at is None else moments(at)
-    what = Look(kind, begin, stop, times, meant)
+    what = Look(kind, begin, stop, times, meant, shown(path))
     with ExitStack() as stack:
         file = stack.enter_context(scratch_of(remote, figures)).local(path, progress=progress)
         if isolated:

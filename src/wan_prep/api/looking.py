@@ -53,6 +53,8 @@ class Look:
     end: Fraction | None = None
     at: tuple[Fraction, ...] | None = None
     person: PersonChoice = LARGEST
+    name: str = "the file"
+    """What messages call it."""
 
 
 def look(
@@ -70,7 +72,7 @@ def look(
     actual = what.kind or kind_of(file, figures)
     if what.at is not None:
         if actual == "image":
-            raise WanPrepError("a still has no times; --at is for videos")
+            raise WanPrepError(f"{what.name}: a still has no times; --at is for videos")
         from wan_prep.observing import observe_video_at
 
         return observe_video_at(file, network, what.at, figures, person=what.person)

@@ -72,7 +72,10 @@ def _clean_aperture(
         at = track
         for name in _ISO_SAMPLES:
             at = box(file, at, name)
-        _, entry = next(boxes(file, (at[0] + _ENTRIES_AT, at[1])))
+        entries = (content for _, content in boxes(file, (at[0] + _ENTRIES_AT, at[1])))
+        entry = next(entries, None)
+        if entry is None:
+            return None
         for name, content in boxes(file, (entry[0] + _ENTRY_BOXES_AT, entry[1])):
             if name == b"clap":
                 return _hidden_by(struct.unpack(">8i", read(file, content[0], 32)), width, height)
