@@ -10,10 +10,12 @@ import os
 import signal
 from pathlib import Path
 
+from wan_prep.api.looking import Kind
 from wan_prep.cli import main
 from wan_prep.evidence import Evidence
 from wan_prep.pipelines import batch
-from wan_prep.pipelines.columns import CheckPairs, Judging, Kind, Looker
+from wan_prep.pipelines.columns import CheckPairs
+from wan_prep.pipelines.looking import Judging, Looker
 
 
 class KillingLooker(Looker):

@@ -38,7 +38,7 @@ from _media import PAIRS, ROOT, run_ffmpeg
 import wan_prep
 from wan_prep import api
 from wan_prep.evidence import Evidence
-from wan_prep.pipelines.columns import bytes_of
+from wan_prep.pipelines.looking import bytes_of
 
 BATCH = [sys.executable, "-m", "wan_prep", "batch"]
 KILLING = [sys.executable, str(ROOT / "benchmarks" / "_killing.py"), "batch"]

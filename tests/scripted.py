@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -9,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wan_prep.api.looking import Kind
 from wan_prep.errors import InputPathError, MediaUnreadable, SubmissionUnknown
 from wan_prep.evidence import Evidence
-from wan_prep.pipelines.columns import CheckPairs, Judging, Kind, Looker, evidence_of
+from wan_prep.pipelines.columns import CheckPairs
+from wan_prep.pipelines.looking import Judging, Looker, evidence_of
 from wan_prep.pipelines.rows import PairRow
 
 
@@ -25,6 +28,8 @@ def perform(task: Any) -> Any:
         threading.Event().wait()
     if task == "large":
         return bytearray(10**15)
+    if task == "slow to end":
+        atexit.register(_put_away)
     if task == "refuse":
         raise InputPathError("there is no such file")
     if task == "garbage":
@@ -36,6 +41,11 @@ def perform(task: Any) -> Any:
     if task == "pid":
         return os.getpid()
     return task
+
+
+def _put_away() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)  # as when the program that waits asks again
+    print("put away", flush=True)
 
 
 class FailsToStart:

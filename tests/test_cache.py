@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -465,11 +466,32 @@ def test_clear_removes_what_the_cache_wrote_and_nothing_else(cache: Cache, make:
     for path in own:
         path.write_bytes(b"mine")
     held = cache.info()
+    with cache.alone("a file"):
+        pass
     assert cache.clear() == held
+    assert not (cache.folder / "locks").exists()
     assert held.entries == 2
     assert cache.info().entries == 0
     assert [path.read_bytes() for path in own] == [b"mine"] * 3
     assert cache.get(key(0)) is None
+
+
+def test_who_wants_the_same_file_waits(cache: Cache) -> None:
+    waiting, looked = threading.Event(), list[str]()
+
+    def second() -> None:
+        waiting.set()
+        with Cache(cache.folder).alone("image hero.png"):
+            looked.append("second")
+
+    with cache.alone("image hero.png"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        waiting.wait()
+        with cache.alone("video dance.mp4"):  # another file has another lock
+            looked.append("first")
+    thread.join()
+    assert looked == ["first", "second"]
 
 
 # ---- trouble

@@ -99,7 +99,6 @@ KEEPERS = {
         "normalizers.write",
         "submission.journal",
         "cache.store",
-        "pipelines.columns",
         "pipelines.results",
     ),
     "platformdirs": ("home",),

@@ -95,7 +95,11 @@ class Workers:
                 raise WorkerDied("the work was given up")
             worker = _Worker(self._function, self._memory_bytes)
             self._running.add(worker)
-        worker.wait_until_ready()
+        try:
+            worker.wait_until_ready()
+        except BaseException:
+            self._end(worker)
+            raise
         return worker
 
     def _end(self, worker: _Worker) -> None:
@@ -238,6 +242,7 @@ def _hold_memory_to(memory_bytes: int) -> None:
 
 
 def _end_tidily(_signal: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt the putting away
     raise SystemExit(1)  # so that files that are half written are put away
 
 

@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Any:
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("crash.png", "WP101", "looking at it ended its process: its process ended while at work"),
+        ("crash.png", "WP101", "looking at it failed: its process ended while at work (signal"),
         ("crash.mp4", "WP102", "(signal SIGSEGV); export it again"),
         ("hang.mp4", "WP102", "looking at it took longer than 1 s; trim it or scale it down"),
         ("large.png", "WP101", "it needs more memory than a worker may take"),

@@ -159,6 +159,7 @@ def test_results_of_something_else_are_not_mixed(
     with pytest.raises(OutputExists, match=said):
         run_batch(manifest, results=tmp_path / "r.jsonl", judging=how)
     assert (tmp_path / "r.jsonl").read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["r.jsonl", "t.jsonl"]
     run_batch(manifest, results=tmp_path / "r.jsonl", judging=how, overwrite=True)
     assert len(results(tmp_path / "r.jsonl")) == len(rows)
 
@@ -196,8 +197,21 @@ def test_pairs_are_fixed_into_folders_of_their_own(tmp_path: Path, engine: Engin
     manifest = table(tmp_path / "t.jsonl", [pair(1, id="a"), pair(2, id="a")])
     with pytest.raises(ManifestError, match="rows 1 and 2 would both be fixed into the folder a"):
         run_batch(manifest, results=tmp_path / "r.jsonl", fix=tmp_path / "out")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["t.jsonl"]
     # Without --fix an id need not be one row's alone.
     run_batch(manifest, results=tmp_path / "r.jsonl")
+
+
+def test_what_a_stopped_batch_wrote_and_could_not_note_is_written_again(
+    tmp_path: Path, engine: Engine
+) -> None:
+    manifest = table(tmp_path / "t.jsonl", [pair(1)])
+    (tmp_path / "r.jsonl.part").touch()  # killed before its first row was noted
+    for may_replace in (True, False):
+        run_batch(manifest, results=tmp_path / "r.jsonl", fix=tmp_path / "out")
+        assert engine.pairs is not None
+        assert engine.pairs._overwrite is may_replace  # type: ignore[attr-defined]
+        (tmp_path / "r.jsonl").unlink()
 
 
 def test_inputs_are_not_replaced(tmp_path: Path, engine: Engine) -> None:

@@ -12,8 +12,8 @@ import pytest
 from wan_prep import Cache, api
 from wan_prep.errors import InputPathError, WanPrepError, WorkerDied
 from wan_prep.evidence import Evidence
-from wan_prep.pipelines import CheckPairs, FixPairs, Judging, ObserveFiles, columns
-from wan_prep.pipelines.columns import bytes_of, evidence_of
+from wan_prep.pipelines import CheckPairs, FixPairs, Judging, ObserveFiles, looking
+from wan_prep.pipelines.looking import bytes_of, evidence_of
 from wan_prep.pipelines.rows import PairResult
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def looked_at(make: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made: Evidence = make.image() if kind == "image" else make.video()
         return made.changed(path=path)
 
-    monkeypatch.setattr(columns, "observe", observe)
+    monkeypatch.setattr(looking, "observe", observe)
     return names
 
 
@@ -114,7 +114,7 @@ def test_evidence_is_the_same_after_its_way(make: Any) -> None:
 def test_what_a_worker_remembers_is_bounded(
     looked_at: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(columns, "EVIDENCE_KEPT", 2)
+    monkeypatch.setattr(looking, "EVIDENCE_KEPT", 2)
     paths = []
     for k in range(3):
         (tmp_path / f"{k}.png").write_text("x")

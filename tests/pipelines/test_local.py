@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from scripted import ScriptedPairs
+from scripted import FailsToStart, ScriptedPairs
+from wan_prep.errors import WanPrepError
 from wan_prep.pipelines import known, local
-from wan_prep.pipelines.columns import bytes_of
 from wan_prep.pipelines.known import NumberedRow
 from wan_prep.pipelines.local import run_on_this_machine
+from wan_prep.pipelines.looking import bytes_of
 
 pytestmark = pytest.mark.slow
 
@@ -104,6 +105,17 @@ def test_what_goes_wrong_with_a_pair_is_in_its_row(run: Run) -> None:
         None,
     ]
     assert found[2]["error"].startswith("working on this pair failed: its process ended")
+
+
+def test_a_process_that_cannot_start_ends_the_work_and_is_no_rows_fault(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = ScriptedPairs(bytes_of(make.image()), tmp_path / "log")
+    pairs.fails = FailsToStart()  # type: ignore[attr-defined]
+    monkeypatch.setenv("WAN_PREP_SCRIPT", "die")
+    rows = (NumberedRow(k, {"image": "i.png", "video": "v.mp4"}) for k in range(100))
+    with pytest.raises(WanPrepError, match="could not start"):
+        list(run_on_this_machine(rows, pairs, workers=2))
 
 
 def test_rows_are_taken_as_they_are_needed(make: Any, tmp_path: Path) -> None:

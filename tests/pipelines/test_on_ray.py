@@ -21,7 +21,7 @@ import pytest
 
 from wan_prep.errors import DependencyMissing
 from wan_prep.pipelines import Judging, run_batch
-from wan_prep.pipelines.columns import bytes_of
+from wan_prep.pipelines.looking import bytes_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 TESTS = Path(__file__).parents[1]

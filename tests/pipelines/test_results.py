@@ -58,8 +58,9 @@ def test_a_finished_file_is_gone_on_with(tmp_path: Path, name: str) -> None:
     before = path.read_bytes()
     with Results(path) as kept:
         assert set(kept.keys) == {1, 3}
-    # Nothing was lost by looking.
+    # Nothing was lost by looking, and nothing is left.
     assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [name]
     with Results(path, retry_failed=True) as kept:
         assert set(kept.keys) == {1}
     with Results(path, overwrite=True) as kept:

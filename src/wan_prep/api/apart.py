@@ -56,7 +56,7 @@ class Apart:
             ).result()
         except WorkerDied as exc:
             return self._lost(
-                file, what, "crashed", f"looking at it ended its process: {exc}; export it again"
+                file, what, "crashed", f"looking at it failed: {exc}; export it again"
             )
         except TimeLimitReached:
             return self._lost(

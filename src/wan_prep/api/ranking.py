@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from wan_prep.api.apart import Apart
 from wan_prep.api.judging import selection_of, tool
 from wan_prep.api.looking import (
     Estimating,
+    Kind,
     Look,
     PathLike,
     PersonLike,
@@ -36,7 +37,6 @@ from wan_prep.writing import refuse_replacing, write_text, written_whole
 if TYPE_CHECKING:
     from wan_prep.api.looking import CacheLike
 
-Kind = Literal["image", "video"]
 _LOOKING = 0.95
 """Share of the work that looking at files is taken for."""
 

@@ -58,6 +58,8 @@ class SubmitOptions(TypedDict, total=False):
     pose_model: PathLike | None
     cache: CacheLike | None
     remote: RemoteLike | None
+    isolated: bool
+    time_limit_s: float | None
     progress: Progress
 
 
@@ -112,8 +114,8 @@ def submit(
     strict: refuse what has warnings, too.
     request: prompt, seed, mode, resolution (None for what the pair was prepared for), no_check,
         duration (in s, where it is not measured here), profile, select, ignore, person,
-        image_person, video_person, pose_model, cache, remote (what may be fetched for the check)
-        and progress.
+        image_person, video_person, pose_model, cache, remote (what may be fetched for the check),
+        isolated, time_limit_s and progress.
 
     Raises:
         ApiKeyError, UploadNotAllowed: before anything is looked at.
@@ -191,6 +193,8 @@ def prepared(
     pose_model: PathLike | None = None,
     cache: CacheLike | None = None,
     remote: RemoteLike | None = None,
+    isolated: bool = False,
+    time_limit_s: float | None = None,
     progress: Progress = quiet,
 ) -> PreparedSubmission:
     """Everything before the gate. What can be refused without a look at the media is refused first.
@@ -203,7 +207,7 @@ def prepared(
         is.
     person, image_person, video_person: for the check, as there; None for whom a report that is
         there already was made for.
-    remote: as for `check`; a pair given by URL is fetched to be checked.
+    remote, isolated, time_limit_s: as for `check`; a pair given by URL is fetched to be checked.
 
     Raises:
         InputPathError: a file or folder that is not there, or not what it must be.
@@ -258,6 +262,8 @@ def prepared(
                     pose_model=pose_model,
                     cache=cache,
                     remote=scratch,
+                    isolated=isolated,
+                    time_limit_s=time_limit_s,
                     progress=progress,
                 )
         measured = _duration(report, clip, figures, declared=length)

@@ -9,6 +9,7 @@ threads may use one cache at once.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sqlite3
@@ -32,6 +33,7 @@ from wan_prep.writing import written_whole
 DEFAULT_SIZE_BYTES = 2_000_000_000
 FOLDER_NAME = "cache"
 INDEX_NAME = "index.sqlite3"
+LOCKS_FOLDER = "locks"
 EVIDENCE_FOLDER = "evidence"
 HASHES_MOST = 100_000
 """Hashes of files that are remembered; those noted longest ago go first."""
@@ -40,6 +42,8 @@ SETTLED_NS = 2_000_000_000
 stamp (some file systems count in two seconds): its hash is not remembered."""
 ABANDONED_S = 3600
 """A file being written is left over from a run that was killed when it is older than this."""
+_LOCKS = 64
+"""Names are spread over so many locks: of two that share one, the second waits."""
 _INDEX_VERSION = 1
 _BUSY_S = 10.0
 _TABLES = """
@@ -198,6 +202,26 @@ class Cache:
                 )
         return found
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Within it no other process that uses this cache is within its own of the same name: so
+        that one of them looks at a file, and the others find it here.
+
+        Where the folder cannot be used nobody waits.
+        """
+        number = int(hashlib.sha256(name.encode("utf-8", "replace")).hexdigest(), 16) % _LOCKS
+        lock = FileLock(self._locks / f"{number:02d}.lock")
+        try:
+            make_private(self._locks)
+            lock.acquire()
+        except OSError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
+
     # -------------------------------------------------------------- care
 
     def info(self) -> CacheInfo:
@@ -220,7 +244,9 @@ class Cache:
                     path.unlink(missing_ok=True)
                 index.execute("DELETE FROM evidence")
                 index.execute("DELETE FROM hashes")
-                for folder in self._evidence.glob("[0-9a-f][0-9a-f]"):
+                for path in self._locks.glob("[0-9][0-9].lock"):
+                    path.unlink(missing_ok=True)  # whoever waits for one notices
+                for folder in (self._locks, *self._evidence.glob("[0-9a-f][0-9a-f]")):
                     with suppress(OSError):  # something else lies in it
                         folder.rmdir()
         return held
@@ -261,6 +287,10 @@ class Cache:
     @property
     def _evidence(self) -> Path:
         return self.folder / EVIDENCE_FOLDER
+
+    @property
+    def _locks(self) -> Path:
+        return self.folder / LOCKS_FOLDER
 
     def _place(self, name: str) -> Path:
         return self._evidence / name[:2] / f"{name}{SUFFIX}"

@@ -13,6 +13,7 @@ from wan_prep.cli.options import (
     FormatOpt,
     ImageArg,
     IntervalOptions,
+    IsolationOptions,
     Judging,
     JudgingOptions,
     PersonOptions,
@@ -133,6 +134,7 @@ def plan(
     interval: IntervalOptions,
     planning: PlanningOptions,
     fetching: RemoteOptions,
+    isolation: IsolationOptions,
     format: FormatOpt = Format.text,  # the option's name
     quiet: QuietOpt = False,
 ) -> None:
@@ -149,7 +151,7 @@ def plan(
         fetching.scratch(asked.profile) as remote,
         api.network(asked.pose_model) as estimator,
     ):
-        report = _checked(image, video, asked, estimator, remote, progress)
+        report = _checked(image, video, asked, isolation, estimator, remote, progress)
         if not _is_readable(report):
             _show_unreadable(report, format, quiet=quiet)
         made = api.plan(
@@ -197,6 +199,7 @@ def fix(
     interval: IntervalOptions,
     planning: PlanningOptions,
     fetching: RemoteOptions,
+    isolation: IsolationOptions,
     format: FormatOpt = Format.text,
     quiet: QuietOpt = False,
 ) -> None:
@@ -226,7 +229,9 @@ def fix(
         api.network(asked.pose_model) as estimator,
     ):
         if made is None:
-            report = _checked(image or "", video or "", asked, estimator, remote, progress)
+            report = _checked(
+                image or "", video or "", asked, isolation, estimator, remote, progress
+            )
             if not _is_readable(report):
                 _show_unreadable(report, format, quiet=quiet)
             made = api.plan(
@@ -282,6 +287,7 @@ def _checked(
     image: str,
     video: str,
     asked: Judging,
+    isolation: IsolationOptions,
     estimator: PoseEstimator,
     remote: Scratch,
     progress: Callable[[str, float], None],
@@ -298,9 +304,12 @@ def _checked(
         profile=asked.profile,
         select=asked.select,
         ignore=asked.ignore,
-        estimator=estimator,
+        pose_model=asked.pose_model,
+        # A process of its own loads its own network.
+        estimator=None if isolation.is_asked else estimator,
         cache=asked.cache,
         remote=remote,
+        **isolation.asked,
         progress=progress,
     )
 

@@ -301,10 +301,13 @@ class IsolationOptions:
     ] = None
 
     @property
+    def is_asked(self) -> bool:
+        return self.isolated or self.time_limit is not None
+
+    @property
     def asked(self) -> dict[str, Any]:
         """As the library's functions take it."""
-        is_asked = self.isolated or self.time_limit is not None
-        return {"isolated": is_asked, "time_limit_s": self.time_limit}
+        return {"isolated": self.is_asked, "time_limit_s": self.time_limit}
 
 
 @dataclass(frozen=True)

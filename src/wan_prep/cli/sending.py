@@ -12,6 +12,7 @@ import typer
 
 from wan_prep.cli.options import (
     FormatOpt,
+    IsolationOptions,
     Judging,
     JudgingOptions,
     PersonOptions,
@@ -103,6 +104,7 @@ def submit(
     judging: JudgingOptions,
     people: PersonOptions,
     fetching: RemoteOptions,
+    isolation: IsolationOptions,
     options: SubmissionOptions,
 ) -> None:
     """Check a pair, estimate its cost, and submit it.
@@ -119,7 +121,7 @@ def submit(
 
     asked = judging.with_settings(people)
     most = None if options.max_cost is None else dollars(options.max_cost)
-    ready = _prepared(pair, video, options, judging, people, fetching, asked)
+    ready = _prepared(pair, video, options, judging, people, fetching, isolation, asked)
     let_through = partial(
         ready.pass_gate,
         allow_not_ready=options.allow_not_ready,
@@ -310,6 +312,7 @@ def _prepared(
     judging: JudgingOptions,
     people: PersonOptions,
     fetching: RemoteOptions,
+    isolation: IsolationOptions,
     asked: Judging,
 ) -> PreparedSubmission:
     from wan_prep.api.sending import prepared
@@ -338,6 +341,7 @@ def _prepared(
             video_person=None if knows_whom else asked.video_person,
             pose_model=asked.pose_model,
             remote=fetching.policy(),
+            **isolation.asked,
             cache=asked.cache,
             progress=progress,
         )

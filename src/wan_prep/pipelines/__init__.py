@@ -8,6 +8,7 @@ part alone, once a file. `run_batch` is the command `wan-prep batch` as a functi
 """
 
 from wan_prep.pipelines.batch import BatchSummary, run_batch
-from wan_prep.pipelines.columns import CheckPairs, FixPairs, Judging, ObserveFiles
+from wan_prep.pipelines.columns import CheckPairs, FixPairs, ObserveFiles
+from wan_prep.pipelines.looking import Judging
 
 __all__ = ["BatchSummary", "CheckPairs", "FixPairs", "Judging", "ObserveFiles", "run_batch"]

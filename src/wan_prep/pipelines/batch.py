@@ -15,9 +15,10 @@ from typing import Any, Literal, get_args
 from wan_prep.api.judging import tool
 from wan_prep.api.looking import PathLike
 from wan_prep.errors import ManifestError, OutputExists, RowInvalid, WanPrepError
-from wan_prep.pipelines.columns import CheckPairs, FixPairs, Judging
+from wan_prep.pipelines.columns import CheckPairs, FixPairs
 from wan_prep.pipelines.known import NumberedRow
 from wan_prep.pipelines.local import run_on_this_machine
+from wan_prep.pipelines.looking import Judging
 from wan_prep.pipelines.manifest import Manifest, open_manifest, with_whole_paths
 from wan_prep.pipelines.results import Results
 from wan_prep.pipelines.rows import PairResult, PairRow, echo, failed
@@ -108,7 +109,7 @@ def run_batch(
         pairs: CheckPairs = CheckPairs(how)
         if fix is not None:
             # What this batch wrote and could not note before it was stopped is written again.
-            may_replace = overwrite or known > 0
+            may_replace = overwrite or kept.goes_on
             pairs = FixPairs(fix, how, options=options, overwrite=may_replace)
         progress(BatchProgress(kept.count, batch.total))
         to_do = batch.to_do(pairs)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wan_prep.pipelines.columns import Kind
+from wan_prep.api.looking import Kind
 
 FileKey = tuple[Kind, str]
 KINDS: tuple[Kind, ...] = ("image", "video")

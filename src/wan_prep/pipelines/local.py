@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from wan_prep.errors import WanPrepError
+from wan_prep.errors import TimeLimitReached, WorkerDied
 from wan_prep.isolation import Workers, cores
 from wan_prep.pipelines.columns import CheckPairs, ObserveFiles
 from wan_prep.pipelines.known import FileKey, KnownFile, KnownFiles, NumberedRow, with_evidence
@@ -53,6 +53,8 @@ def run_on_this_machine(
 
     workers: processes; None for one a core.  time_limit_s: for looking at one file, and for working
         on one pair whose files were looked at; None is the profile's.
+
+    Raises WanPrepError: no process can be started, which is no row's fault.
     """
     count = workers or cores()
     figures = pairs.judging.figures
@@ -118,7 +120,7 @@ class _Flow:
         """What became of looking at a file, for all rows that wait for it."""
         try:
             answer = future.result()
-        except WanPrepError as exc:
+        except (WorkerDied, TimeLimitReached) as exc:
             answer = self._files.given_up(_cells_of(file), exc)
         known = self._known.note(file, answer)
         for begun in self._waiting.pop(file):
@@ -138,7 +140,7 @@ class _Flow:
     def _worked_on(self, row: NumberedRow, future: Future[Any]) -> tuple[int, dict[str, Any]]:
         try:
             return row.number, future.result()
-        except WanPrepError as exc:
+        except (WorkerDied, TimeLimitReached) as exc:
             return row.number, self._pairs.given_up(row.cells, exc)
 
 

@@ -64,6 +64,10 @@ class Results:
         self._without = {"skipped", "failed"} if retry_failed else {"skipped"}
         self._part = self.path.with_name(f"{self.path.name}.part")
         self._lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=0)
+        self._is_copy = False
+        """Whether the part holds no more than the finished file it was made of."""
+        self.goes_on = False
+        """Whether an earlier run began these results, even if it noted nothing."""
         self._places: dict[int, tuple[int, str]] = {}
         """Row: where its line begins in the file, and its key."""
 
@@ -90,7 +94,9 @@ class Results:
     def _begin(self) -> None:
         if self._overwrite:
             self._part.unlink(missing_ok=True)
-        elif self.path.exists() and not self._part.exists():
+        elif self._part.exists():
+            self.goes_on = True
+        elif self.path.exists():
             self._take_up_finished()
         # Binary: places are counted in bytes.
         self._file = self._part.open("ab+")
@@ -102,6 +108,7 @@ class Results:
         with written_whole(self._part) as scratch, scratch.open("wb") as part:
             for result in read_results(self.path):
                 part.write(_line_of(result))
+        self._is_copy = self.goes_on = True
 
     def _read_part(self) -> None:
         """Note where each row's line is; cut off a line that was not finished."""
@@ -141,6 +148,7 @@ class Results:
                 os.fsync(self._file.fileno())
                 self._unsynced = 0
         self._places[result.row] = (place, result.key or "")
+        self._is_copy = False
 
     def get(self, row: int) -> PairResult | None:
         if row not in self._places:
@@ -172,7 +180,7 @@ class Results:
         with suppress(OSError):  # the disk is full, as what led here says
             self._file.close()
         with suppress(OSError):  # it got its name, and no part is left
-            if self._part.stat().st_size == 0:
+            if self._is_copy or self._part.stat().st_size == 0:
                 self._part.unlink()
         self._unlock()
 
